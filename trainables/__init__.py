@@ -1,0 +1,1 @@
+"""Tasks, models, training and the ladder: everything of a trial that needs no cluster."""

@@ -1,0 +1,188 @@
+"""The ladder of lags, climbed breadth first: rungs, reach and progress.
+
+Everything here is pure: what it means to attempt a rung is the caller's. A *member* is one
+independently initialised copy of an architecture; a *rung* is one lag. All members stand on a rung
+before any goes on to the next, so that a trial never pays for one lucky member's climb, and a rung
+ends as soon as its quorum can no longer be met.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time"]
+"""How a member's attempt at a rung ended. Only ``solved`` is a success."""
+
+EndedClimb = Literal["top", "failed_rung", "memory", "time"]
+"""How a climb ended: at the ladder's top (censored), or below it for the reason named."""
+
+
+def rungs(start: int, stop: int, ratio: float) -> tuple[int, ...]:
+    """Rising lags from ``start`` by ``ratio``, rounded; the last is exactly ``stop``.
+
+    Raises:
+        ValueError: if ``start`` < 2, ``stop`` < ``start`` or ``ratio`` <= 1.
+    """
+    if start < 2:
+        raise ValueError(f"start: {start} is not allowed; the first lag is at least 2")
+    if stop < start:
+        raise ValueError(f"stop: {stop} is not allowed; it must be at least start ({start})")
+    if not ratio > 1 or not math.isfinite(ratio):
+        raise ValueError(f"ratio: {ratio} is not allowed; it must be finite and above 1")
+    lags, exact = [start], start * ratio
+    while exact < stop:
+        if round(exact) > lags[-1]:
+            lags.append(round(exact))
+        exact *= ratio
+    if lags[-1] < stop:
+        lags.append(stop)
+    return tuple(lags)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a rung is passed: at least ``quorum`` of ``members`` solve it."""
+
+    members: int
+    quorum: int
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ValueError(f"members: {self.members} is not allowed; it is at least 1")
+        if not 1 <= self.quorum <= self.members:
+            raise ValueError(
+                f"quorum: {self.quorum} is not allowed; it is between 1 and members ({self.members})"
+            )
+
+
+@dataclass(frozen=True)
+class RungOutcome:
+    """What came of one member's attempt at one rung.
+
+    Attributes:
+        success_rate: share of held-out sequences right in every scored answer, in [0, 1]
+        lower_bound: one-sided lower confidence bound of that rate
+        sequences: training sequences used
+        cost: training cost of the attempt, in GFLOP
+    """
+
+    lag: int
+    member: int
+    ended_by: EndedRung
+    success_rate: float
+    lower_bound: float
+    sequences: int
+    cost: float = 0.0
+
+    @property
+    def solved(self) -> bool:
+        """Whether the member solved the rung."""
+        return self.ended_by == "solved"
+
+
+@dataclass(frozen=True)
+class Climb:
+    """A finished climb.
+
+    Attributes:
+        reach: largest passed rung below the first failed one; 0 if the first rung failed
+        passed: every passed rung, ascending
+        ended_by: how it ended; ``top`` means that reach is censored: "at least"
+    """
+
+    reach: int
+    passed: tuple[int, ...]
+    ended_by: EndedClimb
+    outcomes: tuple[RungOutcome, ...]
+
+    @property
+    def censored(self) -> bool:
+        """Whether the ladder ended before the architecture did."""
+        return self.ended_by == "top"
+
+
+Attempt = Callable[[int, int], RungOutcome]
+"""(lag, member) -> what came of it."""
+
+
+def climb(attempt: Attempt, lags: Sequence[int], rule: Rule) -> Climb:
+    """Climb ``lags`` breadth first, calling ``attempt(lag, member)`` as seldom as the rule allows.
+
+    Members that fail a rung leave. Inside a rung the member that needed the most sequences on the
+    rung before goes first, so that a failure shows early; the first rung goes by number.
+    """
+    outcomes: list[RungOutcome] = []
+    standing = list(range(rule.members))
+    passed: list[int] = []
+    for lag in lags:
+        solved: list[RungOutcome] = []
+        for waiting, member in zip(range(len(standing), 0, -1), standing, strict=True):
+            if len(solved) + waiting < rule.quorum:
+                break
+            outcome = attempt(lag, member)
+            if (outcome.lag, outcome.member) != (lag, member):
+                raise ValueError(f"attempt({lag}, {member}) answered for another: {outcome}")
+            outcomes.append(outcome)
+            if outcome.solved:
+                solved.append(outcome)
+        if len(solved) < rule.quorum:
+            return Climb(reach(passed), tuple(passed), _failure(lag, outcomes), tuple(outcomes))
+        passed.append(lag)
+        standing = [o.member for o in sorted(solved, key=lambda o: (-o.sequences, o.member))]
+    return Climb(reach(passed), tuple(passed), "top", tuple(outcomes))
+
+
+def reach(passed: Sequence[int]) -> int:
+    """The last passed rung, or 0."""
+    return passed[-1] if passed else 0
+
+
+def _failure(lag: int, outcomes: Iterable[RungOutcome]) -> EndedClimb:
+    """Why the rung failed: ``memory`` or ``time`` if every member that failed it did so by that."""
+    causes = {o.ended_by for o in outcomes if o.lag == lag and not o.solved}
+    if causes == {"memory"}:
+        return "memory"
+    if causes == {"time"}:
+        return "time"
+    return "failed_rung"
+
+
+def progress(
+    outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule, success: float
+) -> float:
+    """log2(reach) plus what was achieved of the failing rung, in doublings of the lag.
+
+    The first rung counts from lag 1, so a trial that passes nothing scores between 0 and
+    log2(start). On a rung a member that solved it achieved 1; one that did not, its success rate
+    over the ``success`` asked for, below 1; the rung's share is the mean of the best ``quorum``
+    members. Adding an outcome never lowers the number, and no failing rung scores as passed.
+    """
+    by_lag: dict[int, list[float]] = {}
+    for outcome in outcomes:
+        by_lag.setdefault(outcome.lag, []).append(_achieved(outcome, success))
+    below, total = 1, 0.0
+    for lag in lags:
+        best = sorted(by_lag.get(lag, ()), reverse=True)[: rule.quorum]
+        share = sum(best) / rule.quorum
+        if share < 1:
+            return total + share * math.log2(lag / below)
+        total, below = math.log2(lag), lag
+    return total
+
+
+def _achieved(outcome: RungOutcome, success: float) -> float:
+    if outcome.solved:
+        return 1.0
+    rate = outcome.success_rate
+    return min(0.99, rate / success) if math.isfinite(rate) else 0.0
+
+
+def solved_fraction(outcomes: Iterable[RungOutcome], rule: Rule) -> Mapping[int, float]:
+    """Per lag attempted, the share of all members that solved it."""
+    counts: dict[int, int] = {}
+    for outcome in outcomes:
+        counts[outcome.lag] = counts.get(outcome.lag, 0) + outcome.solved
+    return {lag: count / rule.members for lag, count in sorted(counts.items())}

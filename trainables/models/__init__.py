@@ -1,0 +1,1 @@
+"""Sequence models, built from parts: front end, positions, blocks with residual paths, read-out."""

@@ -1,0 +1,56 @@
+"""``gru``: the gated recurrent unit (Cho et al. 2014).
+
+r, z = sigmoid(W x_t + U h_{t-1} + b)
+n = tanh(W_n x_t + b_n + r (U_n h_{t-1} + c_n))
+h_t = (1 - z) n + z h_{t-1}
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.shapes import Stream
+
+
+class Gru(Recurrence):
+    """Gated memory with one state; `torch.nn.GRU` underneath."""
+
+    class Config(PartConfig):
+        """``forget_bias`` is the update gate's bias at the start: above 0, keep the state."""
+
+        kind: Literal["gru"] = "gru"
+        forget_bias: float = Field(default=1.0, ge=-10, le=20)
+
+    def __init__(self, config: Config, site: Site) -> None:
+        super().__init__(config, site)
+        self.fused = nn.GRU(site.width, site.width, batch_first=True)
+        with torch.no_grad():
+            keep = slice(site.width, 2 * site.width)
+            self.fused.bias_ih_l0[keep].fill_(config.forget_bias)
+            self.fused.bias_hh_l0[keep].zero_()
+
+    def forward(self, x: Stream) -> Stream:
+        """The fused kernel's scan."""
+        return self.fused(x)[0]
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """h = 0."""
+        return (self.fused.weight_hh_l0.new_zeros(batch_size, self.width),)
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step of the equations above."""
+        w = self.fused
+        h = torch.gru_cell(x, state[0], w.weight_ih_l0, w.weight_hh_l0, w.bias_ih_l0, w.bias_hh_l0)
+        return h, (h,)
+
+    def flops_per_step(self, length: int) -> float:
+        """Three gates, each two square maps."""
+        return 2.0 * 6 * self.width**2

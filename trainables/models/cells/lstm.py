@@ -1,0 +1,59 @@
+"""``lstm``: long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000).
+
+i, f, g, o = W x_t + U h_{t-1} + b
+c_t = sigmoid(f) c_{t-1} + sigmoid(i) tanh(g)
+h_t = sigmoid(o) tanh(c_t)
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.shapes import Stream
+
+
+class Lstm(Recurrence):
+    """Gated memory; `torch.nn.LSTM` underneath."""
+
+    class Config(PartConfig):
+        """``forget_bias`` is the forget gate's bias at the start: above 0, remember at first."""
+
+        kind: Literal["lstm"] = "lstm"
+        forget_bias: float = Field(default=1.0, ge=-10, le=20)
+
+    def __init__(self, config: Config, site: Site) -> None:
+        super().__init__(config, site)
+        self.fused = nn.LSTM(site.width, site.width, batch_first=True)
+        with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
+            forget = slice(site.width, 2 * site.width)
+            self.fused.bias_ih_l0[forget].fill_(config.forget_bias)
+            self.fused.bias_hh_l0[forget].zero_()
+
+    def forward(self, x: Stream) -> Stream:
+        """The fused kernel's scan."""
+        return self.fused(x)[0]
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """h = c = 0."""
+        zeros = self.fused.weight_hh_l0.new_zeros(batch_size, self.width)
+        return zeros, zeros
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step of the equations above; the state is (h, c)."""
+        w = self.fused
+        h, c = torch.lstm_cell(
+            x, list(state), w.weight_ih_l0, w.weight_hh_l0, w.bias_ih_l0, w.bias_hh_l0
+        )
+        return h, (h, c)
+
+    def flops_per_step(self, length: int) -> float:
+        """Four gates, each two square maps."""
+        return 2.0 * 8 * self.width**2

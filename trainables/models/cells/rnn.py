@@ -1,0 +1,47 @@
+"""``rnn``: the plain recurrent net (Elman 1990): h_t = tanh(W x_t + U h_{t-1} + b)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.shapes import Stream
+
+
+class Rnn(Recurrence):
+    """The net that forgets, for comparison; `torch.nn.RNN` underneath."""
+
+    class Config(PartConfig):
+        """A plain recurrent layer."""
+
+        kind: Literal["rnn"] = "rnn"
+
+    def __init__(self, config: Config, site: Site) -> None:
+        super().__init__(config, site)
+        self.fused = nn.RNN(site.width, site.width, batch_first=True)
+
+    def forward(self, x: Stream) -> Stream:
+        """The fused kernel's scan."""
+        return self.fused(x)[0]
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """h = 0."""
+        return (self.fused.weight_hh_l0.new_zeros(batch_size, self.width),)
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """h_t = tanh(W x_t + U h_{t-1} + b)."""
+        cell = self.fused
+        h = torch.rnn_tanh_cell(
+            x, state[0], cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
+        )
+        return h, (h,)
+
+    def flops_per_step(self, length: int) -> float:
+        """Two square maps."""
+        return 2.0 * 2 * self.width**2

@@ -1,0 +1,101 @@
+"""What a layer is: causal, and as wide at its end as at its start."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.parts import Config
+from trainables.shapes import Stream
+
+Rotation = Callable[[Float[Tensor, "B H T E"]], Float[Tensor, "B H T E"]]
+"""What a position encoding does to queries and to keys inside self-attention."""
+
+
+class PartConfig(Config):
+    """A part's configuration; its ``kind`` is the part's key in its table."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a layer is built in.
+
+    Attributes:
+        width: D, the width of the stream
+        rotate: what self-attention does to its queries and keys, if positions are rotary
+        bias: slopes per head of a linear distance penalty (ALiBi), if positions are such
+    """
+
+    width: int
+    rotate: Rotation | None = None
+    bias: Callable[[int], Float[Tensor, "H"]] | None = None
+
+
+class Layer(nn.Module, ABC):
+    """(B, T, D) -> (B, T, D); what comes out at step t depends on steps up to t alone."""
+
+    Config: ClassVar[type[PartConfig]]
+
+    @classmethod
+    def parts(cls, config: Any, site: Site) -> Sequence[Layer]:
+        """The layers one block of this kind stands for, each with a residual path of its own."""
+        return [cls(config, site)]
+
+    def __init__(self, config: Any, site: Site) -> None:
+        super().__init__()
+        self.config = config
+        self.width = site.width
+
+    @abstractmethod
+    def forward(self, x: Stream) -> Stream:
+        """The layer's answer at every step."""
+
+    @abstractmethod
+    def flops_per_step(self, length: int) -> float:
+        """Floating-point operations of `forward` for one step of one sequence of ``length``.
+
+        A multiply-add counts two; element-wise work is left out. A training step costs about
+        three times that.
+        """
+
+    @abstractmethod
+    def state_bytes(self, length: int) -> int:
+        """Bytes that one sequence must carry from step ``length`` to the next, in float32."""
+
+
+class Recurrence(Layer):
+    """A layer whose `forward` is the scan of a `step`; a fused kernel may stand in for the scan.
+
+    A state is a tuple of tensors, the batch first.
+    """
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """The state before the first step, on the device and of the type of the parameters."""
+
+    @abstractmethod
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step: its answer and the next state."""
+
+    def forward(self, x: Stream) -> Stream:
+        """The scan of `step` over time."""
+        state = self.initial_state(x.shape[0])
+        answers = []
+        for x_t in x.unbind(1):  # indexing x[:, t] instead makes the backward pass quadratic
+            y_t, state = self.step(x_t, state)
+            answers.append(y_t)
+        return torch.stack(answers, dim=1)
+
+    def state_bytes(self, length: int) -> int:
+        """Bytes of the state, the same at every length."""
+        return sum(4 * part[0].numel() for part in self.initial_state(1))

@@ -1,0 +1,84 @@
+"""The model: embedding or numbers -> front end -> positions -> blocks on residual paths -> read-out."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from trainables.config import ModelConfig
+from trainables.models.cells import LAYERS
+from trainables.models.front_ends import FRONT_ENDS
+from trainables.models.layer import Site
+from trainables.models.positions import POSITIONS
+from trainables.models.readouts import READOUTS
+from trainables.models.residuals import RESIDUALS
+from trainables.shapes import Inputs, Predictions, Scored, Stream
+from trainables.tasks.task import Reals, Symbols, Task
+
+
+class Model(nn.Module):
+    """A sequence model for one kind of input and answer.
+
+    Build it with `build`, which fixes its first weights by a seed.
+    """
+
+    def __init__(self, config: ModelConfig, inputs: Symbols | Reals, outputs: int) -> None:
+        super().__init__()
+        self.config = config
+        width = config.hidden_size
+        if isinstance(inputs, Symbols):
+            features = width
+            self.embedding: nn.Embedding | None = nn.Embedding(inputs.vocabulary, width)
+        else:
+            features = inputs.features
+            self.embedding = None
+        self.front_end = FRONT_ENDS[config.front_end.kind](config.front_end, features, width)
+        self.positions = POSITIONS[config.positions.kind](config.positions, width)
+        site = Site(width=width, rotate=self.positions.rotate)
+        residual = RESIDUALS[config.residual.kind]
+        self.blocks = nn.ModuleList(
+            residual(config.residual, layer)
+            for _ in range(config.depth)
+            for layer in LAYERS[config.cell.kind].parts(config.cell, site)
+        )
+        self.norm = nn.LayerNorm(width) if residual.normalised else nn.Identity()
+        self.readout = READOUTS[config.readout.kind](config.readout, width, outputs)
+
+    def forward(self, inputs: Inputs, scored: Scored) -> Predictions:
+        """The answers at the scored steps, each from inputs up to its own step."""
+        return self.readout(self.stream(inputs), scored)
+
+    def stream(self, inputs: Inputs) -> Stream:
+        """What the read-out sees, at every step."""
+        x = inputs if self.embedding is None else self.embedding(inputs)
+        x = self.positions(self.front_end(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def flops(self, length: int, answers: int) -> float:
+        """Floating-point operations of `forward` for one sequence."""
+        a_step = self.front_end.flops_per_step()
+        a_step += sum(block.layer.flops_per_step(length) for block in self.blocks)
+        return length * a_step + answers * self.readout.flops_per_answer(length)
+
+    def state_bytes(self, length: int) -> int:
+        """Bytes one sequence must carry after ``length`` steps to go on, in float32."""
+        carried = sum(block.layer.state_bytes(length) for block in self.blocks)
+        return carried + self.readout.state_bytes(length)
+
+
+def build(config: ModelConfig, task: Task, seed: int) -> Model:
+    """A model for ``task`` whose first weights depend on ``seed`` alone.
+
+    The layers' own initialisations draw from torch's global generator; here it is seeded for the
+    while and put back, so that nothing outside is read or changed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        return Model(config, task.inputs, task.answer.outputs)

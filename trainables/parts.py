@@ -1,0 +1,90 @@
+"""Parts that are chosen by name: a frozen configuration, tagged by ``kind``, and a table of kinds.
+
+One string a choice: the ``kind`` of a configuration is the key of the table, the name of the file
+and the choice in a space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import ValidationError as PydanticValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+
+class Config(BaseModel):
+    """A frozen configuration that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Part(Protocol):
+    """What a table holds: anything with a configuration class of its own."""
+
+    Config: type[Config]
+
+
+class OneOf:
+    """Annotation of a field: a configuration whose ``kind`` is a key of ``table``.
+
+    The table is read when a value is validated, so that kinds added by a plugin are known.
+    """
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.table = table
+
+    def parse(self, value: Any) -> Config:
+        """The configuration in ``value``: one already, or a mapping with a ``kind``."""
+        if isinstance(value, Config):
+            return value
+        if isinstance(value, str):
+            value = {"kind": value}
+        allowed = ", ".join(self.table)
+        if not isinstance(value, Mapping) or "kind" not in value:
+            raise PydanticCustomError(
+                "kind", "{value} has no `kind`; allowed: {allowed}",
+                {"value": repr(value), "allowed": allowed},
+            )  # fmt: skip
+        kind = value["kind"]
+        if not isinstance(kind, str) or kind not in self.table:
+            raise PydanticCustomError(
+                "kind", "kind: {kind} is not known; allowed: {allowed}",
+                {"kind": repr(kind), "allowed": allowed},
+            )  # fmt: skip
+        try:
+            config: Config = self.table[kind].Config.model_validate(dict(value))
+        except PydanticValidationError as error:
+            raise PydanticCustomError("part", "{reason}", {"reason": one_line(error)}) from None
+        return config
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda config: config.model_dump(mode="json")
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"oneOf": [part.Config.model_json_schema() for part in self.table.values()]}
+
+
+def one_line(error: PydanticValidationError) -> str:
+    """The first complaint of a validation error in one line: key, value, and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(step) for step in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        reason = "this key is not known"
+    elif first["type"] == "missing":
+        reason = "this key is required"
+    elif first["type"] not in ("kind", "part", "value_error"):
+        reason = f"{first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
+    return f"{key}: {reason}" if key else reason

@@ -1,0 +1,75 @@
+"""Exact binomial statistics: when a success rate is established, and what it takes.
+
+Source of the interval: Clopper & Pearson 1934, "The use of confidence or fiducial limits
+illustrated in the case of the binomial"; its one-sided lower limit for k successes in n trials is
+the alpha-quantile of a Beta(k, n - k + 1) distribution.
+"""
+
+from __future__ import annotations
+
+import math
+
+from scipy import stats
+
+CONFIDENCE = 0.95
+"""Confidence of a member's *solved*, over all looks at held-out data on one rung together."""
+
+
+def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided Clopper-Pearson lower bound of a success rate; 0 where nothing was tried."""
+    _check(successes, trials, confidence)
+    if successes == 0:
+        return 0.0
+    return float(stats.beta.ppf(1 - confidence, successes, trials - successes + 1))
+
+
+def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided Clopper-Pearson upper bound of a success rate; 1 where nothing was tried."""
+    _check(successes, trials, confidence)
+    if successes == trials:
+        return 1.0
+    return float(stats.beta.ppf(confidence, successes + 1, trials - successes))
+
+
+def look_confidence(look: int, confidence: float = CONFIDENCE) -> float:
+    """Confidence asked of the ``look``-th held-out test (from 1) of one member on one rung.
+
+    A member that fails a look trains on and may look again. Each look spends half of the error
+    that is left, 1 - confidence over 2**look, so all looks together err by at most 1 - confidence
+    (a union bound). It holds on a finite held-out set too: until a look passes, nothing but "not
+    yet" flows back into training, so the weights tested do not depend on the held-out rows.
+    """
+    if look < 1:
+        raise ValueError(f"look: {look} is not allowed; looks count from 1")
+    return 1 - (1 - confidence) / 2.0**look
+
+
+def successes_needed(trials: int, success: float, confidence: float = CONFIDENCE) -> int | None:
+    """Fewest successes in ``trials`` whose lower bound reaches ``success``; None if none do."""
+    if trials < 1 or lower_bound(trials, trials, confidence) < success:
+        return None
+    low, high = 0, trials  # high always suffices
+    while low < high:
+        middle = (low + high) // 2
+        if lower_bound(middle, trials, confidence) >= success:
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def trials_needed(success: float, confidence: float = CONFIDENCE) -> int:
+    """Fewest trials that can establish ``success``: all of them right, success**n <= alpha."""
+    if not 0 < success < 1:
+        raise ValueError(f"success: {success} is not allowed; it lies between 0 and 1")
+    count = max(1, math.floor(math.log(1 - confidence) / math.log(success)))
+    while lower_bound(count, count, confidence) < success:
+        count += 1
+    return count
+
+
+def _check(successes: int, trials: int, confidence: float) -> None:
+    if not 0 <= successes <= trials:
+        raise ValueError(f"successes: {successes} is not between 0 and trials ({trials})")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: {confidence} is not between 0 and 1")

@@ -1,0 +1,152 @@
+"""What a task is: it draws sequences whose scored answers need inputs at least ``lag`` steps back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from trainables.parts import Config
+from trainables.shapes import Inputs, Predictions, Scored, Targets
+
+Split = Literal["train", "selection", "test"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B sequences with their scored answers.
+
+    Attributes:
+        inputs: symbols (B, T), int64, or F numbers a step (B, T, F), float32
+        targets: the right answers (B, S): classes, int64, or numbers, float32
+        scored: the steps (B, S), int64, at which the answers are given
+    """
+
+    inputs: Inputs
+    targets: Targets
+    scored: Scored
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(self.inputs.to(device), self.targets.to(device), self.scored.to(device))
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Inputs that are symbols 0 .. vocabulary - 1."""
+
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Inputs that are ``features`` numbers a step."""
+
+    features: int
+
+
+@dataclass(frozen=True)
+class ClassAnswer:
+    """Answers that are one of ``classes``; right if the argmax is."""
+
+    classes: int
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a model gives for one answer: a logit a class."""
+        return self.classes
+
+    def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
+        """Which answers are right."""
+        return predictions.argmax(-1) == targets
+
+    def loss(self, predictions: Predictions, targets: Targets) -> Tensor:
+        """Mean cross entropy, in nats."""
+        return torch.nn.functional.cross_entropy(predictions.flatten(0, 1), targets.flatten())
+
+
+@dataclass(frozen=True)
+class NumberAnswer:
+    """Answers that are a number; right if it is off by less than ``tolerance``."""
+
+    tolerance: float
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a model gives for one answer."""
+        return 1
+
+    def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
+        """Which answers are right."""
+        return (predictions[..., 0] - targets).abs() < self.tolerance
+
+    def loss(self, predictions: Predictions, targets: Targets) -> Tensor:
+        """Mean squared error, in units of the target squared."""
+        return torch.nn.functional.mse_loss(predictions[..., 0], targets)
+
+
+class TaskConfig(Config):
+    """A task's configuration; its ``kind`` is the task's key in `TASKS`."""
+
+    kind: str
+
+
+class Task(ABC):
+    """Draws sequences whose scored answers need inputs at least ``lag`` steps back.
+
+    A task is a value: drawing changes nothing in it, and the same generator state gives the same
+    batch. Tasks that generate draw their train, selection and test sequences from different
+    random streams; tasks over a finite set of rows return from `split` a task over that part.
+    """
+
+    Config: ClassVar[type[TaskConfig]]
+    inputs: Symbols | Reals
+    answer: ClassAnswer | NumberAnswer
+
+    @property
+    def shortest_lag(self) -> int:
+        """The shortest lag that can be drawn."""
+        return 1
+
+    @property
+    def distinct_sequences(self) -> int | None:
+        """How many different sequences this split can show; None if they are generated."""
+        return None
+
+    @abstractmethod
+    def length(self, lag: int) -> int:
+        """Steps T of the longest sequence drawn at ``lag``."""
+
+    @abstractmethod
+    def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
+        """``batch_size`` independent sequences, each scored answer needing at least ``lag`` steps.
+
+        Raises:
+            ValueError: if ``lag`` is below `shortest_lag`.
+        """
+
+    def split(self, name: Split) -> Self:
+        """The task restricted to one part of its sequences; itself where they are generated."""
+        return self
+
+    def draw(
+        self, lag: int, sequences: int, batch_size: int, generator: torch.Generator
+    ) -> Iterator[Batch]:
+        """``sequences`` sequences in batches of at most ``batch_size``, for an evaluation.
+
+        A finite split shows each of its rows at most once, so may give fewer.
+        """
+        for first in range(0, sequences, batch_size):
+            yield self.sample(lag, min(batch_size, sequences - first), generator)
+
+    def _require(self, lag: int) -> None:
+        if lag < self.shortest_lag:
+            kind = self.Config.model_fields["kind"].default
+            raise ValueError(
+                f"lag: {lag} is not allowed; the shortest of {kind} is {self.shortest_lag}"
+            )

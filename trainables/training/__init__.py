@@ -1,0 +1,1 @@
+"""Training one member on one rung."""
