@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time"]
@@ -24,14 +25,15 @@ def rungs(start: int, stop: int, ratio: float) -> tuple[int, ...]:
     """Rising lags from ``start`` by ``ratio``, rounded; the last is exactly ``stop``.
 
     Raises:
-        ValueError: if ``start`` < 2, ``stop`` < ``start`` or ``ratio`` <= 1.
+        ValueError: if ``start`` < 2, ``stop`` < ``start`` or ``ratio`` < 1.01.
+
     """
     if start < 2:
         raise ValueError(f"start: {start} is not allowed; the first lag is at least 2")
     if stop < start:
         raise ValueError(f"stop: {stop} is not allowed; it must be at least start ({start})")
-    if not ratio > 1 or not math.isfinite(ratio):
-        raise ValueError(f"ratio: {ratio} is not allowed; it must be finite and above 1")
+    if not ratio >= 1.01 or not math.isfinite(ratio):
+        raise ValueError(f"ratio: {ratio} is not allowed; it must be finite and at least 1.01")
     lags, exact = [start], start * ratio
     while exact < stop:
         if round(exact) > lags[-1]:
@@ -54,7 +56,8 @@ class Rule:
             raise ValueError(f"members: {self.members} is not allowed; it is at least 1")
         if not 1 <= self.quorum <= self.members:
             raise ValueError(
-                f"quorum: {self.quorum} is not allowed; it is between 1 and members ({self.members})"
+                f"quorum: {self.quorum} is not allowed; it lies between 1 and members "
+                f"({self.members})"
             )
 
 
@@ -67,6 +70,7 @@ class RungOutcome:
         lower_bound: one-sided lower confidence bound of that rate
         sequences: training sequences used
         cost: training cost of the attempt, in GFLOP
+
     """
 
     lag: int
@@ -91,6 +95,7 @@ class Climb:
         reach: largest passed rung below the first failed one; 0 if the first rung failed
         passed: every passed rung, ascending
         ended_by: how it ended; ``top`` means that reach is censored: "at least"
+
     """
 
     reach: int
@@ -138,6 +143,14 @@ def climb(attempt: Attempt, lags: Sequence[int], rule: Rule) -> Climb:
 def reach(passed: Sequence[int]) -> int:
     """The last passed rung, or 0."""
     return passed[-1] if passed else 0
+
+
+def passed_rungs(
+    outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule
+) -> tuple[int, ...]:
+    """The rungs, from the first on, that ``outcomes`` show as passed; also of a climb cut off."""
+    solved = [o.lag for o in outcomes if o.solved]
+    return tuple(takewhile(lambda lag: solved.count(lag) >= rule.quorum, lags))
 
 
 def _failure(lag: int, outcomes: Iterable[RungOutcome]) -> EndedClimb:

@@ -40,6 +40,7 @@ class Streams:
     Attributes:
         seed: the search's seed
         identity: `digest` of the configuration and the task
+
     """
 
     seed: int

@@ -3,33 +3,67 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from trainables.models.layer import PartConfig
 from trainables.shapes import Stream
 
+Features = Float[Tensor, "B T F"]
+Frames = Float[Tensor, "B N D"]
+"""The stream at the blocks' rate: N = ceil(T / stride), one for every `FrontEnd.stride` steps."""
+
 
 class FrontEnd(nn.Module, ABC):
-    """(B, T, F) -> (B, T, D); what comes out at step t depends on steps up to t alone."""
+    """(B, T, F) -> (B, T, D); what comes out at step t depends on steps up to t alone.
+
+    The blocks run on `down` of it, and `up` brings their answers back to every step.
+    """
 
     Config: ClassVar[type[PartConfig]]
+    stride: int = 1
+    """Steps a frame."""
 
     def __init__(self, config: Any, features: int, width: int) -> None:
         super().__init__()
         self.config, self.features, self.width = config, features, width
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "B T F"]) -> Stream:
+    def forward(self, x: Features) -> Stream:
         """The stream at every step."""
+
+    def down(self, x: Stream) -> Frames:
+        """The frames the blocks see."""
+        return x
+
+    def up(self, frames: Frames, x: Stream) -> Stream:
+        """The blocks' answers at every step, each from frames ended by then, and ``x``."""
+        return frames
 
     @abstractmethod
     def flops_per_step(self) -> float:
         """Floating-point operations a step, forward."""
+
+    @abstractmethod
+    def state_bytes(self) -> int:
+        """Bytes that one sequence must carry from step to step, in float32."""
+
+
+class CausalConv(nn.Conv1d):
+    """A convolution over a step and the ``(kernel_width - 1) * dilation`` steps before it."""
+
+    def __init__(self, features: int, width: int, kernel_width: int, dilation: int = 1) -> None:
+        super().__init__(features, width, kernel_width, dilation=dilation)
+        self.reach = (kernel_width - 1) * dilation
+
+    def forward(self, x: Features) -> Stream:
+        """Time stays the second axis."""
+        return super().forward(pad(x.transpose(1, 2), (self.reach, 0))).transpose(1, 2)
 
 
 class Pointwise(FrontEnd):
@@ -44,13 +78,17 @@ class Pointwise(FrontEnd):
         super().__init__(config, features, width)
         self.map = nn.Linear(features, width)
 
-    def forward(self, x: Float[Tensor, "B T F"]) -> Stream:
-        """One linear map a step."""
+    def forward(self, x: Features) -> Stream:
+        """W x_t + b."""
         return self.map(x)
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight."""
         return 2.0 * self.features * self.width
+
+    def state_bytes(self) -> int:
+        """Nothing is carried."""
+        return 0
 
 
 class Conv(FrontEnd):
@@ -67,16 +105,123 @@ class Conv(FrontEnd):
 
     def __init__(self, config: Config, features: int, width: int) -> None:
         super().__init__(config, features, width)
-        self.conv = nn.Conv1d(features, width, config.kernel_width)
+        self.conv = CausalConv(features, width, config.kernel_width)
 
-    def forward(self, x: Float[Tensor, "B T F"]) -> Stream:
-        """Pad on the left, convolve, rectify."""
-        padded = nn.functional.pad(x.transpose(1, 2), (self.config.kernel_width - 1, 0))
-        return torch.relu(self.conv(padded)).transpose(1, 2)
+    def forward(self, x: Features) -> Stream:
+        """relu(W * x + b)."""
+        return torch.relu(self.conv(x))
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight."""
         return 2.0 * self.features * self.width * self.config.kernel_width
 
+    def state_bytes(self) -> int:
+        """The inputs that the kernel still needs."""
+        return 4 * self.conv.reach * self.features
 
-FRONT_ENDS: dict[str, type[FrontEnd]] = {"none": Pointwise, "conv": Conv}
+
+class Dilated(FrontEnd):
+    """``dilated``: gated convolutions at dilations 1, 2, 4, ... (van den Oord et al. 2016, eq. 2).
+
+    x <- x + V (tanh(W_f * x) sigmoid(W_g * x)) for each layer, as in WaveNet and, but for the
+    gates, in temporal convolutional networks (Bai et al. 2018).
+    """
+
+    class Config(PartConfig):
+        """``num_layers`` layers see 1 + (kernel_width - 1) (2**num_layers - 1) steps."""
+
+        kind: Literal["dilated"] = "dilated"
+        kernel_width: int = Field(default=2, ge=2, le=64)
+        num_layers: int = Field(default=6, ge=1, le=16)
+
+    def __init__(self, config: Config, features: int, width: int) -> None:
+        super().__init__(config, features, width)
+        dilations = [2**layer for layer in range(config.num_layers)]
+        self.map = nn.Linear(features, width)
+        self.convs = nn.ModuleList(
+            CausalConv(width, 2 * width, config.kernel_width, dilation) for dilation in dilations
+        )
+        self.mixes = nn.ModuleList(nn.Linear(width, width) for _ in dilations)
+
+    def forward(self, x: Features) -> Stream:
+        """One layer after the other on a residual path."""
+        x = self.map(x)
+        for conv, mix in zip(self.convs, self.mixes, strict=True):
+            signal, gate = conv(x).chunk(2, dim=-1)
+            x = x + mix(torch.tanh(signal) * torch.sigmoid(gate))
+        return x
+
+    def flops_per_step(self) -> float:
+        """One multiply-add a weight."""
+        a_layer = 2 * self.config.kernel_width * self.width**2 + self.width**2
+        return 2.0 * (self.features * self.width + self.config.num_layers * a_layer)
+
+    def state_bytes(self) -> int:
+        """The steps that each kernel still needs."""
+        return 4 * self.width * (self.config.kernel_width - 1) * (2**self.config.num_layers - 1)
+
+
+class Strided(FrontEnd):
+    """``strided``: a convolution, and blocks that run on one frame for every ``stride`` steps.
+
+    Frame n joins the steps from (n - 1) stride + 1 to n stride, so it has ended at step n stride
+    (the first is step 0 alone). Step t reads frame floor(t / stride), and, through the
+    convolution, the steps since: the lag between blocks is ``stride`` times shorter.
+    """
+
+    class Config(PartConfig):
+        """``stride`` steps a frame; ``kernel_width`` is at least that, so no step goes unseen."""
+
+        kind: Literal["strided"] = "strided"
+        stride: int = Field(default=4, ge=2, le=1024)
+        kernel_width: int = Field(default=9, ge=2, le=1024)
+
+        @model_validator(mode="after")
+        def _no_step_unseen(self) -> Self:
+            if self.kernel_width < self.stride:
+                raise ValueError(
+                    f"kernel_width: {self.kernel_width} is not allowed; it must be at least the "
+                    f"stride ({self.stride})"
+                )
+            return self
+
+    def __init__(self, config: Config, features: int, width: int) -> None:
+        super().__init__(config, features, width)
+        self.stride = config.stride
+        self.conv = CausalConv(features, width, config.kernel_width)
+        self.frame = nn.Linear(config.stride * width, width)
+        self.from_frame = nn.Linear(width, width, bias=False)
+        self.from_step = nn.Linear(width, width)
+
+    def forward(self, x: Features) -> Stream:
+        """relu(W * x + b)."""
+        return torch.relu(self.conv(x))
+
+    def down(self, x: Stream) -> Frames:
+        """One linear map of the steps of each frame, zeros before the first step."""
+        frames = (x.shape[1] - 1) // self.stride + 1
+        steps = pad(x, (0, 0, self.stride - 1, 0))[:, : frames * self.stride]
+        return self.frame(steps.reshape(x.shape[0], frames, -1))
+
+    def up(self, frames: Frames, x: Stream) -> Stream:
+        """relu(U y_floor(t / stride) + V x_t + b)."""
+        held = self.from_frame(frames).repeat_interleave(self.stride, dim=1)[:, : x.shape[1]]
+        return torch.relu(held + self.from_step(x))
+
+    def flops_per_step(self) -> float:
+        """One multiply-add a weight; a frame's maps are shared by its steps."""
+        conv = self.features * self.width * self.config.kernel_width
+        return 2.0 * (conv + (2 + 1 / self.stride) * self.width**2)
+
+    def state_bytes(self) -> int:
+        """The inputs that the kernel still needs, the steps of the frame begun, the frame held."""
+        steps = self.conv.reach * self.features + (self.stride - 1) * self.width
+        return 4 * (steps + self.width)
+
+
+FRONT_ENDS: dict[str, type[FrontEnd]] = {
+    "none": Pointwise,
+    "conv": Conv,
+    "dilated": Dilated,
+    "strided": Strided,
+}

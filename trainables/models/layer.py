@@ -17,6 +17,9 @@ from trainables.shapes import Stream
 Rotation = Callable[[Float[Tensor, "B H T E"]], Float[Tensor, "B H T E"]]
 """What a position encoding does to queries and to keys inside self-attention."""
 
+Slopes = Callable[[int], tuple[float, ...]]
+"""From a number of heads to what each takes off a score for every step between query and key."""
+
 
 class PartConfig(Config):
     """A part's configuration; its ``kind`` is the part's key in its table."""
@@ -31,18 +34,21 @@ class Site:
     Attributes:
         width: D, the width of the stream
         rotate: what self-attention does to its queries and keys, if positions are rotary
-        bias: slopes per head of a linear distance penalty (ALiBi), if positions are such
+        slopes: the penalty a step of distance in each head of self-attention, if positions are such
+
     """
 
     width: int
     rotate: Rotation | None = None
-    bias: Callable[[int], Float[Tensor, "H"]] | None = None
+    slopes: Slopes | None = None
 
 
 class Layer(nn.Module, ABC):
     """(B, T, D) -> (B, T, D); what comes out at step t depends on steps up to t alone."""
 
     Config: ClassVar[type[PartConfig]]
+    attends: ClassVar[bool] = False
+    """Whether it holds self-attention, in which `Site.rotate` and `Site.slopes` act."""
 
     @classmethod
     def parts(cls, config: Any, site: Site) -> Sequence[Layer]:

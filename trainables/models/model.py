@@ -1,6 +1,9 @@
-"""The model: embedding or numbers -> front end -> positions -> blocks on residual paths -> read-out."""
+"""The model: inputs -> front end -> positions -> blocks on residual paths -> read-out."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import nn
@@ -11,7 +14,7 @@ from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.layer import Site
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
-from trainables.models.residuals import RESIDUALS
+from trainables.models.residuals import RESIDUALS, Residual
 from trainables.shapes import Inputs, Predictions, Scored, Stream
 from trainables.tasks.task import Reals, Symbols, Task
 
@@ -34,14 +37,14 @@ class Model(nn.Module):
             self.embedding = None
         self.front_end = FRONT_ENDS[config.front_end.kind](config.front_end, features, width)
         self.positions = POSITIONS[config.positions.kind](config.positions, width)
-        site = Site(width=width, rotate=self.positions.rotate)
+        site = Site(width=width, rotate=self.positions.rotate, slopes=self.positions.slopes)
         residual = RESIDUALS[config.residual.kind]
         self.blocks = nn.ModuleList(
             residual(config.residual, layer)
-            for _ in range(config.depth)
-            for layer in LAYERS[config.cell.kind].parts(config.cell, site)
+            for block in config.blocks
+            for layer in LAYERS[block.kind].parts(block, site)
         )
-        self.norm = nn.LayerNorm(width) if residual.normalised else nn.Identity()
+        self.norm = residual.last_norm(config.residual, width)
         self.readout = READOUTS[config.readout.kind](config.readout, width, outputs)
 
     def forward(self, inputs: Inputs, scored: Scored) -> Predictions:
@@ -50,11 +53,17 @@ class Model(nn.Module):
 
     def stream(self, inputs: Inputs) -> Stream:
         """What the read-out sees, at every step."""
-        x = inputs if self.embedding is None else self.embedding(inputs)
-        x = self.positions(self.front_end(x))
+        x = self.front_end(inputs if self.embedding is None else self.embedding(inputs))
+        frames = self.positions(self.front_end.down(x))
         for block in self.blocks:
-            x = block(x)
-        return self.norm(x)
+            frames = block(frames)
+        return self.norm(self.front_end.up(frames, x))
+
+    @property
+    def longest(self) -> int | None:
+        """The longest sequence, in steps, that it can read; None for any."""
+        frames = self.positions.longest
+        return None if frames is None else frames * self.front_end.stride
 
     @property
     def num_parameters(self) -> int:
@@ -63,14 +72,22 @@ class Model(nn.Module):
 
     def flops(self, length: int, answers: int) -> float:
         """Floating-point operations of `forward` for one sequence."""
-        a_step = self.front_end.flops_per_step()
-        a_step += sum(block.layer.flops_per_step(length) for block in self.blocks)
-        return length * a_step + answers * self.readout.flops_per_answer(length)
+        frames = self._frames(length)
+        a_frame = sum(path.flops_per_step(frames) for path in self._paths)
+        a_step = self.front_end.flops_per_step() + self.readout.flops_per_step()
+        return length * a_step + frames * a_frame + answers * self.readout.flops_per_answer(length)
 
     def state_bytes(self, length: int) -> int:
         """Bytes one sequence must carry after ``length`` steps to go on, in float32."""
-        carried = sum(block.layer.state_bytes(length) for block in self.blocks)
-        return carried + self.readout.state_bytes(length)
+        carried = sum(path.state_bytes(self._frames(length)) for path in self._paths)
+        return self.front_end.state_bytes() + carried + self.readout.state_bytes(length)
+
+    @property
+    def _paths(self) -> Iterable[Residual]:
+        return cast(Iterable[Residual], self.blocks)
+
+    def _frames(self, length: int) -> int:
+        return (length - 1) // self.front_end.stride + 1
 
 
 def build(config: ModelConfig, task: Task, seed: int) -> Model:
@@ -80,5 +97,5 @@ def build(config: ModelConfig, task: Task, seed: int) -> Model:
     while and put back, so that nothing outside is read or changed.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return Model(config, task.inputs, task.answer.outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,14 +12,16 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.layer import PartConfig, Rotation
+from trainables.models.layer import PartConfig, Rotation, Slopes
 from trainables.shapes import Stream
 
 
 class Positions(nn.Module, ABC):
-    """(B, T, D) -> (B, T, D), ahead of the blocks; or a rotation inside self-attention."""
+    """(B, T, D) -> (B, T, D), ahead of the blocks; or something inside self-attention."""
 
     Config: ClassVar[type[PartConfig]]
+    in_attention: ClassVar[bool] = False
+    """Whether they act inside self-attention alone, so that a model needs some."""
 
     def __init__(self, config: Any, width: int) -> None:
         super().__init__()
@@ -31,6 +34,16 @@ class Positions(nn.Module, ABC):
     @property
     def rotate(self) -> Rotation | None:
         """What self-attention does to its queries and keys; None for nothing."""
+        return None
+
+    @property
+    def slopes(self) -> Slopes | None:
+        """What each head of self-attention takes off for distance; None for nothing."""
+        return None
+
+    @property
+    def longest(self) -> int | None:
+        """The most steps it can number; None for any."""
         return None
 
 
@@ -59,6 +72,39 @@ class Sinusoidal(Positions):
         return x + p_TD[:, : self.width].to(x.dtype)
 
 
+class Learned(Positions):
+    """``learned``: adds a vector of its own for every step (Gehring et al. 2017, 3.1)."""
+
+    class Config(PartConfig):
+        """A table of ``max_length`` steps; longer sequences are refused."""
+
+        kind: Literal["learned"] = "learned"
+        max_length: int = Field(default=8192, ge=1, le=1_048_576)
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__(config, width)
+        self.table = nn.Parameter(torch.empty(config.max_length, width).normal_(std=0.02))
+
+    def forward(self, x: Stream) -> Stream:
+        """x_t + p_t.
+
+        Raises:
+            ValueError: if the sequence is longer than the table.
+
+        """
+        if x.shape[1] > self.config.max_length:
+            raise ValueError(
+                f"positions.max_length: {self.config.max_length} is not allowed; the sequence has "
+                f"{x.shape[1]} steps"
+            )
+        return x + self.table[: x.shape[1]]
+
+    @property
+    def longest(self) -> int:
+        """The length of the table."""
+        return self.config.max_length
+
+
 class Rope(Positions):
     """``rope``: rotates queries and keys by an angle that grows with t (Su et al. 2021, eq. 34).
 
@@ -71,22 +117,52 @@ class Rope(Positions):
         kind: Literal["rope"] = "rope"
         base: float = Field(default=10_000.0, gt=1)
 
+    in_attention = True
+
     @property
     def rotate(self) -> Rotation:
         """Rotates each pair of neighbouring coordinates (2i, 2i+1) by t * base**(-2i/E)."""
-        base = self.config.base
+        return partial(_rotated, base=self.config.base)
 
-        def rotated(x: Float[Tensor, "B H T E"]) -> Float[Tensor, "B H T E"]:
-            angle_TI = _angles(x.shape[2], x.shape[3], base, x)
-            cos, sin = angle_TI.cos().to(x.dtype), angle_TI.sin().to(x.dtype)
-            even, odd = x[..., 0::2], x[..., 1::2]
-            return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
-        return rotated
+class Alibi(Positions):
+    """``alibi``: takes m_h (t - s) off the score of step s at step t (Press et al. 2022)."""
+
+    class Config(PartConfig):
+        """A penalty on distance inside self-attention, steeper in some heads than in others."""
+
+        kind: Literal["alibi"] = "alibi"
+
+    in_attention = True
+
+    @property
+    def slopes(self) -> Slopes:
+        """The paper's slopes."""
+        return alibi_slopes
+
+
+def alibi_slopes(num_heads: int) -> tuple[float, ...]:
+    """2**(-8/H), 2**(-16/H), ..., 2**-8 for a power of two H.
+
+    For other H the paper's code takes those of the power of two below, and fills up with every
+    other one of the power of two above.
+    """
+    below = 1 << (num_heads.bit_length() - 1)
+    slopes = [2 ** (-8 * (h + 1) / below) for h in range(below)]
+    between = [2 ** (-8 * (h + 1) / (2 * below)) for h in range(0, 2 * below, 2)]
+    return tuple(slopes + between[: num_heads - below])
+
+
+def _rotated(x: Float[Tensor, "B H T E"], base: float) -> Float[Tensor, "B H T E"]:
+    """Each pair (x[2i], x[2i+1]) turned by t * base**(-2i/E)."""
+    angle_TI = _angles(x.shape[2], x.shape[3], base, x)
+    cos, sin = angle_TI.cos().to(x.dtype), angle_TI.sin().to(x.dtype)
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
 def _angles(length: int, width: int, base: float, like: Tensor) -> Float[Tensor, "T I"]:
-    """t * base**(-2i/width) for each step t and pair i, in float32 or better."""
+    """The angle t * base**(-2i/width) of each step t and pair i, in float32 or better."""
     precise = torch.promote_types(like.dtype, torch.float32)
     i = torch.arange(0, width, 2, device=like.device, dtype=precise)
     t = torch.arange(length, device=like.device, dtype=precise)
@@ -96,5 +172,7 @@ def _angles(length: int, width: int, base: float, like: Tensor) -> Float[Tensor,
 POSITIONS: dict[str, type[Positions]] = {
     "none": NoPositions,
     "sinusoidal": Sinusoidal,
+    "learned": Learned,
     "rope": Rope,
+    "alibi": Alibi,
 }

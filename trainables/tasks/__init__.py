@@ -1,7 +1,30 @@
 """Tasks: what is to be remembered."""
 
+from trainables.tasks.adding import Adding
+from trainables.tasks.associative_recall import AssociativeRecall
+from trainables.tasks.copying import Copying
+from trainables.tasks.delayed_pattern import DelayedPattern
+from trainables.tasks.flip_flop import FlipFlop
+from trainables.tasks.induction import Induction
+from trainables.tasks.parity import Parity
+from trainables.tasks.permutation_tracking import PermutationTracking
+from trainables.tasks.recall import Recall
+from trainables.tasks.selective_copying import SelectiveCopying
 from trainables.tasks.task import Task
+from trainables.tasks.temporal_order import TemporalOrder
 
-TASKS: dict[str, type[Task]] = {}
+TASKS: dict[str, type[Task]] = {
+    "recall": Recall,
+    "copying": Copying,
+    "adding": Adding,
+    "selective_copying": SelectiveCopying,
+    "associative_recall": AssociativeRecall,
+    "induction": Induction,
+    "flip_flop": FlipFlop,
+    "temporal_order": TemporalOrder,
+    "parity": Parity,
+    "permutation_tracking": PermutationTracking,
+    "delayed_pattern": DelayedPattern,
+}
 
 __all__ = ["TASKS"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trainables.parts import Config
@@ -25,6 +25,7 @@ class Batch:
         inputs: symbols (B, T), int64, or F numbers a step (B, T, F), float32
         targets: the right answers (B, S): classes, int64, or numbers, float32
         scored: the steps (B, S), int64, at which the answers are given
+
     """
 
     inputs: Inputs
@@ -72,22 +73,34 @@ class ClassAnswer:
 
 @dataclass(frozen=True)
 class NumberAnswer:
-    """Answers that are a number; right if it is off by less than ``tolerance``."""
+    """Answers that are a number, offset + scale * output; right if off by less than ``tolerance``.
+
+    Attributes:
+        tolerance: in the target's units, as are ``scale`` and ``offset``
+
+    """
 
     tolerance: float
+    scale: float = 1.0
+    offset: float = 0.0
 
     @property
     def outputs(self) -> int:
         """Numbers a model gives for one answer."""
         return 1
 
+    def value(self, predictions: Predictions) -> Float[Tensor, "B S"]:
+        """The answers in the target's units."""
+        return self.offset + self.scale * predictions[..., 0]
+
     def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
         """Which answers are right."""
-        return (predictions[..., 0] - targets).abs() < self.tolerance
+        return (self.value(predictions) - targets).abs() < self.tolerance
 
     def loss(self, predictions: Predictions, targets: Targets) -> Tensor:
-        """Mean squared error, in units of the target squared."""
-        return torch.nn.functional.mse_loss(predictions[..., 0], targets)
+        """Mean squared error, in units of ``scale`` squared."""
+        outputs = (targets - self.offset) / self.scale
+        return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
 
 
 class TaskConfig(Config):
@@ -107,6 +120,9 @@ class Task(ABC):
     Config: ClassVar[type[TaskConfig]]
     inputs: Symbols | Reals
     answer: ClassAnswer | NumberAnswer
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
 
     @property
     def shortest_lag(self) -> int:
@@ -128,6 +144,7 @@ class Task(ABC):
 
         Raises:
             ValueError: if ``lag`` is below `shortest_lag`.
+
         """
 
     def split(self, name: Split) -> Self:

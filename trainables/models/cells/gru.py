@@ -11,9 +11,15 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.models.first_weights import (
+    Constant,
+    ForgetBiasConfig,
+    RecurrentWeights,
+    forget_bias,
+    start_recurrent_,
+)
 from trainables.models.layer import PartConfig, Recurrence, Site
 from trainables.shapes import Stream
 
@@ -22,25 +28,33 @@ class Gru(Recurrence):
     """Gated memory with one state; `torch.nn.GRU` underneath."""
 
     class Config(PartConfig):
-        """``forget_bias`` is the update gate's bias at the start: above 0, keep the state."""
+        """How the cell starts.
+
+        Attributes:
+            forget_bias: the update gate's bias, a number or a kind: above 0, keep the state
+            recurrent_weights: what U starts from
+
+        """
 
         kind: Literal["gru"] = "gru"
-        forget_bias: float = Field(default=1.0, ge=-10, le=20)
+        forget_bias: ForgetBiasConfig = Constant.Config()
+        recurrent_weights: RecurrentWeights = "uniform"
 
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)
         self.fused = nn.GRU(site.width, site.width, batch_first=True)
-        with torch.no_grad():
-            keep = slice(site.width, 2 * site.width)
-            self.fused.bias_ih_l0[keep].fill_(config.forget_bias)
-            self.fused.bias_hh_l0[keep].zero_()
+        start_recurrent_(self.fused.weight_hh_l0, config.recurrent_weights)
+        keep = slice(site.width, 2 * site.width)
+        with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
+            self.fused.bias_ih_l0[keep] = forget_bias(config.forget_bias).draw(site.width)
+            self.fused.bias_hh_l0[keep] = 0
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
         return self.fused(x)[0]
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """h = 0."""
+        """The zero state h."""
         return (self.fused.weight_hh_l0.new_zeros(batch_size, self.width),)
 
     def step(

@@ -11,9 +11,15 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.models.first_weights import (
+    Constant,
+    ForgetBiasConfig,
+    RecurrentWeights,
+    forget_bias,
+    start_recurrent_,
+)
 from trainables.models.layer import PartConfig, Recurrence, Site
 from trainables.shapes import Stream
 
@@ -22,25 +28,40 @@ class Lstm(Recurrence):
     """Gated memory; `torch.nn.LSTM` underneath."""
 
     class Config(PartConfig):
-        """``forget_bias`` is the forget gate's bias at the start: above 0, remember at first."""
+        """How the cell starts.
+
+        Attributes:
+            forget_bias: the forget gate's bias, a number or a kind: above 0, remember at first
+            recurrent_weights: what U starts from
+
+        """
 
         kind: Literal["lstm"] = "lstm"
-        forget_bias: float = Field(default=1.0, ge=-10, le=20)
+        forget_bias: ForgetBiasConfig = Constant.Config()
+        recurrent_weights: RecurrentWeights = "uniform"
 
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)
         self.fused = nn.LSTM(site.width, site.width, batch_first=True)
+        start_recurrent_(self.fused.weight_hh_l0, config.recurrent_weights)
+        start = forget_bias(config.forget_bias)
+        kept = start.draw(site.width)
         with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
-            forget = slice(site.width, 2 * site.width)
-            self.fused.bias_ih_l0[forget].fill_(config.forget_bias)
-            self.fused.bias_hh_l0[forget].zero_()
+            self._start_gate(1, kept)
+            if start.opposes_input:
+                self._start_gate(0, -kept)
+
+    def _start_gate(self, gate: int, bias: Float[Tensor, " D"]) -> None:
+        rows = slice(gate * self.width, (gate + 1) * self.width)
+        self.fused.bias_ih_l0[rows] = bias
+        self.fused.bias_hh_l0[rows] = 0
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
         return self.fused(x)[0]
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """h = c = 0."""
+        """The zero state (h, c)."""
         zeros = self.fused.weight_hh_l0.new_zeros(batch_size, self.width)
         return zeros, zeros
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.first_weights import RecurrentWeights, start_recurrent_
 from trainables.models.layer import PartConfig, Recurrence, Site
 from trainables.shapes import Stream
 
@@ -16,26 +17,28 @@ class Rnn(Recurrence):
     """The net that forgets, for comparison; `torch.nn.RNN` underneath."""
 
     class Config(PartConfig):
-        """A plain recurrent layer."""
+        """``recurrent_weights``: what U starts from."""
 
         kind: Literal["rnn"] = "rnn"
+        recurrent_weights: RecurrentWeights = "uniform"
 
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)
         self.fused = nn.RNN(site.width, site.width, batch_first=True)
+        start_recurrent_(self.fused.weight_hh_l0, config.recurrent_weights)
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
         return self.fused(x)[0]
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """h = 0."""
+        """The zero state h."""
         return (self.fused.weight_hh_l0.new_zeros(batch_size, self.width),)
 
     def step(
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
-        """h_t = tanh(W x_t + U h_{t-1} + b)."""
+        """One step of the equation above."""
         cell = self.fused
         h = torch.rnn_tanh_cell(
             x, state[0], cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0

@@ -1,0 +1,1 @@
+"""The search: Ray Tune schedules, Optuna proposes, MLflow records; and the command line."""

@@ -1,0 +1,119 @@
+"""The ledger: what is known of every trial, on disk before anybody else is told.
+
+A trial's record is one JSON file, replaced whole at every report. Optuna's study, MLflow and the
+Parquet outcomes can all be brought up to date from it after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from search import outcomes
+from search.folder import SearchFolder, write_json
+
+Listener = Callable[["Record"], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one trial.
+
+    Attributes:
+        number: Optuna's trial number, the trial's name everywhere
+        parameters: the flat configuration as Optuna suggested it
+        configuration: the nested, complete one
+        digest: SHA-256 of it
+        started_ms: wall time of the first start, in milliseconds since the epoch
+        ended_ms: of the end; None while it runs
+        ended_by: ``top``, ``failed_rung``, ``pruned``, ``memory``, ``time``, ``error``; None while
+            it runs
+        error: one line, where it ended by an error
+        report: the trial's last report (`trainables.trial.Trial.metrics`)
+    """
+
+    number: int
+    parameters: dict[str, Any]
+    configuration: dict[str, Any]
+    digest: str
+    started_ms: int
+    ended_ms: int | None = None
+    ended_by: str | None = None
+    error: str | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has come to an end."""
+        return self.ended_by is not None
+
+    @property
+    def progress(self) -> float:
+        """log2(reach) and the part of the failing rung; 0 before the first report."""
+        return float(self.report.get("progress", 0.0))
+
+    @property
+    def reach(self) -> int:
+        """The largest passed rung, the least over the tasks."""
+        return int(self.report.get("reach", 0))
+
+    @property
+    def censored(self) -> bool:
+        """Whether reach is a lower bound because something else than a failed rung ended it."""
+        return self.ended_by in ("top", "pruned", "time", "memory", "error")
+
+
+class Ledger:
+    """The records of one search.
+
+    Args:
+        listeners: told of every change, after it is on disk
+    """
+
+    def __init__(
+        self,
+        folder: SearchFolder,
+        listeners: tuple[Listener, ...] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder, self._listeners, self._clock = folder, listeners, clock
+        self.records: dict[int, Record] = {}
+        for path in sorted(folder.trials.glob("*/record.json")):
+            record = Record(**json.loads(path.read_text()))
+            self.records[record.number] = record
+
+    def started(
+        self, number: int, parameters: dict[str, Any], configuration: dict[str, Any], digest: str
+    ) -> None:
+        """A trial was proposed; one that is known goes on as it was."""
+        if number in self.records:
+            return
+        self._put(Record(number, parameters, configuration, digest, started_ms=self._now()))
+
+    def reported(self, number: int, report: dict[str, Any]) -> None:
+        """A trial measured something."""
+        self._put(replace(self.records[number], report=report))
+
+    def finished(self, number: int, ended_by: str, error: str | None = None) -> None:
+        """A trial came to an end; the first end counts."""
+        record = self.records[number]
+        if not record.finished:
+            self._put(replace(record, ended_by=ended_by, error=error, ended_ms=self._now()))
+
+    def _put(self, record: Record) -> None:
+        folder = self._folder.trial(record.number)
+        folder.mkdir(parents=True, exist_ok=True)
+        if record.report.get("rows"):
+            outcomes.write(
+                self._folder.outcomes, record.number, record.digest, record.report["rows"]
+            )
+        write_json(folder / "record.json", asdict(record))
+        self.records[record.number] = record
+        for listener in self._listeners:
+            listener(record)
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000)

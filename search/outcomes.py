@@ -1,0 +1,64 @@
+"""Outcomes as Arrow tables: one row a trial, task, member and rung."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from search.folder import write_aside
+
+SCHEMA = pa.schema(
+    [
+        ("trial", pa.int32()),
+        ("task", pa.string()),
+        ("lag", pa.int64()),
+        ("member", pa.int32()),
+        ("ended_by", pa.string()),
+        ("solved", pa.bool_()),
+        ("success_rate", pa.float64()),
+        ("lower_bound", pa.float64()),
+        ("test_sequences", pa.int64()),
+        ("looks", pa.int32()),
+        ("sequences", pa.int64()),
+        ("seconds", pa.float64()),
+        ("training_gflop", pa.float64()),
+        ("parameters", pa.int64()),
+        ("state_bytes", pa.int64()),
+        ("peak_memory_bytes", pa.int64()),
+        ("configuration", pa.string()),
+    ]
+)
+"""`trainables.records.MemberRung`, with the trial's number and its configuration's SHA-256."""
+
+KEY = ("trial", "task", "lag", "member")
+
+
+def write(folder: Path, trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write all rows of one trial to its own file, whole or not at all, in place of the last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist(to_rows(trial, configuration, rows), schema=SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    target = folder / f"{trial:05d}.parquet"
+    write_aside(target, buffer.getvalue())
+    return target
+
+
+def to_rows(
+    trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """A trial's rows with its number and its configuration's digest."""
+    return [{"trial": trial, **row, "configuration": configuration} for row in rows]
+
+
+def read(folder: Path) -> pa.Table:
+    """Every row of a search, by trial, task, lag and member."""
+    files = sorted(folder.glob("*.parquet"))
+    tables = [pq.read_table(file, schema=SCHEMA) for file in files]
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    return table.sort_by([(key, "ascending") for key in KEY])

@@ -1,0 +1,62 @@
+"""Pictures: the forgetting curve of one configuration, or of several laid over each other."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from trainables.reliability import lower_bound, upper_bound
+
+Points = Sequence[Mapping[str, Any]]
+"""Points of a curve, as `trainables.records.CurvePoint`, ascending in lag."""
+
+
+def forgetting_curves(curves: Mapping[str, Points], success: float) -> bytes:
+    """A PNG of success by lag, one line a label, with the 95 % limits of each point.
+
+    Filled points were trained on; hollow ones lie beyond. The dotted line is the success asked for.
+    """
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    lags = sorted({p["lag"] for points in curves.values() for p in points})
+    for number, (label, points) in enumerate(curves.items()):
+        _draw(axes, label, points, f"C{number}")
+    axes.axhline(success, color="0.4", linestyle=":", linewidth=1)
+    axes.annotate(
+        f"asked for: {success:g}",
+        (0.005, success),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -11),
+        textcoords="offset points",
+        color="0.4",
+        fontsize=8,
+    )
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lags, [str(lag) for lag in lags], rotation=45 if len(lags) > 8 else 0)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set(xlabel="lag (steps)", ylabel="success rate on held-out sequences", ylim=(-0.02, 1.04))
+    axes.set_title("Forgetting curve (filled: learned, hollow: beyond)", fontsize=10, loc="left")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _draw(axes: Any, label: str, points: Points, color: str) -> None:
+    lags = [p["lag"] for p in points]
+    rates = [p["successes"] / p["sequences"] for p in points]
+    low = [r - lower_bound(p["successes"], p["sequences"]) for r, p in zip(rates, points, strict=True)]
+    high = [upper_bound(p["successes"], p["sequences"]) - r for r, p in zip(rates, points, strict=True)]
+    axes.errorbar(lags, rates, yerr=(low, high), color=color, linewidth=1.4, capsize=2, label=label)
+    for learned in (True, False):
+        chosen = [(p["lag"], r) for p, r in zip(points, rates, strict=True) if p["learned"] is learned]
+        if chosen:
+            axes.plot(*zip(*chosen, strict=True), "o", color=color, mfc=color if learned else "white")

@@ -1,0 +1,87 @@
+"""What MLflow holds of a trial, as it follows from the trial's record alone."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean
+
+from search.ledger import Record
+from search.scheduler import cost_and_progress
+from search.spec import Spec
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric; ``step`` is training sequences, or the lag of a metric by lag."""
+
+    key: str
+    value: float
+    step: int
+
+
+def points(record: Record, spec: Spec) -> Iterator[Point]:
+    """Every metric of a trial; those that may still change only once it has finished."""
+    yield from _by_sequence(record, spec)
+    if record.finished and record.report:
+        yield from _by_lag(record, spec)
+        for key in ("progress", "reach", "training_gflop", "busy_seconds"):
+            yield Point(f"final_{key}", float(record.report.get(key, 0.0)), 0)
+        rows = record.report["rows"]
+        if rows:
+            yield Point("parameters", float(rows[0]["parameters"]), 0)
+            yield Point("peak_memory_bytes", float(max(r["peak_memory_bytes"] for r in rows)), 0)
+
+
+def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
+    for moment in record.report.get("trace", ()):
+        if math.isfinite(moment["loss"]):
+            yield Point("loss", moment["loss"], moment["sequences"])
+        yield Point("success_rate", moment["success_rate"], moment["sequences"])
+    spent = 0
+    rows = record.report.get("rows", ())
+    for row, (_, progress) in zip(rows, cost_and_progress(record, spec.ladder), strict=True):
+        spent += row["sequences"]
+        yield Point("progress", progress, spent)
+
+
+def _by_lag(record: Record, spec: Spec) -> Iterator[Point]:
+    """``solved_fraction`` over the members, and ``success_by_lag``: the forgetting curve.
+
+    A trial that was stopped has no curve; there, what its members showed on each rung stands in.
+    """
+    solved: dict[tuple[str, int], list[bool]] = defaultdict(list)
+    shown: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for row in record.report["rows"]:
+        solved[row["task"], row["lag"]].append(row["solved"])
+        shown[row["task"], row["lag"]].append(row["success_rate"])
+    for (task, lag), outcomes in solved.items():
+        share = sum(outcomes) / spec.ladder.members
+        yield Point(_key("solved_fraction", task, spec), share, lag)
+    curve = {(p["task"], p["lag"]): p["successes"] / p["sequences"] for p in record.report["curve"]}
+    for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
+        yield Point(_key("success_by_lag", task, spec), rate, lag)
+
+
+def _key(metric: str, task: str, spec: Spec) -> str:
+    """Metrics by lag carry the task's name where there are several."""
+    return metric if len(spec.tasks) == 1 else f"{metric}/{task}"
+
+
+def tags(record: Record, spec: Spec) -> dict[str, str]:
+    """How the trial ended and what it was."""
+    found = {"space": spec.space, "task": ", ".join(spec.tasks_by_name)}
+    if record.ended_by:
+        found["ended_by"] = record.ended_by
+    if record.error:
+        found["error"] = record.error
+    return found
+
+
+def status(record: Record) -> str:
+    """MLflow's word for how a run ended."""
+    if record.ended_by == "error":
+        return "FAILED"
+    return "KILLED" if record.ended_by == "pruned" else "FINISHED"

@@ -1,0 +1,68 @@
+"""The leaderboard: finished trials, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.table import Table
+
+from search.ledger import Record
+
+
+def rank(records: Iterable[Record]) -> list[Record]:
+    """Trials by progress; of equals the one that cost less training, then the earlier."""
+    return sorted(
+        (record for record in records if record.report),
+        key=lambda r: (-r.progress, float(r.report["training_gflop"]), r.number),
+    )
+
+
+def leaderboard(records: Iterable[Record], top: int = 10) -> Table:
+    """A table of the best trials; ≥ marks a reach that is censored."""
+    table = Table(title="Longest dependency learned", title_justify="left", expand=False)
+    for name in ("#", "trial", "reach", "progress", "ended by"):
+        table.add_column(name, justify="right" if name not in ("ended by",) else "left")
+    table.add_column("architecture", overflow="fold")
+    table.add_column("parameters", justify="right")
+    table.add_column("GFLOP", justify="right")
+    for place, record in enumerate(rank(records)[:top], 1):
+        table.add_row(
+            str(place),
+            str(record.number),
+            reach_text(record),
+            f"{record.progress:.2f}",
+            record.ended_by or "running",
+            describe(record.configuration),
+            f"{_parameters(record):,}",
+            f"{record.report['training_gflop']:,.0f}",
+        )
+    table.caption = "≥ censored: the ladder or the trial ended before the architecture did"
+    table.caption_justify = "left"
+    return table
+
+
+def reach_text(record: Record) -> str:
+    """The reach, with ≥ where it is censored."""
+    return f"≥ {record.reach}" if record.censored or not record.finished else str(record.reach)
+
+
+def describe(configuration: dict[str, Any]) -> str:
+    """A configuration in a few words."""
+    model = configuration["model"]
+    words = [f"{model['cell']['kind']} {model['depth']}×{model['hidden_size']}"]
+    front_end = model["front_end"]
+    if front_end["kind"] != "none":
+        width = front_end.get("kernel_width")
+        words.append(front_end["kind"] + (f" {width}" if width else ""))
+    words += [model[part]["kind"] for part in ("positions",) if model[part]["kind"] != "none"]
+    if model["residual"]["kind"] != "none":
+        words.append(f"residual {model['residual']['kind']}")
+    words.append(f"readout {model['readout']['kind']}")
+    words.append(f"lr {configuration['training']['learning_rate']:.1e}")
+    return ", ".join(words)
+
+
+def _parameters(record: Record) -> int:
+    rows = record.report.get("rows") or [{"parameters": 0}]
+    return int(rows[0]["parameters"])

@@ -1,0 +1,93 @@
+"""Which trials go on: asynchronous successive halving on training cost.
+
+ASHA (Li et al. 2020) compares trials once they have spent the same training cost, in GFLOP: the
+best quarter goes on to four times that cost. A trial it stops keeps its reach as a lower bound,
+since progress only rises; it is told to Optuna as complete.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+import optuna
+import torch
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.utils.util import unflatten_dict
+
+from search.ledger import Record
+from search.searcher import METRIC, make_sampler
+from search.spec import Spec
+from spaces import Space
+from trainables.config import LadderConfig, TrialConfig
+from trainables.ladder import RungOutcome, progress
+from trainables.models.model import Model
+from trainables.records import MemberRung
+from trainables.tasks import TASKS
+from trainables.tasks.task import Task
+
+COST = "training_gflop"
+REDUCTION_FACTOR = 4
+GRACE_FRACTION = 0.1
+"""First comparison: the cost of one member spending this part of its budget on the first rung."""
+MILESTONES = 12
+
+
+def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
+    """The spec's scheduler; it knows the trials that finished before a resume."""
+    if spec.search.scheduler == "none":
+        return FIFOScheduler()
+    grace = typical_cost(spec, space)
+    scheduler = AsyncHyperBandScheduler(
+        time_attr=COST,
+        metric=METRIC,
+        mode="max",
+        grace_period=grace,
+        max_t=grace * REDUCTION_FACTOR**MILESTONES,
+        reduction_factor=REDUCTION_FACTOR,
+        stop_last_trials=False,
+    )
+    (bracket,) = scheduler._brackets
+    for record in finished:
+        trial = SimpleNamespace(trial_id=f"finished-{record.number}")
+        for cost, value in cost_and_progress(record, spec.ladder):
+            bracket.on_result(trial, cost, value)
+    return scheduler
+
+
+def typical_cost(spec: Spec, space: Space, draws: int = 32) -> float:
+    """Median over the space of `GRACE_FRACTION` of one member's budget on the first rung, GFLOP."""
+    task = next(iter(TASKS[t.kind](t) for t in spec.tasks))
+    costs = sorted(_cost(config, task, spec.ladder) for config in draw(space, draws))
+    return GRACE_FRACTION * statistics.median(costs)
+
+
+def draw(space: Space, count: int) -> list[TrialConfig]:
+    """``count`` configurations, drawn at random but always the same."""
+    study = optuna.create_study(sampler=make_sampler("random", 0, 0))
+    drawn = []
+    for _ in range(count):
+        trial = study.ask()
+        fixed = space(trial) or {}
+        drawn.append(TrialConfig.model_validate(unflatten_dict({**trial.params, **fixed})))
+    return drawn
+
+
+def _cost(config: TrialConfig, task: Task, ladder: LadderConfig) -> float:
+    with torch.device("meta"):
+        model = Model(config.model, task.inputs, task.answer.outputs)
+    return 3e-9 * ladder.sequences * model.flops(task.length(ladder.start), 1)
+
+
+def cost_and_progress(record: Record, ladder: LadderConfig) -> list[tuple[float, float]]:
+    """Cost and progress after each row of a finished trial, as they were reported then."""
+    outcomes: dict[str, list[RungOutcome]] = {task: [] for task in record.report.get("reaches", {})}
+    points, cost = [], 0.0
+    for row in record.report.get("rows", ()):
+        outcome = MemberRung(**row).outcome
+        outcomes[row["task"]].append(outcome)
+        cost += outcome.cost
+        scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
+        points.append((cost, sum(scores) / len(scores)))
+    return points

@@ -1,0 +1,134 @@
+"""A search, from spec to ledger: Tune schedules, Optuna proposes, MLflow records."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+from ray import tune
+
+from search.folder import SearchFolder
+from search.ledger import Ledger
+from search.live import Display
+from search.ray_trainable import train
+from search.recording import Recorder
+from search.scheduler import make_scheduler
+from search.searcher import StudySearch, make_sampler, open_study
+from search.spaces import find_space
+from search.spec import Spec
+
+WORKER_FAILURES = 2
+"""How often a trial whose worker died is started again; the third death ends it by ``error``."""
+
+DRIVER_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+}
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # glibc maps and unmaps every tensor above 32 MB anew unless told otherwise.
+    "MALLOC_MMAP_THRESHOLD_": str(2**33),
+    "MALLOC_TRIM_THRESHOLD_": str(2**34),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of a search ended.
+
+    Attributes:
+        finished: whether every trial has come to an end
+        behind: one line where MLflow could not be brought up to date
+    """
+
+    finished: bool
+    seconds: float
+    behind: str | None
+
+
+def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
+    """Run the search until its trials have ended or Ctrl-C; go on where an earlier run stopped."""
+    with folder.locked():
+        recorder = Recorder(spec, folder)
+        ledger = Ledger(folder, listeners=(recorder, display))
+        recorder.start(list(ledger.records.values()))
+        started = time.monotonic()
+        try:
+            with local_ray(), display.following(ledger):
+                _fit(spec, folder, ledger)
+        finally:
+            records = list(ledger.records.values())
+            ended = sum(record.finished for record in records)
+            finished = ended >= spec.search.trials
+            seconds = time.monotonic() - started
+            behind = recorder.close(records, finished)
+    return Ended(finished, seconds, behind)
+
+
+def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
+    space = find_space(spec.space)
+    seed = spec.search.seed
+    searcher = StudySearch(
+        space,
+        open_study(folder.journal, spec.name),
+        ledger,
+        lambda number: make_sampler(spec.search.sampler, seed, number),
+        spec.search.trials,
+    )
+    if not searcher.left:
+        return
+    finished = [record for record in ledger.records.values() if record.finished]
+    trainable = tune.with_parameters(
+        train, spec=spec.model_dump(mode="json"), trials=str(folder.trials)
+    )
+    resources = {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=make_scheduler(spec, space, finished),
+            num_samples=searcher.left,
+            max_concurrent_trials=spec.search.concurrency or slots(spec),
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
+            trial_name_creator=lambda trial: f"trial-{trial.config['number']:05d}",
+        ),
+        run_config=tune.RunConfig(
+            name=time.strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(folder.tune),
+            failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+def slots(spec: Spec) -> int:
+    """How many trials the cluster holds side by side."""
+    there = ray.cluster_resources()
+    by_cpu = there.get("CPU", 1) / spec.resources.cpus
+    by_gpu = there.get("GPU", 0) / spec.resources.gpus if spec.resources.gpus else by_cpu
+    return max(1, int(min(by_cpu, by_gpu)))
+
+
+@contextmanager
+def local_ray() -> Iterator[None]:
+    """Ray on this machine, for the length of the block."""
+    os.environ.update({k: v for k, v in DRIVER_ENVIRONMENT.items() if k not in os.environ})
+    os.environ.update({k: v for k, v in WORKER_ENVIRONMENT.items() if k not in os.environ})
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    ray.init(
+        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

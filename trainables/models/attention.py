@@ -1,0 +1,100 @@
+"""Causal attention, with a linear distance penalty and a window, that never holds T x T numbers.
+
+y_t = sum_s softmax_s(q_t . k_s / sqrt(E) - m_h (t - s)) v_s   for s from t - window + 1 to t
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
+
+Heads = Float[Tensor, "B H T E"]
+
+_BLOCK = 256  # queries whose penalties are in memory at a time: H x 256 x T numbers
+_SHORTEST_BLOCK = 64  # of a window: shorter blocks cost more in calls than they save in products
+
+
+def causal_attention(
+    q: Heads, k: Heads, v: Heads, slopes: tuple[float, ...] | None, window: int | None
+) -> Heads:
+    """What each step sees of itself and the steps before it.
+
+    Memory grows linearly with T; time quadratically, or linearly under a window.
+
+    Args:
+        q: queries
+        k: keys
+        v: values
+        slopes: m, one a head (Press et al. 2022); None for no penalty
+        window: how many steps are seen, the step itself among them; None for all
+
+    """
+    if window is not None and window < q.shape[2]:
+        return _windowed(q, k, v, slopes, window)
+    if slopes is not None:
+        return _penalised(q, k, v, slopes)
+    return scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def mean_span(length: int, window: int | None) -> float:
+    """How many steps a step sees, on average over a sequence of ``length``."""
+    longest = length if window is None else min(length, window)
+    return longest - longest * (longest - 1) / (2 * length)
+
+
+def _penalised(q: Heads, k: Heads, v: Heads, slopes: tuple[float, ...]) -> Heads:
+    """Blocks of queries against all earlier keys; penalties are made anew in the backward pass."""
+    answers = []
+    for start in range(0, q.shape[2], _BLOCK):
+        stop = min(start + _BLOCK, q.shape[2])
+        block = (q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], start, slopes, None)
+        answers.append(checkpoint(_masked, *block, use_reentrant=False, preserve_rng_state=False))
+    return torch.cat(answers, dim=2)
+
+
+def _windowed(q: Heads, k: Heads, v: Heads, slopes: tuple[float, ...] | None, window: int) -> Heads:
+    """Blocks at least a window long, side by side in the batch; each sees itself and the last."""
+    B, H, T, E = q.shape
+    size = max(window, _SHORTEST_BLOCK)
+    first = _masked(q[:, :, :size], k[:, :, :size], v[:, :, :size], 0, slopes, window)
+    if size >= T:
+        return first
+    blocks = math.ceil(T / size)
+
+    def split(x: Heads) -> Float[Tensor, "B N H C E"]:
+        padded = pad(x, (0, 0, 0, blocks * size - T))  # later than every query that counts
+        return padded.view(B, H, blocks, size, E).transpose(1, 2)
+
+    def with_last(x: Heads) -> Float[Tensor, "M H C2 E"]:
+        x = split(x)
+        return torch.cat((x[:, :-1], x[:, 1:]), dim=3).flatten(0, 1)
+
+    queries = split(q)[:, 1:].flatten(0, 1)
+    y = _masked(queries, with_last(k), with_last(v), size, slopes, window)
+    rest = y.view(B, blocks - 1, H, size, E).transpose(1, 2).flatten(2, 3)
+    return torch.cat((first, rest[:, :, : T - size]), dim=2)
+
+
+def _masked(
+    q: Heads,
+    k: Float[Tensor, "B H S E"],
+    v: Float[Tensor, "B H S E"],
+    offset: int,
+    slopes: tuple[float, ...] | None,
+    window: int | None,
+) -> Heads:
+    """Attention of queries that stand ``offset`` steps later than the first key."""
+    steps = torch.arange(offset, offset + q.shape[2], device=q.device)
+    distance_TS = steps.unsqueeze(-1) - torch.arange(k.shape[2], device=q.device)
+    unseen_TS = distance_TS < 0
+    if window is not None:
+        unseen_TS |= distance_TS >= window
+    m_H = q.new_tensor(slopes or (0.0,), dtype=torch.promote_types(q.dtype, torch.float32))
+    bias_HTS = (-m_H.view(-1, 1, 1) * distance_TS).masked_fill(unseen_TS, -math.inf)
+    mask = bias_HTS.to(q.dtype).expand(q.shape[0], q.shape[1], -1, -1)
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask)

@@ -1,0 +1,23 @@
+"""What follows a linear state space, which alone could only ever filter (Gu et al. 2022)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from trainables.shapes import Stream
+
+
+class GatedMix(nn.Module):
+    """y = u * sigmoid(v) with (u, v) = W gelu(x) + b (Dauphin et al. 2017), step by step."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(width, 2 * width)
+
+    def forward(self, x: Stream) -> Stream:
+        """Each step by itself, for any leading axes."""
+        return nn.functional.glu(self.mix(nn.functional.gelu(x)), dim=-1)
+
+    def flops_per_step(self) -> float:
+        """Two square maps."""
+        return 2.0 * self.mix.weight.numel()

@@ -1,0 +1,1 @@
+"""External memory: a controller that reads and writes slots."""

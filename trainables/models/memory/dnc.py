@@ -1,0 +1,153 @@
+"""``dnc``: the differentiable neural computer (Graves et al. 2016)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.models.layer import Site
+from trainables.models.memory.addressing import content_weights
+from trainables.models.memory.allocation import allocation, usage_after
+from trainables.models.memory.external import ExternalMemory, MemoryConfig
+from trainables.models.memory.links import directions, links_after, precedence_after
+from trainables.models.memory.slots import read, write
+
+
+class DncState(NamedTuple):
+    """What is carried; ``precedence`` and ``links`` are of size zero without links."""
+
+    memory: Float[Tensor, "B N W"]
+    usage: Float[Tensor, "B N"]
+    write_weights: Float[Tensor, "B N"]
+    read_weights: Float[Tensor, "B R N"]
+    precedence: Float[Tensor, "B N"]
+    links: Float[Tensor, "B N N"]
+    reads: Float[Tensor, "B R"]
+    hidden: Float[Tensor, "B D"]
+    cell: Float[Tensor, "B D"]
+
+
+class Interface(NamedTuple):
+    """What the controller tells the memory at a step; R read heads, one write head."""
+
+    keys: Float[Tensor, "B R+1 W"]
+    strengths: Float[Tensor, "B R+1"]
+    erase: Float[Tensor, "B 1 W"]
+    write: Float[Tensor, "B 1 W"]
+    free_gates: Float[Tensor, "B R"]
+    allocation_gate: Float[Tensor, "B 1"]
+    write_gate: Float[Tensor, "B 1"]
+    read_modes: Float[Tensor, "B R 3"]
+    """Shares of backward, content, forward."""
+
+
+class Dnc(ExternalMemory):
+    """A memory that knows which slots are free and in which order they were written.
+
+    One write head; M_0 = 0 and all weights start at zero, as in the paper. Without links reading
+    is by content alone, and a step costs N instead of N squared.
+    """
+
+    class Config(MemoryConfig):
+        """``links`` is whether the order of writing is kept: N x N numbers a sequence."""
+
+        kind: Literal["dnc"] = "dnc"
+        links: bool = True
+
+    def __init__(self, config: Config, site: Site) -> None:
+        R, W = config.num_read_heads, config.slot_width
+        sizes = [
+            (R + 1) * W,  # keys, the writing head's last
+            R + 1,  # strengths
+            W + R + 2,  # erase vector; free, allocation and write gates
+            W,  # write vector
+            3 * R * config.links,
+        ]
+        super().__init__(config, site, sum(sizes))
+        self.interface_sizes = sizes
+
+    def initial_state(self, batch_size: int) -> DncState:
+        """Nothing written, nothing read."""
+        config = self.config
+        B, N, R, W = batch_size, config.num_slots, config.num_read_heads, config.slot_width
+        linked = N * config.links
+        zeros = self.interface.weight.new_zeros
+        return DncState(
+            zeros(B, N, W),
+            zeros(B, N),
+            zeros(B, N),
+            zeros(B, R, N),
+            zeros(B, linked),
+            zeros(B, linked, linked),
+            zeros(B, R * W),
+            *self.controller.initial_state(B),
+        )
+
+    def advance(
+        self, projected: Float[Tensor, "B G"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B R"], DncState]:
+        """The controller's step, then the memory's."""
+        last = DncState(*state)
+        output, hidden, cell = self.controller(projected, last.reads, last.hidden, last.cell)
+        told = self.told(output)
+        usage = usage_after(last.usage, last.write_weights, told.free_gates, last.read_weights)
+        write_weights = self.write_weights(told, last.memory, usage)
+        memory = write(last.memory, write_weights.unsqueeze(1), told.erase, told.write)
+        precedence, links = last.precedence, last.links
+        if self.config.links:
+            links = links_after(links, write_weights, precedence)
+            precedence = precedence_after(precedence, write_weights)
+        read_weights = self.read_weights(told, memory, links, last.read_weights)
+        reads = read(memory, read_weights).flatten(1)
+        return output, reads, DncState(
+            memory, usage, write_weights, read_weights, precedence, links, reads, hidden, cell
+        )  # fmt: skip
+
+    def told(self, output: Float[Tensor, "B D"]) -> Interface:
+        """The interface vector, in its parts and ranges."""
+        R, W, B = self.config.num_read_heads, self.config.slot_width, len(output)
+        keys, strengths, unit, add, modes = self.interface(output).split(
+            self.interface_sizes, dim=1
+        )
+        erase, free, allocate, gate = unit.sigmoid().split([W, R, 1, 1], dim=1)
+        return Interface(
+            keys.view(B, R + 1, W),
+            1 + nn.functional.softplus(strengths),
+            erase.unsqueeze(1),
+            add.unsqueeze(1),
+            free,
+            allocate,
+            gate,
+            modes.reshape(B, R, -1).softmax(-1),
+        )
+
+    def write_weights(
+        self, told: Interface, memory: Float[Tensor, "B N W"], usage: Float[Tensor, "B N"]
+    ) -> Float[Tensor, "B N"]:
+        """g_w (g_a a + (1 - g_a) c): into a free slot or into the slot most like the key."""
+        content = content_weights(told.keys[:, -1:], told.strengths[:, -1:], memory).squeeze(1)
+        return told.write_gate * torch.lerp(content, allocation(usage), told.allocation_gate)
+
+    def read_weights(
+        self,
+        told: Interface,
+        memory: Float[Tensor, "B N W"],
+        links: Float[Tensor, "B N N"],
+        last: Float[Tensor, "B R N"],
+    ) -> Float[Tensor, "B R N"]:
+        """pi_1 backward + pi_2 content + pi_3 forward; content alone without links."""
+        content = content_weights(told.keys[:, :-1], told.strengths[:, :-1], memory)
+        if not self.config.links:
+            return content
+        before, after = directions(links, last)
+        back, here, ahead = told.read_modes.unsqueeze(-1).unbind(2)
+        return torch.addcmul(torch.addcmul(back * before, here, content), ahead, after)
+
+    def memory_flops_per_step(self) -> float:
+        """Cosines, the write, the reads; with links twice N x N for each read head."""
+        N, R = self.config.num_slots, self.config.num_read_heads
+        slots = (2 * R + 2) * N * self.config.slot_width
+        return 2.0 * (slots + 2 * R * N**2 * self.config.links)

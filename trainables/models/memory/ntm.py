@@ -1,0 +1,107 @@
+"""``ntm``: the Neural Turing Machine (Graves, Wayne, Danihelka 2014)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from trainables.models.layer import Site
+from trainables.models.memory.addressing import (
+    content_weights,
+    interpolate,
+    sharpen,
+    shift,
+)
+from trainables.models.memory.external import ExternalMemory, MemoryConfig
+from trainables.models.memory.slots import read, write
+
+
+class NtmState(NamedTuple):
+    """What is carried; ``weights`` are those of the read heads, then of the write heads."""
+
+    memory: Float[Tensor, "B N W"]
+    weights: Float[Tensor, "B H N"]
+    reads: Float[Tensor, "B R"]
+    hidden: Float[Tensor, "B D"]
+    cell: Float[Tensor, "B D"]
+
+
+class Ntm(ExternalMemory):
+    """Heads find slots by content or walk from where they were.
+
+    At each step all heads address M_{t-1}, the write heads turn it into M_t, the read heads read
+    M_t. Memory, weights and reads before the first step are learned.
+    """
+
+    class Config(MemoryConfig):
+        """``max_shift`` is how many slots a head can walk in a step, either way."""
+
+        kind: Literal["ntm"] = "ntm"
+        num_write_heads: int = Field(default=1, ge=1, le=64)
+        max_shift: int = Field(default=1, ge=0)
+
+        @model_validator(mode="after")
+        def _shifts_fit(self) -> Self:
+            most = (self.num_slots - 1) // 2
+            if self.max_shift > most:
+                raise ValueError(
+                    f"max_shift: {self.max_shift} is not allowed; "
+                    f"with num_slots {self.num_slots} it is at most {most}"
+                )
+            return self
+
+    def __init__(self, config: Config, site: Site) -> None:
+        N, W = config.num_slots, config.slot_width
+        H = config.num_read_heads + config.num_write_heads
+        sizes = [
+            H * W,  # keys
+            2 * H,  # strengths and exponents
+            H + config.num_write_heads * W,  # gates and erase vectors
+            H * (2 * config.max_shift + 1),  # shifts
+            config.num_write_heads * W,  # add vectors
+        ]
+        super().__init__(config, site, sum(sizes))
+        self.num_heads, self.interface_sizes = H, sizes
+        self.initial_memory = nn.Parameter(torch.empty(N, W).uniform_(-1, 1) / W**0.5)
+        self.initial_logits = nn.Parameter(torch.zeros(H, N))
+        self.initial_reads = nn.Parameter(torch.zeros(config.num_read_heads * W))
+        with torch.no_grad():
+            self.initial_logits[:, 0] = 5.0
+
+    def initial_state(self, batch_size: int) -> NtmState:
+        """The learned memory, weights and reads, the same in every row."""
+        hidden, cell = self.controller.initial_state(batch_size)
+        learned = self.initial_memory, self.initial_logits.softmax(-1), self.initial_reads
+        memory, weights, reads = (part.expand(batch_size, *part.shape) for part in learned)
+        return NtmState(memory, weights, reads, hidden, cell)
+
+    def advance(
+        self, projected: Float[Tensor, "B G"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B R"], NtmState]:
+        """Address, write, read."""
+        memory, weights, reads, hidden, cell = state
+        output, hidden, cell = self.controller(projected, reads, hidden, cell)
+        B, H, R = len(output), self.num_heads, self.config.num_read_heads
+        keys, positive, unit, shifts, add = self.interface(output).split(
+            self.interface_sizes, dim=1
+        )
+        strengths, exponents = nn.functional.softplus(positive).chunk(2, dim=1)
+        gates, erase = unit.sigmoid().split([H, unit.shape[1] - H], dim=1)
+
+        content = content_weights(keys.view(B, H, -1), strengths, memory)
+        walked = shift(interpolate(content, weights, gates), shifts.reshape(B, H, -1).softmax(-1))
+        weights = sharpen(walked, 1 + exponents)
+        to_read, to_write = weights.split([R, H - R], dim=1)
+        memory = write(memory, to_write, erase.view(B, H - R, -1), add.view(B, H - R, -1))
+        reads = read(memory, to_read).flatten(1)
+        return output, reads, NtmState(memory, weights, reads, hidden, cell)
+
+    def memory_flops_per_step(self) -> float:
+        """Every head's cosines, the writing heads' sums and the reading heads' reads."""
+        config = self.config
+        products = self.num_heads + config.num_write_heads + config.num_read_heads
+        return 2.0 * products * config.num_slots * config.slot_width

@@ -1,0 +1,57 @@
+"""``induction``: what followed the special symbol when it was first seen.
+
+n .. n ! s n .. n !  ->  s, with n any of the ordinary symbols
+
+Induction heads (Olsson et al. 2022), as in Gu & Dao (2023): a vocabulary of 16, trained at
+T = 256, which is lag 128.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+
+SPECIAL = 0
+
+
+class Induction(Task):
+    """One answer a sequence, at least ``lag`` steps after the symbol asked for; T = 2 lag.
+
+    The special symbol lies at a random step of 0 .. lag - 2 and at the last; the paper's may lie
+    anywhere. Symbols: 0 the special one, 1 .. vocabulary - 1 the ordinary ones; answers are
+    classes 0 .. vocabulary - 2. Chance: 1 / (vocabulary - 1).
+    """
+
+    class Config(TaskConfig):
+        """The ``vocabulary`` counts the special symbol."""
+
+        kind: Literal["induction"] = "induction"
+        vocabulary: int = Field(default=16, ge=3, le=100_000)
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.inputs = Symbols(config.vocabulary)
+        self.answer = ClassAnswer(config.vocabulary - 1)
+
+    @property
+    def shortest_lag(self) -> int:
+        """Room for the special symbol and the one after it."""
+        return 2
+
+    def length(self, lag: int) -> int:
+        """The papers' T."""
+        return 2 * lag
+
+    def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
+        self._require(lag)
+        steps, vocabulary = self.length(lag), self.config.vocabulary
+        inputs = torch.randint(1, vocabulary, (batch_size, steps), generator=generator)
+        special = torch.randint(lag - 1, (batch_size, 1), generator=generator)
+        inputs.scatter_(1, special, SPECIAL)
+        inputs[:, -1] = SPECIAL
+        targets = inputs.gather(1, special + 1) - 1
+        return Batch(inputs, targets, torch.full((batch_size, 1), steps - 1))

@@ -1,0 +1,104 @@
+"""A target column as answers: one of several classes, or a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from trainables.tasks.task import ClassAnswer, NumberAnswer
+
+AnswerKind = Literal["class", "number"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The right answers of R rows.
+
+    Attributes:
+        targets: classes (R,), int64, or numbers (R,), float32, in the file's units
+        answer: what is asked for, and when it is right
+        classes: the file's value of each class, ascending; empty for numbers
+
+    """
+
+    targets: Tensor
+    answer: ClassAnswer | NumberAnswer
+    classes: tuple[int | bool | str, ...] = ()
+
+
+def labels(
+    column: pa.Array,
+    name: str,
+    answer: AnswerKind | None,
+    tolerance: float | None,
+    train: Bool[np.ndarray, " R"],
+) -> Labels:
+    """The answers that a column without nulls asks for.
+
+    Args:
+        name: the column and its file, for errors
+        answer: None for what the column's type suggests: floats are numbers, all else classes
+        train: the rows that a number's scale is taken from
+
+    Raises:
+        ValueError: if the column's type, its values or the tolerance do not fit the answer.
+
+    """
+    kind = column.type
+    is_float, is_whole = pa.types.is_floating(kind), pa.types.is_integer(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not (is_float or is_whole or is_text or pa.types.is_boolean(kind)):
+        raise ValueError(f"target: {name} holds {kind}; allowed: integers, floats, text, booleans")
+    answer = answer or ("number" if is_float else "class")
+    if answer == "class":
+        if is_float:
+            raise ValueError(f"answer: class, but {name} holds {kind}; allowed: number")
+        return _classes(column, name, tolerance)
+    if not (is_float or is_whole):
+        raise ValueError(f"answer: number, but {name} holds {kind}; allowed: class")
+    return _numbers(column, name, tolerance, train)
+
+
+def _classes(column: pa.Array, name: str, tolerance: float | None) -> Labels:
+    if tolerance is not None:
+        raise ValueError(f"tolerance: {tolerance} is for numbers, but {name} is a class")
+    values = pc.unique(column)
+    values = values.take(pc.sort_indices(values))
+    if len(values) < 2:
+        raise ValueError(
+            f"target: {name} is {values[0].as_py()!r} in every row; allowed: 2 or more classes"
+        )
+    classes = pc.index_in(column, value_set=values).to_numpy().astype(np.int64)
+    return Labels(torch.from_numpy(classes), ClassAnswer(len(values)), tuple(values.to_pylist()))
+
+
+def _numbers(
+    column: pa.Array, name: str, tolerance: float | None, train: Bool[np.ndarray, " R"]
+) -> Labels:
+    if tolerance is None:
+        raise ValueError(f"tolerance: this key is required, because {name} is a number")
+    exact = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    with np.errstate(over="ignore"):
+        numbers = exact.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise ValueError(
+            f"target: {name} has NaN, infinity or a number beyond float32 in row {row}"
+        )
+    resolved = float(np.spacing(np.abs(numbers).max()))
+    if tolerance < resolved:
+        raise ValueError(
+            f"tolerance: {tolerance} is finer than float32 tells the numbers of {name} apart;"
+            f" allowed: {resolved} or more"
+        )
+    seen = exact[train]
+    deviation = float(seen.std()) if seen.min() < seen.max() else 0.0
+    answer = NumberAnswer(tolerance, scale=deviation or 1.0, offset=float(seen.mean()))
+    return Labels(torch.from_numpy(numbers), answer)

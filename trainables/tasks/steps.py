@@ -1,0 +1,95 @@
+"""A list column as numbers: every row's steps, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Int, Num
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The sequences of R rows.
+
+    Attributes:
+        values: the F numbers of every step (N, F), one row after the other
+        lengths: steps of each row (R,)
+
+    """
+
+    values: Num[np.ndarray, "N F"]
+    lengths: Int[np.ndarray, " R"]
+
+
+def steps_of(column: pa.Array, name: str, first_row: int, features: int) -> Steps:
+    """The steps of a column of lists of numbers (F = 1), or of lists of lists of F numbers.
+
+    Args:
+        name: the column and its file, for errors
+        first_row: the number of the column's first row, for errors
+        features: F, as in the rows before; 0 where there were none
+
+    Raises:
+        ValueError: if the column holds something else, nulls, empty or ragged lists, NaN, infinity
+            or numbers beyond float32.
+
+    """
+    _require_numbers(column.type, name)
+
+    def refuse(wrong: Bool[np.ndarray, " K"], rows: Int[np.ndarray, " K"], what: str) -> None:
+        if wrong.any():
+            row = first_row + int(rows[np.argmax(wrong)])
+            raise ValueError(f"sequence: {name} has {what} in row {row}")
+
+    rows = np.arange(len(column))
+    refuse(_is_null(column), rows, "a null")
+    lengths = _lengths(column)
+    refuse(lengths == 0, rows, "an empty list")
+    rows, inner = np.repeat(rows, lengths), pc.list_flatten(column)
+    if _is_list(inner.type):
+        refuse(_is_null(inner), rows, "a null")
+        widths = _lengths(inner)
+        refuse(widths == 0, rows, "an empty inner list")
+        features = features or int(widths[0])
+        refuse(widths != features, rows, f"an inner list whose length is not {features}")
+        rows, inner = np.repeat(rows, features), pc.list_flatten(inner)
+    refuse(_is_null(inner), rows, "a null")
+    values = _numbers(inner)
+    with np.errstate(over="ignore"):
+        beyond = ~np.isfinite(values.astype(np.float32))
+    refuse(beyond, rows, "NaN, infinity or a number beyond float32")
+    return Steps(values.reshape(-1, features or 1), lengths)
+
+
+def _require_numbers(column: pa.DataType, name: str) -> None:
+    value = column
+    for _ in range(2):
+        value = value.value_type if _is_list(value) else value
+    is_number = pa.types.is_integer(value) or pa.types.is_floating(value)
+    if not _is_list(column) or not (is_number or pa.types.is_boolean(value)):
+        raise ValueError(
+            f"sequence: {name} holds {column}; allowed: a list of numbers, or of lists of numbers"
+        )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _is_null(column: pa.Array) -> Bool[np.ndarray, " K"]:
+    return column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _lengths(lists: pa.Array) -> Int[np.ndarray, " K"]:
+    return pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _numbers(leaves: pa.Array) -> Num[np.ndarray, " K"]:
+    if pa.types.is_boolean(leaves.type):
+        leaves = leaves.cast(pa.uint8())
+    return leaves.to_numpy(zero_copy_only=False)

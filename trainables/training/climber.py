@@ -1,0 +1,164 @@
+"""One configuration on one task: its members, climbing the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from trainables.config import LadderConfig, TrialConfig
+from trainables.ladder import Climb, RungOutcome, climb
+from trainables.randomness import Streams, digest
+from trainables.records import MemberRung
+from trainables.tasks.task import Task, TaskConfig
+from trainables.training.member import Member
+from trainables.training.memory import peak_bytes, reset_peak
+from trainables.training.regimes import REGIMES
+from trainables.training.rung import RungTraining
+
+
+class Climber:
+    """Climbs one task's ladder; can be cut off at any training step, and restored.
+
+    Args:
+        name: the task's name in the trial
+        weights: a folder; each member that solves a rung leaves ``LAG-MEMBER.safetensors`` there
+        tick: called after every training step
+        measured: called with every new row
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        name: str,
+        task: Task,
+        task_config: TaskConfig,
+        ladder: LadderConfig,
+        seed: int,
+        weights: Path,
+        device: torch.device,
+        tick: Callable[[RungTraining], None],
+        measured: Callable[[MemberRung], None],
+    ) -> None:
+        self.config, self.name, self.task, self.ladder = config, name, task, ladder
+        self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
+        self.regime = REGIMES[config.training.regime.kind](config.training.regime)
+        self.streams = Streams(seed, digest([config.digest, task_config.model_dump(mode="json")]))
+        self.rows: dict[tuple[int, int], MemberRung] = {}
+        self.members: dict[int, Member] = {}
+        self.training: RungTraining | None = None
+        self._cut_off: dict[str, Any] | None = None
+
+    def climb(self) -> Climb:
+        """Climb until a rung fails or the ladder ends; rows already measured are not repeated."""
+        return climb(self._attempt, self.ladder.rungs, self.ladder.rule)
+
+    def _attempt(self, lag: int, number: int) -> RungOutcome:
+        row = self.rows.get((lag, number))
+        if row is None:
+            row = self._train(lag, number)
+            self.rows[lag, number] = row
+            self.measured(row)
+        return row.outcome
+
+    def _train(self, lag: int, number: int) -> MemberRung:
+        member = self._member(lag, number)
+        training = self._start(member, lag)
+        reset_peak(self.device)
+        result = training.run(self.tick)
+        self.training = None
+        if result.outcome.solved:
+            self._keep_weights(member, lag)
+        else:
+            self.members.pop(number, None)
+        outcome = result.outcome
+        return MemberRung(
+            task=self.name,
+            lag=lag,
+            member=number,
+            ended_by=outcome.ended_by,
+            solved=outcome.solved,
+            success_rate=outcome.success_rate,
+            lower_bound=outcome.lower_bound,
+            test_sequences=result.test_sequences,
+            looks=result.looks,
+            sequences=outcome.sequences,
+            seconds=result.seconds,
+            training_gflop=outcome.cost,
+            parameters=member.model.num_parameters,
+            state_bytes=member.model.state_bytes(self.task.length(lag)),
+            peak_memory_bytes=peak_bytes(self.device),
+        )
+
+    def _member(self, lag: int, number: int) -> Member:
+        """The member as it came from the rung below, or a fresh one where nothing is carried."""
+        if number not in self.members or not self.regime.carries_weights:
+            first = self.ladder.start if self.regime.carries_weights else lag
+            self.members[number] = self._fresh(number, first)
+        return self.members[number]
+
+    def _fresh(self, number: int, rung: int) -> Member:
+        return Member(self.config, self.task, self.streams, number, rung, self.device)
+
+    def _start(self, member: Member, lag: int) -> RungTraining:
+        self.training = RungTraining(
+            member=member,
+            task=self.task,
+            regime=self.regime,
+            ladder=self.ladder,
+            streams=self.streams,
+            lag=lag,
+            batch_size=self.config.training.batch_size,
+            device=self.device,
+        )
+        cut_off, self._cut_off = self._cut_off, None
+        if cut_off is not None and (cut_off["lag"], cut_off["member"]) == (lag, member.number):
+            member.restore(cut_off["weights"])
+            self.training.restore(cut_off["state"])
+        return self.training
+
+    def _keep_weights(self, member: Member, lag: int) -> None:
+        """Keep what solved this rung; two rungs down nothing can be the reach any more."""
+        self.weights.mkdir(parents=True, exist_ok=True)
+        tensors = {name: t.detach().cpu() for name, t in member.model.state_dict().items()}
+        target = weights_file(self.weights, lag, member.number)
+        aside = target.with_suffix(".new")
+        save_file(tensors, aside)
+        aside.replace(target)
+        lower = [rung for rung in self.ladder.rungs if rung < lag][:-1]
+        for old in self.weights.glob("*.safetensors"):
+            if int(old.stem.split("-")[0]) in lower:
+                old.unlink()
+
+    def state(self) -> dict[str, Any]:
+        """Members, rows and the attempt under way: what `restore` needs."""
+        under_way = None
+        if self.training is not None:
+            under_way = {
+                "lag": self.training.lag,
+                "member": self.training.member.number,
+                "weights": self.training.member.state(),
+                "state": self.training.state(),
+            }
+        carried = self.members if self.regime.carries_weights else {}
+        return {
+            "rows": [vars(row) for row in self.rows.values()],
+            "members": {number: member.state() for number, member in carried.items()},
+            "under_way": under_way,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.rows = {(r["lag"], r["member"]): MemberRung(**r) for r in state["rows"]}
+        for number, saved in state["members"].items():
+            self.members[number] = self._fresh(number, self.ladder.start)
+            self.members[number].restore(saved)
+        self._cut_off = state["under_way"]
+
+
+def weights_file(folder: Path, lag: int, member: int) -> Path:
+    """Where the weights with which ``member`` solved ``lag`` lie."""
+    return folder / f"{lag}-{member}.safetensors"

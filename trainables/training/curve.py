@@ -1,0 +1,41 @@
+"""The forgetting curve: success of the final weights by lag, learned and beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from trainables.models.model import Model
+from trainables.randomness import Streams
+from trainables.records import CurvePoint
+from trainables.tasks.task import Task
+from trainables.training.evaluation import evaluate
+
+CURVE_SEQUENCES = 128
+BEYOND = (2, 4, 8)
+"""Multiples of the reach at which the final weights are tried without training there."""
+
+
+def forgetting_curve(
+    model: Model,
+    name: str,
+    task: Task,
+    passed: Sequence[int],
+    streams: Streams,
+    most_gflop: float,
+    device: torch.device,
+) -> Iterator[CurvePoint]:
+    """The success of ``model`` at every rung it ``passed`` and at multiples of the last.
+
+    Points that would cost more than ``most_gflop`` are left out: at a long lag one evaluation of a
+    quadratic model can cost more than all its training.
+    """
+    test = task.split("test")
+    lags = [(lag, True) for lag in passed] + [(passed[-1] * k, False) for k in BEYOND]
+    for lag, learned in lags:
+        if not learned and 1e-9 * CURVE_SEQUENCES * model.flops(task.length(lag), 1) > most_gflop:
+            return
+        generator = streams.generator("curve", lag, 0)
+        tally = evaluate(model, test, lag, CURVE_SEQUENCES, generator, device)
+        yield CurvePoint(name, lag, tally.successes, tally.sequences, learned)

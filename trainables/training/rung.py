@@ -1,0 +1,247 @@
+"""One member on one rung: train, look when it is likely to pass, stop when it is decided."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+
+from trainables.config import LadderConfig
+from trainables.ladder import EndedRung, RungOutcome
+from trainables.randomness import Streams
+from trainables.reliability import look_confidence, successes_needed
+from trainables.tasks.task import Split, Task
+from trainables.training.evaluation import Tally, evaluate
+from trainables.training.member import Member
+from trainables.training.regimes import Regime
+from trainables.training.stall import Stretches
+
+RECENT_SEQUENCES = 128
+"""Training sequences over which a member watches its own success."""
+
+SELECTION_SEQUENCES = 256
+"""Sequences of the selection draw that decides whether a look is worth its error."""
+
+PAUSE = 0.1
+"""After a selection or look that failed, train on by this fraction of the rung's sequences."""
+
+SPLITS: tuple[Split, ...] = ("train", "selection", "test")
+
+Tick = Callable[["RungTraining"], None]
+"""Called after every training step: to report, or to write a checkpoint."""
+
+
+@dataclass
+class RungProgress:
+    """Where an attempt stands.
+
+    Attributes:
+        sequences: training sequences used
+        looks: looks at the held-out test so far
+        resume_at: sequences before which no further selection is drawn
+        seconds: wall time so far
+        cost: training cost so far, in GFLOP; held-out tests are not counted
+        loss: mean loss of the last batch
+    """
+
+    sequences: int = 0
+    looks: int = 0
+    resume_at: int = 0
+    seconds: float = 0.0
+    cost: float = 0.0
+    loss: float = math.nan
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A rung's outcome with what belongs in the record only.
+
+    Attributes:
+        outcome: what the ladder needs
+        test_sequences: held-out sequences of the last look
+        successes: how many of them were right
+        looks: looks at held-out data, the last included
+        seconds: wall time
+    """
+
+    outcome: RungOutcome
+    test_sequences: int
+    successes: int
+    looks: int
+    seconds: float
+
+
+class RungTraining:
+    """The attempt of one member at one rung; it can be cut off after any step and restored.
+
+    Success is watched in three stages, each dearer than the one before: the member's own recent
+    training batches, before they were learned from; a selection draw; and a *look*: the held-out
+    test, which alone decides. Each look spends half of the error that is left
+    (`trainables.reliability.look_confidence`), so looking often proves nothing.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        task: Task,
+        regime: Regime,
+        ladder: LadderConfig,
+        streams: Streams,
+        lag: int,
+        batch_size: int,
+        device: torch.device,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.member, self.regime, self.ladder = member, regime, ladder
+        self.lag, self.batch_size, self.device, self.clock = lag, batch_size, device, clock
+        self.splits: dict[Split, Task] = {name: task.split(name) for name in SPLITS}
+        self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
+        self.progress = RungProgress()
+        self.stretches = Stretches(ladder.sequences)
+        self.recent: deque[tuple[int, int]] = deque()
+
+    @property
+    def recent_rate(self) -> float:
+        """Success rate over the recent training sequences at the rung's lag."""
+        shown = sum(sequences for _, sequences in self.recent)
+        return sum(right for right, _ in self.recent) / shown if shown else 0.0
+
+    def run(self, tick: Tick) -> Measured:
+        """Train until the rung is solved or given up."""
+        started = self.clock() - self.progress.seconds
+        try:
+            ended, tally = self._train(started, tick)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            ended, tally = "memory", Tally(0, 0)
+        now = self.progress
+        now.seconds = self.clock() - started
+        confidence = look_confidence(max(1, now.looks))
+        outcome = RungOutcome(
+            lag=self.lag,
+            member=self.member.number,
+            ended_by=ended,
+            success_rate=tally.rate,
+            lower_bound=tally.lower_bound(confidence),
+            sequences=now.sequences,
+            cost=now.cost,
+        )
+        return Measured(outcome, tally.sequences, tally.successes, now.looks, now.seconds)
+
+    def _train(self, started: float, tick: Tick) -> tuple[EndedRung, Tally]:
+        while True:
+            self._learn_a_batch()
+            self.progress.seconds = self.clock() - started
+            if not math.isfinite(self.progress.loss):
+                return "nan", Tally(0, 0)
+            if self._likely_to_pass():
+                tally, passed = self._look()
+                if passed:
+                    return "solved", tally
+                self._pause()
+            given_up = self._given_up()
+            if given_up:
+                tally, passed = self._look()
+                return ("solved" if passed else given_up), tally
+            tick(self)
+
+    def _learn_a_batch(self) -> None:
+        train, generator = self.splits["train"], self.generators["train"]
+        lag = self.regime.lag(self.lag, self._below, generator)
+        size = min(self.batch_size, self.ladder.sequences - self.progress.sequences)
+        batch = train.sample(lag, size, generator).to(self.device)
+        self.progress.loss, right = self.member.learn(batch)
+        self.progress.sequences += size
+        answers, length = batch.targets.shape[1], batch.inputs.shape[1]
+        self.progress.cost += 3e-9 * size * self.member.model.flops(length, answers)
+        if lag == self.lag:
+            self.stretches.add(self.progress.loss, right, size)
+            self.recent.append((right, size))
+            while sum(shown for _, shown in self.recent) - self.recent[0][1] >= RECENT_SEQUENCES:
+                self.recent.popleft()
+
+    @property
+    def _below(self) -> Sequence[int]:
+        return [lag for lag in self.ladder.rungs if lag < self.lag]
+
+    def _likely_to_pass(self) -> bool:
+        """Whether recent batches, then a selection draw, reach the rate that the test asks for."""
+        shown = sum(sequences for _, sequences in self.recent)
+        if self.progress.sequences < self.progress.resume_at or shown < RECENT_SEQUENCES:
+            return False
+        wanted = self._rate_needed()
+        if self.recent_rate < wanted:
+            return False
+        chosen = self._evaluate("selection", SELECTION_SEQUENCES)
+        if chosen.rate >= wanted:
+            return True
+        self._pause()
+        return False
+
+    def _rate_needed(self) -> float:
+        distinct = self.splits["test"].distinct_sequences
+        shown = min(self.ladder.test_sequences, distinct or self.ladder.test_sequences)
+        confidence = look_confidence(self.progress.looks + 1)
+        needed = successes_needed(shown, self.ladder.success, confidence)
+        return 1.0 if needed is None else needed / shown
+
+    def _pause(self) -> None:
+        now = self.progress
+        now.resume_at = now.sequences + max(RECENT_SEQUENCES, round(PAUSE * now.sequences))
+
+    def _look(self) -> tuple[Tally, bool]:
+        """The held-out test, and whether it establishes the success asked for."""
+        self.progress.looks += 1
+        tally = self._evaluate("test", self.ladder.test_sequences)
+        bound = tally.lower_bound(look_confidence(self.progress.looks))
+        return tally, bound >= self.ladder.success
+
+    def _evaluate(self, split: Literal["selection", "test"], sequences: int) -> Tally:
+        return evaluate(
+            self.member.model,
+            self.splits[split],
+            self.lag,
+            sequences,
+            self.generators[split],
+            self.device,
+        )
+
+    def _given_up(self) -> Literal["budget", "time", "stalled"] | None:
+        if self.progress.sequences >= self.ladder.sequences:
+            return "budget"
+        if self.ladder.seconds is not None and self.progress.seconds >= self.ladder.seconds:
+            return "time"
+        if self.ladder.stall is not None and self.stretches.stalled(self.ladder.stall):
+            return "stalled"
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the member: what `restore` needs to go on as if never cut off."""
+        return {
+            "progress": asdict(self.progress),
+            "stretches": self.stretches.state(),
+            "recent": list(self.recent),
+            "generators": {name: g.get_state() for name, g in self.generators.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.progress = RungProgress(**state["progress"])
+        self.stretches.restore(state["stretches"])
+        self.recent = deque(tuple(pair) for pair in state["recent"])
+        for name, generator in self.generators.items():
+            generator.set_state(state["generators"][name])
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out, on the host or on the device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    message = str(error)
+    return "DefaultCPUAllocator" in message or "out of memory" in message

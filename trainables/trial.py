@@ -1,0 +1,239 @@
+"""One trial: a configuration climbs the ladder of every task, from first weights to outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file
+
+from trainables.config import LadderConfig, TrialConfig
+from trainables.ladder import Climb, EndedClimb, passed_rungs, progress, reach
+from trainables.models.model import build
+from trainables.records import CurvePoint, MemberRung, TracePoint, of_task
+from trainables.tasks import TASKS
+from trainables.tasks.task import Task, TaskConfig
+from trainables.training import checkpoint
+from trainables.training.climber import Climber, weights_file
+from trainables.training.curve import forgetting_curve
+from trainables.training.rung import RungTraining
+
+REPORTS_PER_BUDGET = 10
+"""Reports while one member spends the whole of its budget on one rung."""
+
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+class Reporter(Protocol):
+    """All that a trial knows of the outside."""
+
+    def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+        """Take what was measured so far and, if one was written, the folder that resumes it."""
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What a trial is to do.
+
+    Attributes:
+        tasks: by name; progress is the mean over them
+        seed: the search's
+    """
+
+    config: TrialConfig
+    tasks: Mapping[str, TaskConfig]
+    ladder: LadderConfig
+    seed: int
+
+
+def run_trial(
+    spec: TrialSpec,
+    folder: Path,
+    report: Reporter,
+    device: torch.device,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Run a trial to its end, from the checkpoint in ``folder`` where there is one.
+
+    Returns:
+        the last report: progress, reach, ended_by, and the rows of `trainables.records`
+    """
+    return Trial(spec, folder, report, device, clock).run()
+
+
+class Trial:
+    """A trial under way."""
+
+    def __init__(
+        self,
+        spec: TrialSpec,
+        folder: Path,
+        report: Reporter,
+        device: torch.device,
+        clock: Callable[[], float],
+    ) -> None:
+        self.spec, self.folder, self.report = spec, folder, report
+        self.device, self.clock = device, clock
+        self.rows: list[MemberRung] = []
+        self.curve: list[CurvePoint] = []
+        self.trace: list[TracePoint] = []
+        self.climber: Climber | None = None
+        self._saved_at = clock()
+
+    def run(self) -> dict[str, Any]:
+        """Climb every task in turn."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        saved = checkpoint.read(self._checkpoint) or {}
+        self._restore(saved)
+        climbs = []
+        for name, task_config in self.spec.tasks.items():
+            task = TASKS[task_config.kind](task_config)
+            self.climber = self._climber(name, task, task_config)
+            if saved.get("task") == name:
+                self.climber.restore(saved["climber"])
+            else:
+                self.climber.rows = {(r.lag, r.member): r for r in of_task(self.rows, name)}
+            climbs.append(self.climber.climb())
+            if not any(point.task == name for point in self.curve):
+                self.curve += self._forgetting_curve(name, task, climbs[-1].passed)
+        self.climber = None
+        self._save()
+        metrics = self.metrics(_ended(climbs))
+        self.report(metrics, self.folder)
+        return metrics
+
+    def metrics(self, ended_by: EndedClimb | None = None) -> dict[str, Any]:
+        """What is known so far; all but the times is the same whenever the trial is repeated."""
+        ladder = self.spec.ladder
+        outcomes = {name: [r.outcome for r in of_task(self.rows, name)] for name in self.spec.tasks}
+        scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
+        reaches = {
+            name: reach(passed_rungs(o, ladder.rungs, ladder.rule)) for name, o in outcomes.items()
+        }
+        under_way = self._under_way
+        spent = under_way.progress.cost if under_way else 0.0
+        return {
+            "progress": sum(scores) / len(scores),
+            "reach": min(reaches.values()),
+            "reaches": reaches,
+            "training_gflop": spent + sum(row.training_gflop for row in self.rows),
+            "sequences": self._sequences(),
+            "lag": under_way.lag if under_way else 0,
+            "ended_by": ended_by,
+            "rows": [asdict(row) for row in self.rows],
+            "curve": [asdict(point) for point in self.curve],
+            "trace": [asdict(point) for point in self.trace],
+        }
+
+    def _measured(self, row: MemberRung) -> None:
+        self.rows.append(row)
+        if self.clock() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self._save()
+        self.report(self.metrics(), self.folder)
+
+    def _tick(self, training: RungTraining) -> None:
+        """After a training step: a trace point and a report now and then, a checkpoint by time.
+
+        Nothing is reported before the first attempt is over, so that no trial is stopped without a
+        measurement.
+        """
+        stretch = max(1, self.spec.ladder.sequences // REPORTS_PER_BUDGET)
+        if training.progress.sequences >= self._report_at(training, stretch):
+            self._trace(training)
+            if self.rows:
+                self.report(self.metrics(), self.folder)
+        if self.clock() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self._save()
+
+    def _report_at(self, training: RungTraining, stretch: int) -> int:
+        """Training sequences of this attempt at which the next report is due."""
+        last = self.trace[-1] if self.trace else None
+        attempt = (self._task, training.lag, training.member.number)
+        if last is None or (last.task, last.lag, last.member) != attempt:
+            return 1
+        before = sum(row.sequences for row in self.rows)
+        return (last.sequences - before) // stretch * stretch + stretch
+
+    def _trace(self, training: RungTraining) -> None:
+        self.trace.append(
+            TracePoint(
+                task=self._task,
+                lag=training.lag,
+                member=training.member.number,
+                sequences=self._sequences(),
+                loss=training.progress.loss,
+                success_rate=training.recent_rate,
+            )
+        )
+
+    def _forgetting_curve(self, name: str, task: Task, passed: Sequence[int]) -> list[CurvePoint]:
+        if not passed or self.climber is None:
+            return []
+        member = best_member(of_task(self.rows, name), passed[-1])
+        model = build(self.spec.config.model, task, seed=0).to(self.device)
+        model.load_state_dict(load_file(weights_file(self.climber.weights, passed[-1], member)))
+        spent = sum(row.training_gflop for row in of_task(self.rows, name))
+        streams = self.climber.streams
+        return list(forgetting_curve(model, name, task, passed, streams, spent / 10, self.device))
+
+    def _climber(self, name: str, task: Task, task_config: TaskConfig) -> Climber:
+        return Climber(
+            config=self.spec.config,
+            name=name,
+            task=task,
+            task_config=task_config,
+            ladder=self.spec.ladder,
+            seed=self.spec.seed,
+            weights=self.folder / "weights" / name,
+            device=self.device,
+            tick=self._tick,
+            measured=self._measured,
+        )
+
+    @property
+    def _task(self) -> str:
+        return self.climber.name if self.climber else ""
+
+    @property
+    def _under_way(self) -> RungTraining | None:
+        return self.climber.training if self.climber else None
+
+    def _sequences(self) -> int:
+        under_way = self._under_way
+        spent = under_way.progress.sequences if under_way else 0
+        return spent + sum(row.sequences for row in self.rows)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def _save(self) -> None:
+        state = {
+            "rows": [asdict(row) for row in self.rows],
+            "curve": [asdict(point) for point in self.curve],
+            "trace": [asdict(point) for point in self.trace],
+            "task": self._task,
+            "climber": self.climber.state() if self.climber else None,
+        }
+        checkpoint.write(self._checkpoint, state)
+        self._saved_at = self.clock()
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        self.rows = [MemberRung(**row) for row in saved.get("rows", ())]
+        self.curve = [CurvePoint(**point) for point in saved.get("curve", ())]
+        self.trace = [TracePoint(**point) for point in saved.get("trace", ())]
+
+
+def best_member(rows: Sequence[MemberRung], lag: int) -> int:
+    """The member that solved ``lag`` with the highest success rate; of equals, the first."""
+    solved = [row for row in rows if row.lag == lag and row.solved]
+    return max(solved, key=lambda row: (row.success_rate, -row.member)).member
+
+
+def _ended(climbs: Sequence[Climb]) -> EndedClimb:
+    """``top`` if every task's ladder was climbed; else how the first other one ended."""
+    return next((c.ended_by for c in climbs if c.ended_by != "top"), "top")
