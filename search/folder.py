@@ -84,6 +84,15 @@ class SearchFolder:
         """The folder of one trial."""
         return self.trials / f"{number:05d}"
 
+    @property
+    def busy(self) -> bool:
+        """Whether a process holds the search."""
+        try:
+            with self.locked():
+                return False
+        except UserError:
+            return True
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the search for this process.

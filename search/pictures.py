@@ -53,10 +53,18 @@ def forgetting_curves(curves: Mapping[str, Points], success: float) -> bytes:
 def _draw(axes: Any, label: str, points: Points, color: str) -> None:
     lags = [p["lag"] for p in points]
     rates = [p["successes"] / p["sequences"] for p in points]
-    low = [r - lower_bound(p["successes"], p["sequences"]) for r, p in zip(rates, points, strict=True)]
-    high = [upper_bound(p["successes"], p["sequences"]) - r for r, p in zip(rates, points, strict=True)]
+    low = [
+        r - lower_bound(p["successes"], p["sequences"]) for r, p in zip(rates, points, strict=True)
+    ]
+    high = [
+        upper_bound(p["successes"], p["sequences"]) - r for r, p in zip(rates, points, strict=True)
+    ]
     axes.errorbar(lags, rates, yerr=(low, high), color=color, linewidth=1.4, capsize=2, label=label)
     for learned in (True, False):
-        chosen = [(p["lag"], r) for p, r in zip(points, rates, strict=True) if p["learned"] is learned]
+        chosen = [
+            (p["lag"], r) for p, r in zip(points, rates, strict=True) if p["learned"] is learned
+        ]
         if chosen:
-            axes.plot(*zip(*chosen, strict=True), "o", color=color, mfc=color if learned else "white")
+            axes.plot(
+                *zip(*chosen, strict=True), "o", color=color, mfc=color if learned else "white"
+            )

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -26,6 +26,7 @@ from search.pictures import forgetting_curves
 from search.projection import Point, points, status, tags
 from search.ranking import describe, rank
 from search.spec import Spec
+from search.versions import git_commit
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +210,9 @@ class Tracker:
         return run
 
     def _send_end(self, client: MlflowClient, run_id: str, record: Record) -> None:
-        client.log_text(run_id, yaml.safe_dump(record.configuration, sort_keys=False), "config.yaml")
+        client.log_text(
+            run_id, yaml.safe_dump(record.configuration, sort_keys=False), "config.yaml"
+        )
         table = self._folder.outcomes / f"{record.number:05d}.parquet"
         if table.exists():
             client.log_artifact(run_id, str(table))
@@ -236,7 +239,7 @@ class Tracker:
 
 def curves_picture(records: Sequence[Record], spec: Spec) -> bytes | None:
     """The forgetting curves of some trials in one picture; None where none has a curve."""
-    curves: dict[str, list[dict[str, object]]] = {}
+    curves: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         for task in spec.tasks_by_name:
             found = [p for p in record.report.get("curve", ()) if p["task"] == task]
@@ -253,21 +256,10 @@ def leaderboard_markdown(best: Sequence[Record]) -> str:
     for place, r in enumerate(best, 1):
         reach = f"≥ {r.reach}" if r.censored else str(r.reach)
         words = describe(r.configuration)
-        lines.append(f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.ended_by} | {words} |")
+        lines.append(
+            f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.ended_by} | {words} |"
+        )
     return "\n".join(lines) + "\n"
-
-
-def git_commit() -> str | None:
-    """The commit that this code was checked out at, if it was."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],
-            capture_output=True, text=True, check=True, timeout=5,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
 
 
 def _log_bytes(client: MlflowClient, run_id: str, content: bytes, name: str, aside: Path) -> None:
@@ -278,5 +270,3 @@ def _log_bytes(client: MlflowClient, run_id: str, content: bytes, name: str, asi
     path.write_bytes(content)
     client.log_artifact(run_id, str(path))
     path.unlink()
-
-

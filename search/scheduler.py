@@ -7,14 +7,15 @@ since progress only rises; it is told to Optuna as complete.
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import torch
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
-from ray.tune.utils.util import unflatten_dict
 
 from search.ledger import Record
 from search.searcher import METRIC, make_sampler
@@ -38,7 +39,7 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
     """The spec's scheduler; it knows the trials that finished before a resume."""
     if spec.search.scheduler == "none":
         return FIFOScheduler()
-    grace = typical_cost(spec, space)
+    grace = math.ceil(typical_cost(spec, space))
     scheduler = AsyncHyperBandScheduler(
         time_attr=COST,
         metric=METRIC,
@@ -52,7 +53,7 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
     for record in finished:
         trial = SimpleNamespace(trial_id=f"finished-{record.number}")
         for cost, value in cost_and_progress(record, spec.ladder):
-            bracket.on_result(trial, cost, value)
+            bracket.on_result(trial, cost, value)  # type: ignore[arg-type]  # reads only the id
     return scheduler
 
 
@@ -70,8 +71,20 @@ def draw(space: Space, count: int) -> list[TrialConfig]:
     for _ in range(count):
         trial = study.ask()
         fixed = space(trial) or {}
-        drawn.append(TrialConfig.model_validate(unflatten_dict({**trial.params, **fixed})))
+        drawn.append(TrialConfig.model_validate(nested({**trial.params, **fixed})))
     return drawn
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat configuration, its keys paths, as a nested one."""
+    found: dict[str, Any] = {}
+    for path, value in flat.items():
+        *above, last = path.split("/")
+        inner = found
+        for key in above:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return found
 
 
 def _cost(config: TrialConfig, task: Task, ladder: LadderConfig) -> float:

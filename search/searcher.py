@@ -77,7 +77,8 @@ class StudySearch(OptunaSearch):
             storage=study._storage,
         )
         self._ledger, self._make_sampler = ledger, sampler
-        self._waiting = reconcile(self._ot_study, ledger)
+        self._study = study
+        self._waiting = reconcile(study, ledger)
         self._next = len(study.get_trials(deepcopy=False))
         self._new = trials - self._next
 
@@ -91,10 +92,10 @@ class StudySearch(OptunaSearch):
         if trial_id not in self._ot_trials:
             if self._waiting:
                 trial = self._ot_trials[trial_id] = self._waiting.pop(0)
-                self._ot_study.sampler = self._make_sampler(trial.number)
+                self._study.sampler = self._make_sampler(trial.number)
             elif self._new > 0:
-                self._ot_study.sampler = self._make_sampler(self._next)
-                self._ot_trials[trial_id] = self._ot_study.ask()
+                self._study.sampler = self._make_sampler(self._next)
+                self._ot_trials[trial_id] = self._study.ask()
                 self._next += 1
                 self._new -= 1
             else:

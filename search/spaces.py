@@ -27,4 +27,4 @@ def find_space(name: str) -> Space:
         raise UserError(f"space: {name!r} cannot be imported: {error}") from None
     if not callable(found):
         raise UserError(f"space: {name!r} is not a function of an Optuna trial")
-    return found  # type: ignore[no-any-return]  # whatever the user's module holds
+    return found

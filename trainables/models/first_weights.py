@@ -1,13 +1,14 @@
-"""First weights of gated cells: how long the gates remember, how the recurrent matrix turns."""
+"""First weights of recurrent cells: how long they remember, how the recurrent matrix turns."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from jaxtyping import Float
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from trainables.models.layer import PartConfig
@@ -87,3 +88,31 @@ def start_recurrent_(weight: Float[Tensor, "G D"], kind: RecurrentWeights) -> No
         with torch.no_grad():
             for gate in weight.split(weight.shape[1]):
                 nn.init.orthogonal_(gate)
+
+
+class TimescaleConfig(PartConfig):
+    """A cell of continuous time: each step lasts dt, and a unit of rate 1 forgets in 1 / dt steps.
+
+    Attributes:
+        dt_min: shortest dt at the start; about 1 / dt_min steps are remembered
+        dt_max: longest
+
+    """
+
+    dt_min: float = Field(default=0.001, gt=0, le=1)
+    dt_max: float = Field(default=0.1, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.dt_min > self.dt_max:
+            raise ValueError(f"dt_min: {self.dt_min} must not be above dt_max ({self.dt_max})")
+        return self
+
+    def draw_log_dt(self, count: int) -> Float[Tensor, " D"]:
+        """Logarithms of first dt, even between those of ``dt_min`` and ``dt_max``."""
+        return torch.empty(count).uniform_(math.log(self.dt_min), math.log(self.dt_max))
+
+
+def inverse_softplus(y: Tensor) -> Tensor:
+    """x with log(1 + e^x) = y > 0."""
+    return y + torch.log(-torch.expm1(-y))

@@ -54,7 +54,7 @@ class _LinearScan(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         a, h, initial = ctx.saved_tensors
         conj_a = a.conj().resolve_conj()
-        db = _scan_backwards(conj_a.expand(len(h), *a.shape[1:]), g)
+        db = scan_backwards(conj_a.expand(len(h), *a.shape[1:]), g)
         return (
             _factors_gradient(db, h, initial).sum_to_size(a.shape)
             if ctx.needs_input_grad[0]
@@ -80,8 +80,8 @@ def _scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
     return scan_by_halves(a, torch.cat([(b[0] + a[0] * initial)[None], b[1:]]))
 
 
-def _scan_backwards(a: Tensor, g: Tensor) -> Tensor:
-    """d_t = g_t + a_{t+1} d_{t+1}, from the last step to the first."""
+def scan_backwards(a: Num[Tensor, "T #*N"], g: Num[Tensor, "T *N"]) -> Num[Tensor, "T *N"]:
+    """d_t = g_t + a_{t+1} d_{t+1}, from the last step to the first; without gradients."""
     if g.device.type == "cpu":
         d = torch.empty_like(g, memory_format=torch.contiguous_format)
         d[-1] = g[-1]

@@ -7,6 +7,7 @@ from trainables.tasks.delayed_pattern import DelayedPattern
 from trainables.tasks.flip_flop import FlipFlop
 from trainables.tasks.induction import Induction
 from trainables.tasks.parity import Parity
+from trainables.tasks.parquet import Parquet
 from trainables.tasks.permutation_tracking import PermutationTracking
 from trainables.tasks.recall import Recall
 from trainables.tasks.selective_copying import SelectiveCopying
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Task]] = {
     "recall": Recall,
     "copying": Copying,
     "adding": Adding,
+    "parquet": Parquet,
     "selective_copying": SelectiveCopying,
     "associative_recall": AssociativeRecall,
     "induction": Induction,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,7 @@ from trainables.reliability import look_confidence, lower_bound, trials_needed
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Task
 
 TEST_SHARE = 0.2
-"""Of all rows, those held out (`trainables.tasks.splitting`)."""
+"""Of all rows, those held out (`trainables.tasks.rows.splitting`)."""
 
 
 def require_held_out(task: Task, success: float) -> None:
@@ -30,8 +28,9 @@ def require_held_out(task: Task, success: float) -> None:
     needed = trials_needed(success, confidence)
     if held_out < needed:
         raise ValueError(
-            f"success: {success} cannot be established on the {held_out} held-out rows of {task};"
-            f" it takes at least {needed} rows held out, about {math.ceil(needed / TEST_SHARE)} in all"
+            f"success: {success} cannot be established on the {held_out} different held-out rows of"
+            f" {task}; it takes at least {needed} rows held out,"
+            f" about {round(needed / TEST_SHARE)} in all"
         )
     guessed = _best_constant(test, held_out)
     if lower_bound(guessed, held_out, confidence) >= success:

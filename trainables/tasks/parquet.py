@@ -18,10 +18,10 @@ import torch
 from jaxtyping import Int
 from pydantic import Field
 
-from trainables.tasks.encoding import VALUES, FillerKind
-from trainables.tasks.labels import AnswerKind, labels
-from trainables.tasks.rows import Rows, read_rows
-from trainables.tasks.splitting import PARTS, in_part
+from trainables.tasks.rows.encoding import VALUES, FillerKind
+from trainables.tasks.rows.labels import AnswerKind, labels
+from trainables.tasks.rows.reading import Rows, read_rows
+from trainables.tasks.rows.splitting import PARTS, in_part
 from trainables.tasks.task import Batch, Split, Task, TaskConfig
 
 
@@ -116,7 +116,7 @@ class Parquet(Task):
         return Batch(inputs, targets, scored)
 
     def _restrict(self, part: Split | None) -> None:
-        """Draw from the rows of ``part``, ordered by hash, so that the file's order is no matter."""
+        """Draw from the rows of ``part``, in the order of their hashes: the file's is no matter."""
         self._part = part
         hashes = self.rows.hashes
         order = np.argsort(hashes, kind="stable")
@@ -129,9 +129,10 @@ class Parquet(Task):
 def _require_parts(rows: Rows) -> None:
     for part in PARTS:
         if not in_part(rows.hashes, part).any():
+            different = len(np.unique(rows.hashes))
             raise ValueError(
-                f"path: {rows.file} has too few different sequences ({len(np.unique(rows.hashes))}):"
-                f" none falls to the {part} part"
+                f"path: {rows.file} has too few different sequences ({different}): none falls to"
+                f" the {part} part"
             )
 
 

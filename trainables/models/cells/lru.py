@@ -21,14 +21,14 @@ from trainables.shapes import Stream
 
 
 class Lru(Recurrence):
-    """N damped oscillators driven by the input; stable at any weights, as \\|lambda\\| < 1."""
+    """N damped oscillators driven by the input; stable at any weights, as |lambda| < 1."""
 
     class Config(PartConfig):
         """Where the oscillators start: in a ring of the complex plane.
 
         Attributes:
             state_size: N, complex numbers
-            r_min: least damping \\|lambda\\| at the start
+            r_min: least damping |lambda| at the start
             r_max: largest; about 1 / (1 - r_max) steps are remembered
             max_phase: largest angle a step, in radians
 

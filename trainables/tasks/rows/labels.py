@@ -43,8 +43,10 @@ def labels(
     """The answers that a column without nulls asks for.
 
     Args:
+        column: the targets of all rows
         name: the column and its file, for errors
         answer: None for what the column's type suggests: floats are numbers, all else classes
+        tolerance: of a number, in its units; None for a class
         train: the rows that a number's scale is taken from
 
     Raises:

@@ -1,9 +1,9 @@
 """Labelled sequences of a Parquet file: checked once, then at hand row by row.
 
-The file is read through a memory map, a few rows of a row group at a time, and only the two columns
-asked for. The numbers are kept flat, in the file's own number type: in memory while they are few, in
-an unnamed temporary file behind a memory map once they are many, so that memory does not grow with
-the data and any row is as near as any other.
+The file is read through a memory map, a few rows of a row group at a time, and only the two
+columns asked for. The numbers are kept flat, in the file's own number type: in memory while they
+are few, in an unnamed temporary file behind a memory map once they are many, so that memory does
+not grow with the data and any row is as near as any other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Int, Num, UInt64
 
-from trainables.tasks.splitting import row_hashes
-from trainables.tasks.steps import Steps, steps_of
+from trainables.tasks.rows.splitting import row_hashes
+from trainables.tasks.rows.steps import steps_of
 
 IN_MEMORY_BYTES = 2**28
 """Numbers of more bytes than this are kept in a temporary file."""

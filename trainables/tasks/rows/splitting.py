@@ -1,7 +1,8 @@
 """Which part of the data a row belongs to: told by its sequence alone.
 
-Equal sequences get equal hashes and so lie in one part, however often they are repeated and whatever
-their labels; neither the order of the rows nor their number type's width changes where they lie.
+Equal sequences get equal hashes and so lie in one part, however often they are repeated and
+whatever their labels. Neither the order of the rows nor the width of their number type changes
+where they lie.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 from jaxtyping import Bool, UInt64
 
-from trainables.tasks.steps import Steps
+from trainables.tasks.rows.steps import Steps
 from trainables.tasks.task import Split
 
 PARTS: tuple[Split, ...] = ("train", "selection", "test")

@@ -14,14 +14,14 @@ from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 from trainables.shapes import Inputs, Numbers, Tokens
-from trainables.tasks.rows import Rows
+from trainables.tasks.rows.reading import Rows
 from trainables.tasks.task import Reals, Symbols
 
 FillerKind = Literal["noise", "blank", "resample"]
 """``noise``: uniform over the range; ``blank``: a constant; ``resample``: training values."""
 
-POOL_STEPS = 2**20
-"""Training steps that ``resample`` draws from; where there are more, whole rows picked by hash."""
+POOL_VALUES = 2**20
+"""Training values that ``resample`` draws from; where there are more, whole rows picked by hash."""
 
 
 class Encoding(ABC):
@@ -73,7 +73,8 @@ class Standardised(Encoding):
 
     def __init__(self, rows: Rows, train: Bool[np.ndarray, " R"], filler: FillerKind) -> None:
         super().__init__(filler)
-        self.inputs = Reals(rows.values.shape[1])
+        self.features = rows.values.shape[1]
+        self.inputs = Reals(self.features)
         self.is_integer = rows.values.dtype.kind in "iu"
         self.low, self.high, self.mean, self.deviation = _moments(rows, train)
         self.pool = self.encode(_pool(rows, train))
@@ -83,7 +84,7 @@ class Standardised(Encoding):
         return torch.from_numpy(standardised.astype(np.float32))
 
     def noise(self, batch_size: int, length: int, generator: torch.Generator) -> Numbers:
-        shape = (batch_size, length, self.inputs.features)
+        shape = (batch_size, length, self.features)
         if self.is_integer:
             unit = torch.rand(shape, generator=generator, dtype=torch.float64)
             whole = (unit * torch.from_numpy(self.high - self.low + 1)).floor_()
@@ -93,18 +94,19 @@ class Standardised(Encoding):
         return torch.rand(shape, generator=generator) * (high - low) + low
 
     def blank(self, batch_size: int, length: int) -> Numbers:
-        return torch.zeros(batch_size, length, self.inputs.features)
+        return torch.zeros(batch_size, length, self.features)
 
     def resample(self, batch_size: int, length: int, generator: torch.Generator) -> Numbers:
-        features = self.inputs.features
-        picks = torch.randint(len(self.pool), (batch_size, length, features), generator=generator)
-        return self.pool[picks, torch.arange(features)]
+        shape = (batch_size, length, self.features)
+        picks = torch.randint(len(self.pool), shape, generator=generator)
+        return self.pool[picks, torch.arange(self.features)]
 
 
 class Vocabulary(Encoding):
-    """Each integer is a symbol: its rank among all that the file holds; blank is one more symbol."""
+    """Each integer is a symbol: its rank among all in the file; blank is one more symbol."""
 
     def __init__(self, rows: Rows, train: Bool[np.ndarray, " R"], filler: FillerKind) -> None:
+        super().__init__(filler)
         self.vocabulary = _distinct(rows)
         self.inputs = Symbols(len(self.vocabulary) + (filler == "blank"))
         self.pool = self.encode(_pool(rows, train))
@@ -149,9 +151,10 @@ def _moments(rows: Rows, train: Bool[np.ndarray, " R"]) -> tuple[Any, Any, Any, 
 
 
 def _pool(rows: Rows, train: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
-    """The steps of the training rows of the lowest hashes, at most `POOL_STEPS`: a fair sample."""
+    """A fair sample of the training steps: the rows of the lowest hashes, at least one."""
     order = np.flatnonzero(train)[np.argsort(rows.hashes[train], kind="stable")]
-    fitting = int(np.searchsorted(np.cumsum(rows.lengths[order]), POOL_STEPS, side="right"))
+    most = POOL_VALUES // rows.values.shape[1]
+    fitting = int(np.searchsorted(np.cumsum(rows.lengths[order]), most, side="right"))
     starts = rows.ends - rows.lengths
     kept = order[: max(1, fitting)]
     return np.concatenate([rows.values[starts[row] : rows.ends[row]] for row in kept])

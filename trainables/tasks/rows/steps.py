@@ -28,6 +28,7 @@ def steps_of(column: pa.Array, name: str, first_row: int, features: int) -> Step
     """The steps of a column of lists of numbers (F = 1), or of lists of lists of F numbers.
 
     Args:
+        column: some rows' sequences
         name: the column and its file, for errors
         first_row: the number of the column's first row, for errors
         features: F, as in the rows before; 0 where there were none

@@ -1,0 +1,45 @@
+# Needs GNU make and Python 3.11 or later. PYTHON=/path/to/python make ... chooses another one.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help search test lint format clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+search: $(READY)  ## the quick start: the longest delay after which a digit is still told
+	@$(BIN)/longspan search
+
+test: $(READY)  ## the tests
+	@$(BIN)/pytest
+
+lint: $(READY)  ## formatting, lint, types, and who may import whom
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## bring the code into shape
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+clean:  ## remove the environment, builds and caches; runs/ stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is absent while packages are installed and written last. So an installation that was cut
+# off is made again from nothing, and a changed list of packages brings the environment up to date.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Longspan needs Python 3.11 or later; say which: make PYTHON=/path/to/python" >&2; \
+		exit 1; }
+	@echo "Installing the packages of constraints.txt into .venv; the first time takes minutes"
+	@test -e $@ || $(PYTHON) -m venv --clear .venv
+	@rm -f $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,102 @@
+"""``CARD.md``: what an exported configuration is, for someone who meets it for the first time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from search.ledger import Record
+from search.ranking import describe
+
+
+def card(record: Record, outcome: dict[str, Any], task: dict[str, Any]) -> str:
+    """The card of one exported folder, in Markdown."""
+    parts = [
+        _title(record, outcome),
+        _measured(outcome),
+        _curve(outcome),
+        _use(task),
+        _what(record),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _title(record: Record, outcome: dict[str, Any]) -> str:
+    at_least = "at least " if outcome["censored"] else ""
+    return f"""\
+# {describe(record.configuration)}
+
+Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"]}`:
+{outcome["solved"]} of {outcome["members"]} independently trained members solved that lag
+(quorum {outcome["quorum"]}). These weights are member {outcome["member"]}'s.
+
+| | |
+| --- | --- |
+| success on held-out sequences at lag {outcome["lag"]} | {outcome["success_rate"]:.1%} of \
+{outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
+| success asked for | {outcome["success"]:.0%} |
+| how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
+| parameters | {outcome["parameters"]:,} |
+| state carried per sequence | {outcome["state_bytes"]:,} bytes |
+| training | {outcome["training_sequences"]:,} sequences for this member, \
+{outcome["training_gflop"]:,.0f} GFLOP for all |
+| found by | search `{outcome["search"]}`, trial {outcome["trial"]}, seed {outcome["seed"]} |
+| configuration | SHA-256 `{outcome["configuration_sha256"]}` |
+"""
+
+
+def _measured(outcome: dict[str, Any]) -> str:
+    return f"""\
+## How it was measured
+
+A sequence counts as a success only if every scored answer in it is right. A member solved a lag
+when the one-sided 95 % Clopper-Pearson lower bound of its success rate on held-out sequences, over
+all its looks together, was at least {outcome["success"]:g}. The reach is the largest lag that the
+quorum solved, below the first that it did not.
+
+This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
+by: its reach is an estimate that flatters. It is not a certificate.
+"""
+
+
+def _curve(outcome: dict[str, Any]) -> str:
+    points = outcome["forgetting_curve"]
+    if not points:
+        return "## Forgetting curve\n\nNot measured: the trial was stopped before its end.\n"
+    lines = [
+        "## Forgetting curve\n",
+        "![success rate by lag](forgetting_curve.png)\n",
+        "| lag | success | |",
+        "| ---: | ---: | --- |",
+    ]
+    for p in points:
+        rate = p["successes"] / p["sequences"]
+        lines.append(f"| {p['lag']} | {rate:.1%} | {'learned' if p['learned'] else 'beyond'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _use(task: dict[str, Any]) -> str:
+    data = ', data="your copy of the Parquet file"' if "path" in task else ""
+    return f"""\
+## How to load
+
+```python
+import trainables
+
+model = trainables.load("this folder"{data})  # a torch.nn.Module
+answers = model(inputs, scored)  # inputs (B, T) or (B, T, F); scored (B, S); answers (B, S, C)
+```
+
+`longspan verify THIS_FOLDER` measures the claim again, on fresh sequences, from the weights alone.
+"""
+
+
+def _what(record: Record) -> str:
+    return f"""\
+## Configuration
+
+```yaml
+{yaml.safe_dump(record.configuration, sort_keys=False).rstrip()}
+```
+"""

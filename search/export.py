@@ -1,0 +1,106 @@
+"""Exporting winners: a folder each, that loads without Longspan's search and proves itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.card import card
+from search.folder import SearchFolder, UserError
+from search.ledger import Ledger, Record
+from search.pictures import forgetting_curves
+from search.ranking import describe, rank
+from search.spec import Spec
+from search.versions import versions
+from trainables.records import MemberRung, of_task
+from trainables.training.climber import weights_file
+from trainables.trial import best_member
+
+
+def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:
+    """Export the ``top`` best trials that passed a rung, a folder a trial and task.
+
+    Raises:
+        UserError: if no trial passed a rung, or something is in the way at ``to``.
+    """
+    winners = [r for r in rank(Ledger(folder).records.values()) if r.finished and r.reach > 0][:top]
+    if not winners:
+        raise UserError(
+            f"name: no trial of {folder.name!r} has passed a rung yet; nothing to export"
+        )
+    targets = []
+    for place, record in enumerate(winners, 1):
+        for name in spec.tasks_by_name:
+            suffix = f"-{name}" if len(spec.tasks) > 1 else ""
+            target = to / f"{place}-trial-{record.number:05d}{suffix}"
+            if target.exists():
+                raise UserError(f"--to: {target} is there already; give another folder")
+            targets.append((target, record, name))
+    for target, record, name in targets:
+        _export(folder, spec, record, name, target)
+    return [target for target, _, _ in targets]
+
+
+def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
+    outcome = _outcome(spec, record, task)
+    weights = folder.trial(record.number) / "weights" / task
+    source = weights_file(weights, outcome["lag"], outcome["member"])
+    if not source.exists():
+        raise UserError(f"{source}: the weights of trial {record.number} are not there")
+    aside = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    shutil.copyfile(source, aside / "model.safetensors")
+    config = {
+        "configuration": record.configuration,
+        "task": spec.tasks_by_name[task].model_dump(mode="json"),
+    }
+    (aside / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (aside / "outcome.json").write_text(json.dumps(outcome, indent=2) + "\n")
+    if outcome["forgetting_curve"]:
+        label = describe(record.configuration)
+        picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
+        (aside / "forgetting_curve.png").write_bytes(picture)
+    (aside / "CARD.md").write_text(card(record, outcome, config["task"]))
+    aside.replace(target)
+
+
+def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
+    """What is claimed of the weights, and how it was measured."""
+    rows = of_task([MemberRung(**row) for row in record.report["rows"]], task)
+    lag = record.report["reaches"][task]
+    member = best_member(rows, lag)
+    (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
+    rung = [r for r in rows if r.lag == lag]
+    return {
+        "search": spec.name,
+        "trial": record.number,
+        "configuration_sha256": record.digest,
+        "task": task,
+        "lag": lag,
+        "success": spec.ladder.success,
+        "censored": record.censored,
+        "ended_by": record.ended_by,
+        "members": spec.ladder.members,
+        "quorum": spec.ladder.quorum,
+        "solved": sum(r.solved for r in rung),
+        "member": member,
+        "success_rate": row.success_rate,
+        "lower_bound": row.lower_bound,
+        "test_sequences": row.test_sequences,
+        "training_sequences": sum(r.sequences for r in rows if r.member == member),
+        "training_gflop": sum(r.training_gflop for r in rows),
+        "parameters": row.parameters,
+        "state_bytes": row.state_bytes,
+        "seed": spec.search.seed,
+        "ladder": spec.ladder.model_dump(mode="json"),
+        "trials_searched": spec.search.trials,
+        "forgetting_curve": sorted(
+            (p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"]
+        ),
+        "versions": versions(),
+    }

@@ -1,0 +1,71 @@
+"""What is refused before a search starts, in one line, rather than by every trial."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from search.folder import UserError
+from search.scheduler import draw
+from search.spaces import find_space
+from search.spec import Spec
+from trainables.models.model import build
+from trainables.reliability import look_confidence, trials_needed
+from trainables.tasks import TASKS
+from trainables.tasks.held_out import require_held_out
+from trainables.tasks.task import Task
+
+DRAWS = 8
+
+
+def check(spec: Spec) -> None:
+    """Refuse a spec that names what is not there or asks for what cannot be.
+
+    Raises:
+        UserError: in one line.
+    """
+    try:
+        tasks = {name: TASKS[config.kind](config) for name, config in spec.tasks_by_name.items()}
+        for name, task in tasks.items():
+            _check_task(spec, name, task)
+    except (ValueError, OSError) as error:
+        raise UserError(f"tasks: {' '.join(str(error).split())}") from None
+    _check_space(spec, tasks)
+    _check_machine(spec)
+
+
+def _check_task(spec: Spec, name: str, task: Task) -> None:
+    if spec.ladder.start < task.shortest_lag:
+        raise UserError(
+            f"ladder.start: {spec.ladder.start} is not allowed; the shortest lag of {name} is "
+            f"{task.shortest_lag}"
+        )
+    needed = trials_needed(spec.ladder.success, look_confidence(1))
+    if spec.ladder.test_sequences < needed:
+        raise UserError(
+            f"ladder.test_sequences: {spec.ladder.test_sequences} cannot establish success "
+            f"{spec.ladder.success:g}; it takes at least {needed}"
+        )
+    require_held_out(task, spec.ladder.success)
+
+
+def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
+    """Build a few draws: what a space suggests must be something that a model is built from."""
+    space = find_space(spec.space)
+    try:
+        for config in draw(space, DRAWS):
+            for task in tasks.values():
+                with torch.device("meta"):
+                    build(config.model, task, seed=0)
+    except Exception as error:  # whatever the user's own function raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"space: {spec.space!r} gives no model: {reason}") from None
+
+
+def _check_machine(spec: Spec) -> None:
+    cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+    if spec.resources.cpus > cpus:
+        raise UserError(f"resources.cpus: {spec.resources.cpus:g} is not allowed; there are {cpus}")
+    if spec.resources.gpus > gpus:
+        raise UserError(f"resources.gpus: {spec.resources.gpus:g} is not allowed; there are {gpus}")

@@ -1,0 +1,35 @@
+"""Which versions measured something."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("longspan", "torch", "ray", "optuna", "mlflow", "pyarrow", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Python's and the packages' versions, the machine, and the commit where there is one."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a checkout that was not installed
+            found[package] = "not installed"
+    commit = git_commit()
+    return {**found, "commit": commit} if commit else found
+
+
+def git_commit() -> str | None:
+    """The commit that this code was checked out at, if it was."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True, text=True, check=True, timeout=5,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

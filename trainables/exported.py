@@ -1,0 +1,145 @@
+"""Exported configurations: a folder that gives the model back and can be measured again.
+
+``config.yaml`` what it is and on which task · ``model.safetensors`` the weights ·
+``outcome.json`` the claim and how it was measured · ``CARD.md`` and a picture for people.
+Only safetensors and YAML by the safe loader are read: nothing in a folder from someone else runs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import yaml
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from trainables.config import TrialConfig
+from trainables.models.model import Model, build
+from trainables.parts import Config, OneOf, one_line
+from trainables.randomness import Streams
+from trainables.tasks import TASKS
+from trainables.tasks.task import Task, TaskConfig
+from trainables.training.evaluation import Tally, evaluate
+
+VERIFY_SEQUENCES = 2000
+"""Fresh sequences of one verification, where the task generates them."""
+
+
+class ExportedConfig(Config):
+    """``config.yaml`` of an exported folder."""
+
+    configuration: TrialConfig
+    task: Annotated[TaskConfig, OneOf(TASKS)]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported folder, read.
+
+    Attributes:
+        outcome: what ``outcome.json`` holds; ``lag`` and ``success`` are the claim
+    """
+
+    config: ExportedConfig
+    outcome: dict[str, Any]
+    weights: Path
+
+    @property
+    def lag(self) -> int:
+        """The lag at which success is claimed."""
+        return int(self.outcome["lag"])
+
+    @property
+    def success(self) -> float:
+        """The success rate claimed."""
+        return float(self.outcome["success"])
+
+    def task(self, data: Path | None = None) -> Task:
+        """The task it was measured on; ``data`` stands in for the path in the configuration.
+
+        Raises:
+            ValueError: if the task's data cannot be read.
+        """
+        config = self.config.task
+        if data is not None:
+            config = type(config).model_validate({**config.model_dump(), "path": str(data)})
+        return TASKS[config.kind](config)
+
+    def model(self, task: Task) -> Model:
+        """The model with its weights, ready to answer.
+
+        Raises:
+            ValueError: if the weights are not this configuration's.
+        """
+        model = build(self.config.configuration.model, task, seed=0)
+        try:
+            model.load_state_dict(load_file(self.weights))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{self.weights}: not this configuration's weights: {reason}"
+            ) from None
+        return model.eval()
+
+
+def read(folder: Path) -> Exported:
+    """Read an exported folder.
+
+    Raises:
+        ValueError: in one line, if a file is missing or is not what it should be.
+    """
+    try:
+        content = yaml.safe_load((folder / "config.yaml").read_text())
+        outcome = json.loads((folder / "outcome.json").read_text())
+        config = ExportedConfig.model_validate(content)
+        return _checked(Exported(config, outcome, folder / "model.safetensors"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{error.filename}: no such file; not an exported folder") from None
+    except ValidationError as error:
+        raise ValueError(f"{folder / 'config.yaml'}: {one_line(error)}") from None
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _checked(exported: Exported) -> Exported:
+    outcome = exported.outcome
+    for key, kind in (("lag", int), ("success", float)):
+        if not isinstance(outcome, dict) or not isinstance(outcome.get(key), kind):
+            raise ValueError(f"outcome.json: {key} is required, a {kind.__name__}")
+    return exported
+
+
+def load(folder: str | Path, data: str | Path | None = None) -> Model:
+    """The model in an exported folder, as an `nn.Module` with its weights.
+
+    Call it as ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers and
+    the steps (B, S) to answer at; it gives (B, S, C).
+
+    Args:
+        data: the task's Parquet file, where it no longer lies where it was
+
+    Raises:
+        ValueError: in one line, if a file is missing or is not what it should be.
+    """
+    exported = read(Path(folder))
+    return exported.model(exported.task(Path(data) if data is not None else None))
+
+
+def verify(exported: Exported, seed: int, data: Path | None = None) -> Tally:
+    """The success of the exported weights on fresh sequences at the lag claimed."""
+    task = exported.task(data)
+    streams = Streams(seed, exported.config.configuration.digest)
+    generator = streams.generator("verify", exported.lag, 0)
+    return evaluate(
+        exported.model(task),
+        task.split("test"),
+        exported.lag,
+        VERIFY_SEQUENCES,
+        generator,
+        torch.device("cpu"),
+    )

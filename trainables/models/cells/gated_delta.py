@@ -1,0 +1,104 @@
+"""``gated_delta``: a matrix memory that corrects itself and forgets (Yang et al. 2024).
+
+q, k, v = silu(convolution of W x over a few steps), q and k of length 1, in each of H heads
+alpha = exp(-a softplus(w_a . x_t + b_a)), beta = sigmoid(w_b . x_t + b_b)
+S_t = alpha S_{t-1} + beta k (v - alpha S_{t-1}^T k)^T
+y_t = W_out (norm(S_t^T q) silu(W_g x_t))
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.models.chunked_delta import CHUNK, chunked_delta
+from trainables.models.first_weights import TimescaleConfig, inverse_softplus
+from trainables.models.layer import Recurrence, Site
+from trainables.models.scan import precise
+from trainables.models.short_convolution import ShortConvolution
+from trainables.shapes import Stream
+
+
+class GatedDelta(Recurrence):
+    """Writes the difference between a value and what its key already recalls."""
+
+    class Config(TimescaleConfig):
+        """How much is carried.
+
+        Attributes:
+            num_heads: H, must divide the hidden size; fewer heads, more memory
+            taps: steps that the convolution sees
+
+        """
+
+        kind: Literal["gated_delta"] = "gated_delta"
+        num_heads: int = Field(default=4, ge=1)
+        taps: int = Field(default=4, ge=1)
+
+    def __init__(self, config: Config, site: Site) -> None:
+        super().__init__(config, site)
+        D, H = site.width, config.num_heads
+        if D % H:
+            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
+        self.qkv = nn.Linear(D, 3 * D, bias=False)
+        self.convolution = ShortConvolution(3 * D, config.taps)
+        self.keep = nn.Linear(D, H)
+        self.log_rate = nn.Parameter(torch.empty(H).uniform_(1, 16).log())
+        self.write = nn.Linear(D, H)
+        self.norm = nn.RMSNorm(D // H, eps=1e-5)
+        self.gate = nn.Linear(D, D, bias=False)
+        self.out = nn.Linear(D, D, bias=False)
+        with torch.no_grad():
+            self.keep.bias.copy_(inverse_softplus(config.draw_log_dt(H).exp()))
+
+    def forward(self, x: Stream) -> Stream:
+        """Chunk by chunk."""
+        q, k, v = (part.transpose(1, 2) for part in self._heads(self.convolution(self.qkv(x))))
+        beta, log_alpha = (part.transpose(1, 2) for part in self._gates(x))
+        return self._answer(chunked_delta(q, k, v, beta, log_alpha).transpose(1, 2), x)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros: the convolution's past, and S (B, H, E, E) in float32 at least."""
+        H, weight = self.config.num_heads, self.out.weight
+        E = self.width // H
+        S = weight.new_zeros(batch_size, H, E, E, dtype=precise(weight.dtype))
+        return self.convolution.initial_state(batch_size), S
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step of the equations above."""
+        past, S = state
+        qkv, past = self.convolution.step(self.qkv(x), past)
+        q, k, v = (part[..., None, :] for part in self._heads(qkv))  # rows
+        beta, log_alpha = (part[..., None, None] for part in self._gates(x))
+        S = log_alpha.exp() * S
+        S = S + beta * k.mT * (v - k @ S)
+        return self._answer((q @ S).squeeze(-2), x), (past, S)
+
+    def _heads(self, qkv: Float[Tensor, "*N 3D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """q, k, v (*N, H, E)."""
+        wide = qkv.to(precise(qkv.dtype)).unflatten(-1, (3, self.config.num_heads, -1))
+        q, k, v = wide.unbind(-3)
+        return nn.functional.normalize(q, dim=-1), nn.functional.normalize(k, dim=-1), v
+
+    def _gates(self, x: Float[Tensor, "*N D"]) -> tuple[Tensor, Tensor]:
+        """Beta and log alpha (*N, H)."""
+        wide = precise(x.dtype)
+        rate = self.log_rate.to(wide).exp()
+        log_alpha = -rate * nn.functional.softplus(self.keep(x).to(wide))
+        return torch.sigmoid(self.write(x).to(wide)), log_alpha
+
+    def _answer(self, o: Float[Tensor, "*N H E"], x: Float[Tensor, "*N D"]) -> Tensor:
+        """The gated and normed heads, mixed."""
+        return self.out(self.norm(o.to(x.dtype)).flatten(-2) * nn.functional.silu(self.gate(x)))
+
+    def flops_per_step(self, length: int) -> float:
+        """Five square maps, gates, convolution; for each head products in and between chunks."""
+        H, E, L = self.config.num_heads, self.width // self.config.num_heads, min(length, CHUNK)
+        maps = 5 * self.width**2 + 2 * H * self.width + 3 * self.width * self.config.taps
+        return 2.0 * (maps + H * (4 * L * E + 3 * E**2))

@@ -1,0 +1,106 @@
+"""``mamba``: a state space whose rates follow the input (Gu & Dao 2023).
+
+u, z = W_in x_t, u = silu(convolution of u over a few steps)
+r, b, c = W_x u, dt = softplus(W_dt r + bias)
+h_t = exp(dt A) h_{t-1} + dt u b, N numbers for each of the E channels, A < 0
+y_t = W_out ((c . h_t + d u) silu(z))
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.models.first_weights import TimescaleConfig, inverse_softplus
+from trainables.models.layer import Recurrence, Site
+from trainables.models.scan import precise
+from trainables.models.selective_scan import Drive, selective_scan
+from trainables.models.short_convolution import ShortConvolution
+from trainables.shapes import Stream
+
+
+class Mamba(Recurrence):
+    """The selective state space with its gate and its short convolution."""
+
+    class Config(TimescaleConfig):
+        """How much is carried.
+
+        Attributes:
+            state_size: N, numbers a channel
+            expand: channels inside, in widths of the stream
+            taps: steps that the convolution sees
+
+        """
+
+        kind: Literal["mamba"] = "mamba"
+        state_size: int = Field(default=16, ge=1)
+        expand: int = Field(default=2, ge=1)
+        taps: int = Field(default=4, ge=1)
+
+    def __init__(self, config: Config, site: Site) -> None:
+        super().__init__(config, site)
+        D, E, N = site.width, config.expand * site.width, config.state_size
+        rank = -(-D // 16)
+        self.sizes = [rank, N, N]
+        self.into = nn.Linear(D, 2 * E, bias=False)
+        self.convolution = ShortConvolution(E, config.taps)
+        self.select = nn.Linear(E, sum(self.sizes), bias=False)
+        self.rate = nn.Linear(rank, E)
+        self.log_decay = nn.Parameter(torch.arange(1.0, N + 1).log().expand(E, N).clone())
+        self.skip = nn.Parameter(torch.ones(E))
+        self.out = nn.Linear(E, D, bias=False)
+        nn.init.uniform_(self.rate.weight, -(rank**-0.5), rank**-0.5)
+        with torch.no_grad():
+            self.rate.bias.copy_(inverse_softplus(config.draw_log_dt(E).exp()))
+
+    def forward(self, x: Stream) -> Stream:
+        """Everything but the scan at once."""
+        u, z = self.into(x).chunk(2, dim=-1)
+        u = self.convolution(u)
+        drive = Drive(*(part.transpose(0, 1) for part in self._drive(u)))
+        _, initial = self.initial_state(x.shape[0])
+        y_TBE = selective_scan(drive, self._rates(), initial)
+        return self._answer(y_TBE.transpose(0, 1), u, z)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros: the convolution's past, and h (B, E, N) in float32 at least."""
+        h = self.log_decay.new_zeros(
+            batch_size, *self.log_decay.shape, dtype=precise(self.log_decay.dtype)
+        )
+        return self.convolution.initial_state(batch_size), h
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step of the equations above."""
+        past, h = state
+        u, z = self.into(x).chunk(2, dim=-1)
+        u, past = self.convolution.step(u, past)
+        dt, wide_u, b, c = self._drive(u)
+        h = torch.exp(dt[..., None] * self._rates()) * h + (dt * wide_u)[..., None] * b[:, None]
+        return self._answer((h @ c[..., None]).squeeze(-1), u, z), (past, h)
+
+    def _drive(self, u: Float[Tensor, "*M E"]) -> Drive:
+        """What the input makes of rates, writing and reading."""
+        r, b, c = self.select(u).split(self.sizes, dim=-1)
+        wide = precise(u.dtype)
+        dt = nn.functional.softplus(self.rate(r).to(wide))
+        return Drive(dt, u.to(wide), b.to(wide), c.to(wide))
+
+    def _rates(self) -> Float[Tensor, "E N"]:
+        """The matrix A."""
+        return -self.log_decay.to(precise(self.log_decay.dtype)).exp()
+
+    def _answer(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
+        """W_out ((y + d u) silu(z))."""
+        return self.out((y.to(u.dtype) + self.skip * u) * nn.functional.silu(z))
+
+    def flops_per_step(self, length: int) -> float:
+        """The maps, the convolution, and six operations on each of E N states."""
+        E, N = self.log_decay.shape
+        maps = 3 * self.width * E + E * sum(self.sizes) + E * self.sizes[0]
+        return 2.0 * (maps + E * self.config.taps) + 6.0 * E * N

@@ -1,0 +1,97 @@
+"""``mlstm``: the LSTM with a matrix memory and an exponential input gate (Beck et al. 2024).
+
+q, k, v = W x_t, k / sqrt(E), in each of H heads of width E = D / H
+C_t = f C_{t-1} + i v k^T, n_t = f n_{t-1} + i k, f = sigmoid(w_f . x_t + b_f), i = exp(w_i . x_t + b_i)
+h_t = C_t q / max(|n_t . q|, 1)
+y_t = W_out (sigmoid(W_o x_t + b_o) * norm(h_t))
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.models.chunked_mlstm import CHUNK, chunked_mlstm, read
+from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.scan import precise
+from trainables.shapes import Stream
+
+
+class Mlstm(Recurrence):
+    """Writes pairs of keys and values into a matrix; trains in parallel over time."""
+
+    class Config(PartConfig):
+        """``num_heads`` must divide the hidden size; fewer heads, more memory."""
+
+        kind: Literal["mlstm"] = "mlstm"
+        num_heads: int = Field(default=4, ge=1)
+
+    def __init__(self, config: Config, site: Site) -> None:
+        super().__init__(config, site)
+        D, H = site.width, config.num_heads
+        if D % H:
+            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
+        self.qkv = nn.Linear(D, 3 * D)
+        self.gates = nn.Linear(D, 2 * H)  # of input and of forgetting
+        self.open = nn.Linear(D, D)
+        self.norm = nn.GroupNorm(H, D)
+        self.out = nn.Linear(D, D)
+        with torch.no_grad():
+            self.gates.weight.zero_()
+            self.gates.bias[:H].normal_(std=0.1)
+            self.gates.bias[H:] = torch.linspace(3, 6, H)
+
+    def forward(self, x: Stream) -> Stream:
+        """Chunk by chunk."""
+        q, k, v, log_i, log_f = (part.movedim(-2, 1) for part in self._heads(x))
+        h_BHTE = chunked_mlstm(q, k, v, log_i.squeeze(-1), log_f.squeeze(-1))
+        return self._answer(h_BHTE.transpose(1, 2), x)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """The zero memory (B, H, E, E + 1), n its last column, and m (B, H), in float32 at least.
+
+        Both are kept times exp(-m), where m is the largest exponent of a gate so far.
+        """
+        weight, H = self.out.weight, self.config.num_heads
+        dtype, E = precise(weight.dtype), self.width // H
+        memory = weight.new_zeros(batch_size, H, E, E + 1, dtype=dtype)
+        return memory, memory.new_zeros(batch_size, H)
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step of the equations above."""
+        memory, m = state
+        q, k, v, log_i, log_f = self._heads(x)
+        following = torch.maximum(log_f.squeeze(-1) + m, log_i.squeeze(-1)).detach()
+        kept = torch.exp(log_f + (m - following)[..., None])[..., None]
+        k = k * torch.exp(log_i - following[..., None])
+        v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
+        memory = kept * memory + k[..., :, None] * v[..., None, :]
+        h = read((q[..., None, :] @ memory).squeeze(-2), following)
+        return self._answer(h, x), (memory, following)
+
+    def _heads(self, x: Float[Tensor, "*N D"]) -> tuple[Tensor, ...]:
+        """q, k, v (*N, H, E) and log i, log f (*N, H, 1)."""
+        H, wide = self.config.num_heads, precise(x.dtype)
+        qkv = self.qkv(x).to(wide).chunk(3, dim=-1)
+        q, k, v = (part.unflatten(-1, (H, -1)) for part in qkv)
+        i, f = self.gates(x).to(wide).chunk(2, dim=-1)
+        log_f = nn.functional.logsigmoid(f)
+        return q, k * k.shape[-1] ** -0.5, v, i[..., None], log_f[..., None]
+
+    def _answer(self, h: Float[Tensor, "*N H E"], x: Float[Tensor, "*N D"]) -> Tensor:
+        """The gated and normed heads, mixed."""
+        h = self.norm(h.reshape(-1, self.width).to(x.dtype)).view(x.shape)
+        return self.out(torch.sigmoid(self.open(x)) * h)
+
+    def flops_per_step(self, length: int) -> float:
+        """Five square maps, the gates, and for each head products inside and between chunks."""
+        H, E, L = self.config.num_heads, self.width // self.config.num_heads, min(length, CHUNK)
+        between = 2 * E * (E + 1) if length > CHUNK else 0
+        maps = 5 * self.width**2 + 2 * H * self.width
+        return 2.0 * (maps + H * (L * (2 * E + 1) + between))

@@ -1,0 +1,1 @@
+"""The user's own rows: read, checked, split, and turned into inputs and answers."""
