@@ -62,7 +62,7 @@ def network(architecture: dict[str, Any], hidden_size: int, seed: int) -> nn.Seq
     """Linear, the layer, linear; first weights by seed."""
     layer = LAYERS[architecture["kind"]]
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return nn.Sequential(
             nn.Linear(BITS + 2, hidden_size),
             layer(layer.Config.model_validate(architecture), Site(width=hidden_size)),

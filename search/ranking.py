@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -20,12 +20,12 @@ def rank(records: Iterable[Record]) -> list[Record]:
 
 def leaderboard(records: Iterable[Record], top: int = 10) -> Table:
     """A table of the best trials; ≥ marks a reach that is censored."""
-    table = Table(title="Longest dependency learned", title_justify="left", expand=False)
-    for name in ("#", "trial", "reach", "progress", "ended by"):
-        table.add_column(name, justify="right" if name not in ("ended by",) else "left")
+    table = Table(title="Longest dependency learned", title_justify="left")
+    for name in ("#", "trial", "reach", "progress"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold")
-    table.add_column("parameters", justify="right")
-    table.add_column("GFLOP", justify="right")
+    table.add_column("params", justify="right", no_wrap=True)
     for place, record in enumerate(rank(records)[:top], 1):
         table.add_row(
             str(place),
@@ -35,9 +35,8 @@ def leaderboard(records: Iterable[Record], top: int = 10) -> Table:
             record.ended_by or "running",
             describe(record.configuration),
             f"{_parameters(record):,}",
-            f"{record.report['training_gflop']:,.0f}",
         )
-    table.caption = "≥ censored: the ladder or the trial ended before the architecture did"
+    table.caption = "≥: censored, the ladder or the trial ended before the architecture did"
     table.caption_justify = "left"
     return table
 
@@ -47,20 +46,22 @@ def reach_text(record: Record) -> str:
     return f"≥ {record.reach}" if record.censored or not record.finished else str(record.reach)
 
 
-def describe(configuration: dict[str, Any]) -> str:
+def describe(configuration: Mapping[str, Any]) -> str:
     """A configuration in a few words."""
     model = configuration["model"]
-    words = [f"{model['cell']['kind']} {model['depth']}×{model['hidden_size']}"]
+    layers = f"{model['depth']} x " if model["depth"] > 1 else ""
+    words = [f"{layers}{model['cell']['kind']} {model['hidden_size']}"]
     front_end = model["front_end"]
     if front_end["kind"] != "none":
         width = front_end.get("kernel_width")
         words.append(front_end["kind"] + (f" {width}" if width else ""))
-    words += [model[part]["kind"] for part in ("positions",) if model[part]["kind"] != "none"]
+    if model["positions"]["kind"] != "none":
+        words.append(model["positions"]["kind"])
     if model["residual"]["kind"] != "none":
         words.append(f"residual {model['residual']['kind']}")
-    words.append(f"readout {model['readout']['kind']}")
+    words.append(f"read-out {model['readout']['kind']}")
     words.append(f"lr {configuration['training']['learning_rate']:.1e}")
-    return ", ".join(words)
+    return " · ".join(words)
 
 
 def _parameters(record: Record) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 import traceback
 from collections.abc import Mapping
@@ -54,12 +56,14 @@ class TuneReporter:
 
     def __init__(self, started: float) -> None:
         self._started, self._waited = started, 0.0
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self.last: dict[str, Any] = {"progress": 0.0, "reach": 0, "training_gflop": 0.0, "rows": []}
 
     def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
         """Report, and wait until Tune lets the trial go on."""
         now = time.monotonic()
-        self.last = {**metrics, "busy_seconds": now - self._started - self._waited}
+        busy_seconds = now - self._started - self._waited
+        self.last = {**metrics, "busy_seconds": busy_seconds, "worker": self._worker}
         tune.report(
             {
                 "progress": self.last["progress"],

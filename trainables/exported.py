@@ -63,10 +63,12 @@ class Exported:
         """The task it was measured on; ``data`` stands in for the path in the configuration.
 
         Raises:
-            ValueError: if the task's data cannot be read.
+            ValueError: if the task's data cannot be read, or it reads none.
         """
         config = self.config.task
         if data is not None:
+            if "path" not in type(config).model_fields:
+                raise ValueError(f"data: {data} is not allowed; {config.kind} reads no file")
             config = type(config).model_validate({**config.model_dump(), "path": str(data)})
         return TASKS[config.kind](config)
 
@@ -93,25 +95,37 @@ def read(folder: Path) -> Exported:
     Raises:
         ValueError: in one line, if a file is missing or is not what it should be.
     """
+    config_file, outcome_file = folder / "config.yaml", folder / "outcome.json"
     try:
-        content = yaml.safe_load((folder / "config.yaml").read_text())
-        outcome = json.loads((folder / "outcome.json").read_text())
-        config = ExportedConfig.model_validate(content)
-        return _checked(Exported(config, outcome, folder / "model.safetensors"))
-    except FileNotFoundError as error:
-        raise ValueError(f"{error.filename}: no such file; not an exported folder") from None
+        config = ExportedConfig.model_validate(yaml.safe_load(_text(config_file)))
     except ValidationError as error:
-        raise ValueError(f"{folder / 'config.yaml'}: {one_line(error)}") from None
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder}: cannot be read: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{config_file}: {one_line(error)}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config_file}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        outcome = json.loads(_text(outcome_file))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{outcome_file}: not JSON: {error}") from None
+    _require_claim(outcome, outcome_file)
+    return Exported(config, outcome, folder / "model.safetensors")
 
 
-def _checked(exported: Exported) -> Exported:
-    outcome = exported.outcome
-    for key, kind in (("lag", int), ("success", float)):
-        if not isinstance(outcome, dict) or not isinstance(outcome.get(key), kind):
-            raise ValueError(f"outcome.json: {key} is required, a {kind.__name__}")
-    return exported
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"{file}: no such file; not an exported folder") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: cannot be read: {error}") from None
+
+
+def _require_claim(outcome: Any, file: Path) -> None:
+    claim = outcome if isinstance(outcome, dict) else {}
+    lag, success = claim.get("lag"), claim.get("success")
+    if type(lag) is not int or lag < 1:
+        raise ValueError(f"{file}: lag: {lag!r} is not allowed; it is an integer, at least 1")
+    if type(success) is not float or not 0 < success < 1:
+        raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
 
 
 def load(folder: str | Path, data: str | Path | None = None) -> Model:
@@ -121,6 +135,7 @@ def load(folder: str | Path, data: str | Path | None = None) -> Model:
     the steps (B, S) to answer at; it gives (B, S, C).
 
     Args:
+        folder: as ``longspan export`` left it
         data: the task's Parquet file, where it no longer lies where it was
 
     Raises:

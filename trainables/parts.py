@@ -39,7 +39,7 @@ class OneOf:
     def parse(self, value: Any) -> Config:
         """The configuration in ``value``: one already, or a mapping with a ``kind``."""
         if isinstance(value, Config):
-            return value
+            value = value.model_dump()
         if isinstance(value, str):
             value = {"kind": value}
         allowed = ", ".join(self.table)

@@ -47,7 +47,7 @@ def look_confidence(look: int, confidence: float = CONFIDENCE) -> float:
 
 def successes_needed(trials: int, success: float, confidence: float = CONFIDENCE) -> int | None:
     """Fewest successes in ``trials`` whose lower bound reaches ``success``; None if none do."""
-    if trials < 1 or lower_bound(trials, trials, confidence) < success:
+    if lower_bound(trials, trials, confidence) < success:
         return None
     low, high = 0, trials  # high always suffices
     while low < high:

@@ -94,7 +94,7 @@ class Trial:
             task = TASKS[task_config.kind](task_config)
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
-                self.climber.restore(saved["climber"])
+                self.climber.restore(saved.pop("climber"))
             else:
                 self.climber.rows = {(r.lag, r.member): r for r in of_task(self.rows, name)}
             climbs.append(self.climber.climb())
@@ -192,6 +192,7 @@ class Trial:
             device=self.device,
             tick=self._tick,
             measured=self._measured,
+            clock=self.clock,
         )
 
     @property

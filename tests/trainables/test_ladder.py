@@ -261,6 +261,10 @@ def test_a_climb_cut_off_anywhere_shows_the_rungs_it_had_passed(
         assert early == climbed.passed[: len(early)]
 
 
+def test_a_rung_above_a_failed_one_is_not_passed() -> None:
+    assert passed_rungs([outcome(8, 0, "budget"), outcome(16, 0)], (8, 16), Rule(1, 1)) == ()
+
+
 def test_solved_fraction_counts_all_members_tried_or_not() -> None:
     tried = [outcome(8, 0), outcome(8, 1), outcome(16, 0, "budget"), outcome(16, 1)]
     assert solved_fraction(tried, Rule(4, 2)) == {8: 0.5, 16: 0.25}
@@ -304,14 +308,16 @@ def test_progress_lies_between_its_reach_and_the_next_rung(
         assert score < math.log2(lags[len(climbed.passed)])
 
 
+@pytest.mark.parametrize("quorum", [1, 2, 3])
 @pytest.mark.parametrize("ratio", [1.5, 2, 4])
 @pytest.mark.parametrize("start", [2, 3, 8])
-def test_a_passed_rung_outranks_every_failure_of_it(start: int, ratio: float) -> None:
-    """Against the best failure there is: all but one of the quorum solve, the last one all but."""
-    lags, rule = rungs(start, 4096, ratio), Rule(3, 3)
+def test_a_passed_rung_outranks_every_failure_of_it(start: int, ratio: float, quorum: int) -> None:
+    """Against the best failure there is: the quorum lacks one, and the others fail by a hair."""
+    lags, rule = rungs(start, 4096, ratio), Rule(3, quorum)
     for index, lag in enumerate(lags):
         below = [outcome(passed, m) for passed in lags[:index] for m in range(3)]
-        near = [*below, outcome(lag, 0), outcome(lag, 1), outcome(lag, 2, "budget", 1.0)]
+        near = [*below, *(outcome(lag, m) for m in range(quorum - 1))]
+        near += [outcome(lag, m, "budget", 1.0) for m in range(quorum - 1, 3)]
         passed = [*below, *(outcome(lag, m) for m in range(3))]
         assert progress(near, lags, rule, SUCCESS) < progress(passed, lags, rule, SUCCESS)
         assert progress(passed, lags, rule, SUCCESS) == pytest.approx(math.log2(lag), abs=1e-12)

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 Heads = Float[Tensor, "B H T E"]
 
-_BLOCK = 256  # queries whose penalties are in memory at a time: H x 256 x T numbers
+_BLOCK = 256  # queries that meet their keys at a time, where there are penalties
 _SHORTEST_BLOCK = 64  # of a window: shorter blocks cost more in calls than they save in products
 
 
@@ -48,12 +48,16 @@ def mean_span(length: int, window: int | None) -> float:
 
 
 def _penalised(q: Heads, k: Heads, v: Heads, slopes: tuple[float, ...]) -> Heads:
-    """Blocks of queries against all earlier keys; penalties are made anew in the backward pass."""
+    """Blocks of queries, each against all the keys up to its end."""
     answers = []
     for start in range(0, q.shape[2], _BLOCK):
         stop = min(start + _BLOCK, q.shape[2])
         block = (q[:, :, start:stop], k[:, :, :stop], v[:, :, :stop], start, slopes, None)
-        answers.append(checkpoint(_masked, *block, use_reentrant=False, preserve_rng_state=False))
+        if q.is_cuda:  # its kernels copy the penalties, so they are made anew going back
+            answer = checkpoint(_masked, *block, use_reentrant=False, preserve_rng_state=False)
+        else:
+            answer = _masked(*block)
+        answers.append(answer)
     return torch.cat(answers, dim=2)
 
 
@@ -88,13 +92,16 @@ def _masked(
     slopes: tuple[float, ...] | None,
     window: int | None,
 ) -> Heads:
-    """Attention of queries that stand ``offset`` steps later than the first key."""
-    steps = torch.arange(offset, offset + q.shape[2], device=q.device)
-    distance_TS = steps.unsqueeze(-1) - torch.arange(k.shape[2], device=q.device)
-    unseen_TS = distance_TS < 0
-    if window is not None:
-        unseen_TS |= distance_TS >= window
-    m_H = q.new_tensor(slopes or (0.0,), dtype=torch.promote_types(q.dtype, torch.float32))
-    bias_HTS = (-m_H.view(-1, 1, 1) * distance_TS).masked_fill(unseen_TS, -math.inf)
-    mask = bias_HTS.to(q.dtype).expand(q.shape[0], q.shape[1], -1, -1)
-    return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    """Attention of queries that stand ``offset`` steps later than the first key.
+
+    Penalties depend on distance alone: with the queries in reverse, row and column of the mask
+    add up to it, so that the mask is a view of C + S numbers.
+    """
+    C, S = q.shape[2], k.shape[2]
+    distance = torch.arange(offset + C - 1, offset - S, -1, device=q.device)
+    unseen = distance < 0 if window is None else (distance < 0) | (distance >= window)
+    precise = torch.promote_types(q.dtype, torch.float32)
+    m_H = torch.tensor(slopes or (0.0,), device=q.device, dtype=precise)
+    bias = (-m_H.unsqueeze(-1) * distance).masked_fill(unseen, -math.inf).to(q.dtype)
+    mask_1HCS = bias.as_strided((1, len(m_H), C, S), (0, C + S - 1, 1, 1))
+    return scaled_dot_product_attention(q.flip(2), k, v, attn_mask=mask_1HCS).flip(2)

@@ -6,9 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.models.chunks import cut, join
-
-CHUNK = 64
+from trainables.models.chunks import chunk_size, cut, join
 
 Heads = Float[Tensor, "B H T E"]
 Gates = Float[Tensor, "B H T"]
@@ -30,7 +28,8 @@ def chunked_delta(q: Heads, k: Heads, v: Heads, beta: Gates, log_alpha: Gates) -
 
     """
     T = q.shape[2]
-    q, k, v, beta, log_alpha = (cut(part, min(T, CHUNK)) for part in (q, k, v, beta, log_alpha))
+    L = min(T, chunk_size(q.shape[-1]))
+    q, k, v, beta, log_alpha = (cut(part, L) for part in (q, k, v, beta, log_alpha))
     since = log_alpha.cumsum(-1)
     past = torch.ones_like(since[0, 0, 0].diag(), dtype=torch.bool).tril()
     decay = (since[..., :, None] - since[..., None, :]).masked_fill(~past, -torch.inf).exp()

@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.models.chunks import cut, join
+from trainables.models.chunks import chunk_size, cut, join
 from trainables.models.scan import linear_scan
 
-CHUNK = 64
 LARGEST_EXPONENT = 30.0
 """Bounds exp(-m) from below: squared it is still a float32, so no gradient becomes 0 / 0."""
 
@@ -29,7 +28,8 @@ def chunked_mlstm(q: Heads, k: Heads, v: Heads, log_i: Gates, log_f: Gates) -> H
 
     """
     T = q.shape[2]
-    q, k, v, log_i, log_f = (cut(part, min(T, CHUNK)) for part in (q, k, v, log_i, log_f))
+    L = min(T, chunk_size(q.shape[-1]))
+    q, k, v, log_i, log_f = (cut(part, L) for part in (q, k, v, log_i, log_f))
     # n is C with 1 for the values: one more column
     v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)
     since = log_f.cumsum(-1)  # log of what is kept from the chunk's start to each step
@@ -61,14 +61,14 @@ def _states(
 def _stabilisers(
     whole: Float[Tensor, "B H C"], largest: Float[Tensor, "B H C"]
 ) -> Float[Tensor, "B H C+1"]:
-    """m before each chunk and after the last: the largest exponent so far, 0 at the start."""
+    """M before each chunk and after the last: the largest exponent so far, 0 at the start."""
     m = [torch.zeros_like(whole[..., 0])]
     for kept, new in zip(whole.unbind(-1), largest.unbind(-1), strict=True):
         m.append(torch.maximum(kept + m[-1], new))
     return torch.stack(m, dim=-1)
 
 
-def read(joint: Float[Tensor, "*N E+1"], m: Float[Tensor, "*N"]) -> Float[Tensor, "*N E"]:
+def read(joint: Float[Tensor, "*N F"], m: Float[Tensor, "*N"]) -> Float[Tensor, "*N E"]:
     """C q / max(|n . q|, 1), from the memory with n as its last column, scaled by exp(-m)."""
     floor = torch.exp(-m.clamp(max=LARGEST_EXPONENT))[..., None]
     return joint[..., :-1] / torch.maximum(joint[..., -1:].abs(), floor)

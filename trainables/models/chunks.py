@@ -6,6 +6,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
+def chunk_size(head_width: int) -> int:
+    """Steps a chunk for heads with a state of E x E: products inside cost L E, between E^2.
+
+    Short chunks cost calls, long ones memory, so it stays within 16 and 64.
+    """
+    return min(max(head_width, 16), 64)
+
+
 def cut(x: Float[Tensor, "B H T *E"], size: int) -> Float[Tensor, "B H C L *E"]:
     """Chunks of L = ``size`` steps; zeros fill the last one.
 

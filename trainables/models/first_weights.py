@@ -114,5 +114,5 @@ class TimescaleConfig(PartConfig):
 
 
 def inverse_softplus(y: Tensor) -> Tensor:
-    """x with log(1 + e^x) = y > 0."""
+    """X with log(1 + e^x) = y > 0."""
     return y + torch.log(-torch.expm1(-y))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-
-from trainables.shapes import Stream
+from jaxtyping import Float
+from torch import Tensor, nn
 
 
 class GatedMix(nn.Module):
@@ -14,8 +13,8 @@ class GatedMix(nn.Module):
         super().__init__()
         self.mix = nn.Linear(width, 2 * width)
 
-    def forward(self, x: Stream) -> Stream:
-        """Each step by itself, for any leading axes."""
+    def forward(self, x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
+        """Each step by itself."""
         return nn.functional.glu(self.mix(nn.functional.gelu(x)), dim=-1)
 
     def flops_per_step(self) -> float:

@@ -68,8 +68,8 @@ class Layer(nn.Module, ABC):
     def flops_per_step(self, length: int) -> float:
         """Floating-point operations of `forward` for one step of one sequence of ``length``.
 
-        A multiply-add counts two; element-wise work is left out. A training step costs about
-        three times that.
+        A multiply-add counts two, with a weight or with a number of the state; gates and
+        activations are left out. A training step costs about three times that.
         """
 
     @abstractmethod

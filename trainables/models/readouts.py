@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from trainables.models.layer import PartConfig
 from trainables.shapes import Predictions, Scored, Stream
 
+Asking = Float[Tensor, "B S D"]
 Scores = Float[Tensor, "B H S T"]
 
 _BLOCK = 1 << 18  # numbers a row that additive scores hold in memory at a time
@@ -46,7 +47,7 @@ class Readout(nn.Module, ABC):
         return 0
 
 
-def at(x: Stream, scored: Scored) -> Float[Tensor, "B S D"]:
+def at(x: Stream, scored: Scored) -> Asking:
     """The stream at the scored steps."""
     return x.gather(1, scored.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
@@ -80,7 +81,7 @@ class DotScore(nn.Module):
         self.width, self.num_heads = width, num_heads
         self.query = nn.Linear(width, num_heads * width, bias=False)
 
-    def forward(self, at_BSD: Stream, x: Stream) -> Scores:
+    def forward(self, at_BSD: Asking, x: Stream) -> Scores:
         """How much each answer's heads want each step."""
         query_BSHD = self.query(at_BSD).unflatten(-1, (self.num_heads, self.width))
         return query_BSHD.transpose(1, 2) @ x.mT.unsqueeze(1) / math.sqrt(self.width)
@@ -105,7 +106,7 @@ class AdditiveScore(nn.Module):
         bound = 1 / math.sqrt(width)
         self.v = nn.Parameter(torch.empty(num_heads, width).uniform_(-bound, bound))
 
-    def forward(self, at_BSD: Stream, x: Stream) -> Scores:
+    def forward(self, at_BSD: Asking, x: Stream) -> Scores:
         """How much each answer's heads want each step; a few answers at a time, to bound memory."""
         query, key = self.query(at_BSD), self.key(x)
         answers = max(1, _BLOCK // key[0].numel())

@@ -20,8 +20,8 @@ def precise(dtype: torch.dtype) -> torch.dtype:
 
 
 def linear_scan(
-    a: Num[Tensor, "#T #*N"], b: Num[Tensor, "T *N"], initial: Num[Tensor, "*N"]
-) -> Num[Tensor, "T *N"]:
+    a: Num[Tensor, " #T #*N"], b: Num[Tensor, " T *N"], initial: Num[Tensor, "*N"]
+) -> Num[Tensor, " T *N"]:
     """h_t = a_t h_{t-1} + b_t from h_0 = ``initial``, real or complex; gradients of first order.
 
     Exact for any ``a``: nothing is divided by and no logarithm is taken, so with |a| <= 1 the
@@ -51,17 +51,12 @@ class _LinearScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, h, initial = ctx.saved_tensors
         conj_a = a.conj().resolve_conj()
         db = scan_backwards(conj_a.expand(len(h), *a.shape[1:]), g)
-        return (
-            _factors_gradient(db, h, initial).sum_to_size(a.shape)
-            if ctx.needs_input_grad[0]
-            else None,
-            db,
-            conj_a[0] * db[0],
-        )
+        da = _factors_gradient(db, h, initial).sum_to_size(a.shape)
+        return da, db, conj_a[0] * db[0]
 
 
 def _factors_gradient(db: Tensor, h: Tensor, initial: Tensor) -> Tensor:
@@ -73,21 +68,28 @@ def _factors_gradient(db: Tensor, h: Tensor, initial: Tensor) -> Tensor:
 
 
 def _scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
-    if b.device.type == "cpu":
+    if _calls_are_cheap(b.device):
         h = torch.empty_like(b, memory_format=torch.contiguous_format)
         _loop(a.unbind(), b.unbind(), initial, h.unbind())
         return h
     return scan_by_halves(a, torch.cat([(b[0] + a[0] * initial)[None], b[1:]]))
 
 
-def scan_backwards(a: Num[Tensor, "T #*N"], g: Num[Tensor, "T *N"]) -> Num[Tensor, "T *N"]:
+def scan_backwards(
+    a: Num[Tensor, " T #*N"],
+    g: Num[Tensor, " T *N"],
+) -> Num[Tensor, " T *N"]:
     """d_t = g_t + a_{t+1} d_{t+1}, from the last step to the first; without gradients."""
-    if g.device.type == "cpu":
+    if _calls_are_cheap(g.device):
         d = torch.empty_like(g, memory_format=torch.contiguous_format)
         d[-1] = g[-1]
         _loop(a.unbind()[:0:-1], g.unbind()[-2::-1], d[-1], d.unbind()[-2::-1])
         return d
     return scan_by_halves(a.roll(-1, 0).flip(0), g.flip(0)).flip(0)
+
+
+def _calls_are_cheap(device: torch.device) -> bool:
+    return device.type == "cpu"
 
 
 def _loop(
@@ -98,7 +100,10 @@ def _loop(
         h_t = torch.addcmul(b_t, a_t, h_t, out=out_t)
 
 
-def scan_by_halves(a: Num[Tensor, "T #*N"], b: Num[Tensor, "T *N"]) -> Num[Tensor, "T *N"]:
+def scan_by_halves(
+    a: Num[Tensor, " T #*N"],
+    b: Num[Tensor, " T *N"],
+) -> Num[Tensor, " T *N"]:
     """h_t = a_t h_{t-1} + b_t from h_0 = 0 in 2 log2 T rounds and O(T) work (Blelloch 1990).
 
     Neighbours are joined into steps of two, which a scan of half the length answers for every

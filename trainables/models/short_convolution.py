@@ -22,18 +22,18 @@ class ShortConvolution(nn.Module):
         """All steps at once; zeros stand before the first."""
         K, T = len(self.taps), x.shape[1]
         padded = nn.functional.pad(x, (0, 0, K - 1, 0))
-        y = self.bias
+        y: Tensor = self.bias
         for k, tap in enumerate(self.taps.unbind()):  # far faster backwards than a grouped conv1d
             y = torch.addcmul(y, tap, padded[:, K - 1 - k : K - 1 - k + T])
         return nn.functional.silu(y)
 
-    def initial_state(self, batch_size: int) -> Float[Tensor, "B K-1 D"]:
+    def initial_state(self, batch_size: int) -> Float[Tensor, "B P D"]:
         """The inputs before the first step: zeros, the oldest first."""
         return self.taps.new_zeros(batch_size, len(self.taps) - 1, self.taps.shape[1])
 
     def step(
-        self, x: Float[Tensor, "B D"], past: Float[Tensor, "B K-1 D"]
-    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B K-1 D"]]:
+        self, x: Float[Tensor, "B D"], past: Float[Tensor, "B P D"]
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B P D"]]:
         """One step: its answer and the inputs that the next step sees."""
         seen = torch.cat([past, x[:, None]], dim=1)
         y = self.bias + (seen * self.taps.flip(0)).sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,11 @@ class Climber:
         device: torch.device,
         tick: Callable[[RungTraining], None],
         measured: Callable[[MemberRung], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config, self.name, self.task, self.ladder = config, name, task, ladder
         self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
+        self.clock = clock
         self.regime = REGIMES[config.training.regime.kind](config.training.regime)
         self.streams = Streams(seed, digest([config.digest, task_config.model_dump(mode="json")]))
         self.rows: dict[tuple[int, int], MemberRung] = {}
@@ -113,6 +116,7 @@ class Climber:
             lag=lag,
             batch_size=self.config.training.batch_size,
             device=self.device,
+            clock=self.clock,
         )
         cut_off, self._cut_off = self._cut_off, None
         if cut_off is not None and (cut_off["lag"], cut_off["member"]) == (lag, member.number):

@@ -11,6 +11,7 @@ from trainables.randomness import Streams
 from trainables.records import CurvePoint
 from trainables.tasks.task import Task
 from trainables.training.evaluation import evaluate
+from trainables.training.rung import out_of_memory
 
 CURVE_SEQUENCES = 128
 BEYOND = (2, 4, 8)
@@ -28,14 +29,26 @@ def forgetting_curve(
 ) -> Iterator[CurvePoint]:
     """The success of ``model`` at every rung it ``passed`` and at multiples of the last.
 
-    Points that would cost more than ``most_gflop`` are left out: at a long lag one evaluation of a
-    quadratic model can cost more than all its training.
+    Beyond the reach, the curve ends before a lag that the model cannot read, that does not fit into
+    memory, or that would cost more than ``most_gflop``: at a long lag one evaluation of a quadratic
+    model can cost more than all its training.
     """
     test = task.split("test")
     lags = [(lag, True) for lag in passed] + [(passed[-1] * k, False) for k in BEYOND]
     for lag, learned in lags:
-        if not learned and 1e-9 * CURVE_SEQUENCES * model.flops(task.length(lag), 1) > most_gflop:
+        if not learned and not _within(model, task.length(lag), most_gflop):
             return
         generator = streams.generator("curve", lag, 0)
-        tally = evaluate(model, test, lag, CURVE_SEQUENCES, generator, device)
+        try:
+            tally = evaluate(model, test, lag, CURVE_SEQUENCES, generator, device)
+        except (MemoryError, RuntimeError) as error:
+            if learned or not out_of_memory(error):
+                raise
+            return
         yield CurvePoint(name, lag, tally.successes, tally.sequences, learned)
+
+
+def _within(model: Model, length: int, most_gflop: float) -> bool:
+    """Whether the model can read ``length`` steps, and at no more than ``most_gflop`` a point."""
+    readable = model.longest is None or length <= model.longest
+    return readable and 1e-9 * CURVE_SEQUENCES * model.flops(length, 1) <= most_gflop

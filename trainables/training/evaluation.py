@@ -49,6 +49,8 @@ def evaluate(
     A finite split shows each row at most once, so the tally may hold fewer.
     """
     batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
+    was_training = model.training
+    model.eval()
     successes = shown = 0
     for batch in task.draw(lag, sequences, batch_size, generator):
         there = batch.to(device)
@@ -56,4 +58,5 @@ def evaluate(
         right = task.answer.right(predictions, there.targets).all(dim=1)
         successes += int(right.sum())
         shown += len(right)
+    model.train(was_training)
     return Tally(successes, shown)

@@ -85,37 +85,39 @@ def test_no_gradient_crosses_time_or_window(
         assert torch.count_nonzero(gradient[:, :, first : t + 1].abs().amax(-1) == 0) == 0
 
 
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float32, 2e-6), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("slopes", [None, SLOPES])
 @pytest.mark.parametrize("window", [None, 64])
 def test_far_steps_keep_their_precision(
-    slopes: tuple[float, ...] | None, window: int | None
+    window: int | None, slopes: tuple[float, ...] | None, dtype: torch.dtype, atol: float
 ) -> None:
-    """In float32, 4000 steps from the start, penalties of hundreds cost no digits."""
+    """4000 steps from the start, penalties of hundreds cost no digits: a few roundings of 1."""
     length, last = 4000, slice(-8, None)
     precise = heads(length)
-    rough = [x.detach().float() for x in precise]
+    rough = [x.detach().to(dtype) for x in precise]
     with torch.no_grad():
         y = causal_attention(*rough, slopes, window)[:, :, last]
         exact = causal_attention(*precise, slopes, window)[:, :, last]
-    torch.testing.assert_close(y.double(), exact, rtol=0, atol=2e-6)
+    torch.testing.assert_close(y.double(), exact, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("slopes", [None, SLOPES])
 @pytest.mark.parametrize("window", [None, 64])
 def test_long_sequences_fit_in_memory(slopes: tuple[float, ...] | None, window: int | None) -> None:
-    """At 16,384 steps a pass and its gradients take less than one T x T matrix of bytes."""
-    q, k, v = (x.detach()[:1].requires_grad_() for x in heads(16_384, dtype=torch.float32))
+    """At 16,384 steps a pass and its gradients take less than a bit for each pair of steps."""
+    one = [x.detach()[:1, 1:] for x in heads(16_384, dtype=torch.float32)]
+    q, k, v = (x.requires_grad_() for x in one)
+    slopes = None if slopes is None else slopes[1:]
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = peak_bytes()
     causal_attention(q, k, v, slopes, window).sum().backward()
-    assert peak_bytes() - before < 16_384**2
+    assert peak_bytes() - before < 16_384**2 / 8
 
 
 def peak_bytes() -> int:
     """The peak of this process's resident memory."""
     status = Path("/proc/self/status").read_text()
     (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
-    print(int(peak)/1e3)
     return int(peak) * 1024
 
 
@@ -123,7 +125,7 @@ def peak_bytes() -> int:
 def test_a_window_costs_linear_work(slopes: tuple[float, ...] | None) -> None:
     """Twice the steps, twice the products."""
     products = []
-    for length in (2048, 4096):
+    for length in (1024, 2048):
         unfused = sdpa_kernel(SDPBackend.MATH)
         with torch.no_grad(), unfused, FlopCounterMode(display=False) as counter:
             causal_attention(*heads(length, dtype=torch.float32), slopes, 32)

@@ -1,8 +1,17 @@
 """Cells: the kinds of layer a model stacks."""
 
+from trainables.models.cells.dilated_lstm import DilatedLstm
+from trainables.models.cells.gated_delta import GatedDelta
 from trainables.models.cells.gru import Gru
+from trainables.models.cells.ind_rnn import IndRnn
+from trainables.models.cells.lru import Lru
 from trainables.models.cells.lstm import Lstm
+from trainables.models.cells.mamba import Mamba
+from trainables.models.cells.min_gru import MinGru
+from trainables.models.cells.min_lstm import MinLstm
+from trainables.models.cells.mlstm import Mlstm
 from trainables.models.cells.rnn import Rnn
+from trainables.models.cells.s4d import S4d
 from trainables.models.cells.self_attention import SelfAttention
 from trainables.models.cells.transformer import Transformer
 from trainables.models.layer import Layer
@@ -13,6 +22,15 @@ LAYERS: dict[str, type[Layer]] = {
     "rnn": Rnn,
     "lstm": Lstm,
     "gru": Gru,
+    "min_gru": MinGru,
+    "min_lstm": MinLstm,
+    "ind_rnn": IndRnn,
+    "dilated_lstm": DilatedLstm,
+    "lru": Lru,
+    "s4d": S4d,
+    "mamba": Mamba,
+    "mlstm": Mlstm,
+    "gated_delta": GatedDelta,
     "transformer": Transformer,
     "self_attention": SelfAttention,
     "ntm": Ntm,

@@ -32,7 +32,7 @@ class DilatedLevel(Recurrence):
 
     def forward(self, x: Stream) -> Stream:
         """The interleaved sequences side by side in the batch, so that all tick at once."""
-        B, T, D = x.shape
+        B, T, _ = x.shape
         padded = nn.functional.pad(x, (0, 0, 0, -T % self.dilation))
         ticks = padded.unflatten(1, (-1, self.dilation)).transpose(1, 2)
         y = self.lstm(ticks.flatten(0, 1)).unflatten(0, (B, self.dilation))
@@ -85,7 +85,9 @@ class DilatedLstm(Recurrence):
 
     @staticmethod
     def _levels(config: Config, site: Site) -> list[DilatedLevel]:
-        return [DilatedLevel(config, site, config.dilation**level) for level in range(config.levels)]
+        return [
+            DilatedLevel(config, site, config.dilation**level) for level in range(config.levels)
+        ]
 
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.chunked_delta import CHUNK, chunked_delta
+from trainables.models.chunked_delta import chunked_delta
+from trainables.models.chunks import chunk_size
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.layer import Recurrence, Site
 from trainables.models.scan import precise
@@ -80,7 +81,7 @@ class GatedDelta(Recurrence):
         S = S + beta * k.mT * (v - k @ S)
         return self._answer((q @ S).squeeze(-2), x), (past, S)
 
-    def _heads(self, qkv: Float[Tensor, "*N 3D"]) -> tuple[Tensor, Tensor, Tensor]:
+    def _heads(self, qkv: Float[Tensor, "*N M"]) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v (*N, H, E)."""
         wide = qkv.to(precise(qkv.dtype)).unflatten(-1, (3, self.config.num_heads, -1))
         q, k, v = wide.unbind(-3)
@@ -99,6 +100,7 @@ class GatedDelta(Recurrence):
 
     def flops_per_step(self, length: int) -> float:
         """Five square maps, gates, convolution; for each head products in and between chunks."""
-        H, E, L = self.config.num_heads, self.width // self.config.num_heads, min(length, CHUNK)
+        H, E = self.config.num_heads, self.width // self.config.num_heads
+        L = min(length, chunk_size(E))
         maps = 5 * self.width**2 + 2 * H * self.width + 3 * self.width * self.config.taps
         return 2.0 * (maps + H * (4 * L * E + 3 * E**2))

@@ -43,11 +43,12 @@ class Gru(Recurrence):
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)
         self.fused = nn.GRU(site.width, site.width, batch_first=True)
-        start_recurrent_(self.fused.weight_hh_l0, config.recurrent_weights)
+        _, recurrent, input_bias, state_bias = self.fused.all_weights[0]
+        start_recurrent_(recurrent, config.recurrent_weights)
         keep = slice(site.width, 2 * site.width)
         with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
-            self.fused.bias_ih_l0[keep] = forget_bias(config.forget_bias).draw(site.width)
-            self.fused.bias_hh_l0[keep] = 0
+            input_bias[keep] = forget_bias(config.forget_bias).draw(site.width)
+            state_bias[keep] = 0
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
@@ -55,14 +56,13 @@ class Gru(Recurrence):
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h."""
-        return (self.fused.weight_hh_l0.new_zeros(batch_size, self.width),)
+        return (self.fused.all_weights[0][1].new_zeros(batch_size, self.width),)
 
     def step(
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
         """One step of the equations above."""
-        w = self.fused
-        h = torch.gru_cell(x, state[0], w.weight_ih_l0, w.weight_hh_l0, w.bias_ih_l0, w.bias_hh_l0)
+        h = torch.gru_cell(x, state[0], *self.fused.all_weights[0])
         return h, (h,)
 
     def flops_per_step(self, length: int) -> float:

@@ -1,4 +1,4 @@
-"""``lstm``: long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000).
+"""``lstm``: long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
 i, f, g, o = W x_t + U h_{t-1} + b
 c_t = sigmoid(f) c_{t-1} + sigmoid(i) tanh(g)
@@ -43,7 +43,7 @@ class Lstm(Recurrence):
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)
         self.fused = nn.LSTM(site.width, site.width, batch_first=True)
-        start_recurrent_(self.fused.weight_hh_l0, config.recurrent_weights)
+        start_recurrent_(self.fused.all_weights[0][1], config.recurrent_weights)
         start = forget_bias(config.forget_bias)
         kept = start.draw(site.width)
         with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
@@ -53,8 +53,9 @@ class Lstm(Recurrence):
 
     def _start_gate(self, gate: int, bias: Float[Tensor, " D"]) -> None:
         rows = slice(gate * self.width, (gate + 1) * self.width)
-        self.fused.bias_ih_l0[rows] = bias
-        self.fused.bias_hh_l0[rows] = 0
+        _, _, input_bias, state_bias = self.fused.all_weights[0]
+        input_bias[rows] = bias
+        state_bias[rows] = 0
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
@@ -62,17 +63,14 @@ class Lstm(Recurrence):
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state (h, c)."""
-        zeros = self.fused.weight_hh_l0.new_zeros(batch_size, self.width)
+        zeros = self.fused.all_weights[0][1].new_zeros(batch_size, self.width)
         return zeros, zeros
 
     def step(
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
         """One step of the equations above; the state is (h, c)."""
-        w = self.fused
-        h, c = torch.lstm_cell(
-            x, list(state), w.weight_ih_l0, w.weight_hh_l0, w.bias_ih_l0, w.bias_hh_l0
-        )
+        h, c = torch.lstm_cell(x, state, *self.fused.all_weights[0])
         return h, (h, c)
 
     def flops_per_step(self, length: int) -> float:

@@ -50,7 +50,7 @@ class Mamba(Recurrence):
         self.convolution = ShortConvolution(E, config.taps)
         self.select = nn.Linear(E, sum(self.sizes), bias=False)
         self.rate = nn.Linear(rank, E)
-        self.log_decay = nn.Parameter(torch.arange(1.0, N + 1).log().expand(E, N).clone())
+        self.log_decay = nn.Parameter(torch.arange(1.0, N + 1).log()[:, None].repeat(1, E))
         self.skip = nn.Parameter(torch.ones(E))
         self.out = nn.Linear(E, D, bias=False)
         nn.init.uniform_(self.rate.weight, -(rank**-0.5), rank**-0.5)
@@ -67,7 +67,7 @@ class Mamba(Recurrence):
         return self._answer(y_TBE.transpose(0, 1), u, z)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Zeros: the convolution's past, and h (B, E, N) in float32 at least."""
+        """Zeros: the convolution's past, and h (B, N, E) in float32 at least."""
         h = self.log_decay.new_zeros(
             batch_size, *self.log_decay.shape, dtype=precise(self.log_decay.dtype)
         )
@@ -81,8 +81,8 @@ class Mamba(Recurrence):
         u, z = self.into(x).chunk(2, dim=-1)
         u, past = self.convolution.step(u, past)
         dt, wide_u, b, c = self._drive(u)
-        h = torch.exp(dt[..., None] * self._rates()) * h + (dt * wide_u)[..., None] * b[:, None]
-        return self._answer((h @ c[..., None]).squeeze(-1), u, z), (past, h)
+        h = torch.exp(dt[:, None] * self._rates()) * h + (dt * wide_u)[:, None] * b[..., None]
+        return self._answer((c[:, None] @ h).squeeze(1), u, z), (past, h)
 
     def _drive(self, u: Float[Tensor, "*M E"]) -> Drive:
         """What the input makes of rates, writing and reading."""
@@ -91,7 +91,7 @@ class Mamba(Recurrence):
         dt = nn.functional.softplus(self.rate(r).to(wide))
         return Drive(dt, u.to(wide), b.to(wide), c.to(wide))
 
-    def _rates(self) -> Float[Tensor, "E N"]:
+    def _rates(self) -> Float[Tensor, "N E"]:
         """The matrix A."""
         return -self.log_decay.to(precise(self.log_decay.dtype)).exp()
 
@@ -100,7 +100,7 @@ class Mamba(Recurrence):
         return self.out((y.to(u.dtype) + self.skip * u) * nn.functional.silu(z))
 
     def flops_per_step(self, length: int) -> float:
-        """The maps, the convolution, and six operations on each of E N states."""
-        E, N = self.log_decay.shape
+        """The maps, the convolution, and six operations on each of N E states."""
+        N, E = self.log_decay.shape
         maps = 3 * self.width * E + E * sum(self.sizes) + E * self.sizes[0]
         return 2.0 * (maps + E * self.config.taps) + 6.0 * E * N

@@ -1,7 +1,8 @@
 """``mlstm``: the LSTM with a matrix memory and an exponential input gate (Beck et al. 2024).
 
 q, k, v = W x_t, k / sqrt(E), in each of H heads of width E = D / H
-C_t = f C_{t-1} + i v k^T, n_t = f n_{t-1} + i k, f = sigmoid(w_f . x_t + b_f), i = exp(w_i . x_t + b_i)
+f = sigmoid(w_f . x_t + b_f), i = exp(w_i . x_t + b_i)
+C_t = f C_{t-1} + i v k^T, n_t = f n_{t-1} + i k
 h_t = C_t q / max(|n_t . q|, 1)
 y_t = W_out (sigmoid(W_o x_t + b_o) * norm(h_t))
 """
@@ -15,7 +16,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.chunked_mlstm import CHUNK, chunked_mlstm, read
+from trainables.models.chunked_mlstm import chunked_mlstm, read
+from trainables.models.chunks import chunk_size
 from trainables.models.layer import PartConfig, Recurrence, Site
 from trainables.models.scan import precise
 from trainables.shapes import Stream
@@ -91,7 +93,7 @@ class Mlstm(Recurrence):
 
     def flops_per_step(self, length: int) -> float:
         """Five square maps, the gates, and for each head products inside and between chunks."""
-        H, E, L = self.config.num_heads, self.width // self.config.num_heads, min(length, CHUNK)
-        between = 2 * E * (E + 1) if length > CHUNK else 0
+        H, E = self.config.num_heads, self.width // self.config.num_heads
+        L = min(length, chunk_size(E))
         maps = 5 * self.width**2 + 2 * H * self.width
-        return 2.0 * (maps + H * (L * (2 * E + 1) + between))
+        return 2.0 * (maps + H * (L * (2 * E + 1) + 2 * E * (E + 1)))

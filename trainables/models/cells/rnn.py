@@ -25,7 +25,7 @@ class Rnn(Recurrence):
     def __init__(self, config: Config, site: Site) -> None:
         super().__init__(config, site)
         self.fused = nn.RNN(site.width, site.width, batch_first=True)
-        start_recurrent_(self.fused.weight_hh_l0, config.recurrent_weights)
+        start_recurrent_(self.fused.all_weights[0][1], config.recurrent_weights)
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
@@ -33,16 +33,13 @@ class Rnn(Recurrence):
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h."""
-        return (self.fused.weight_hh_l0.new_zeros(batch_size, self.width),)
+        return (self.fused.all_weights[0][1].new_zeros(batch_size, self.width),)
 
     def step(
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
         """One step of the equation above."""
-        cell = self.fused
-        h = torch.rnn_tanh_cell(
-            x, state[0], cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
-        )
+        h = torch.rnn_tanh_cell(x, state[0], *self.fused.all_weights[0])
         return h, (h,)
 
     def flops_per_step(self, length: int) -> float:

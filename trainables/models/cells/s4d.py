@@ -49,7 +49,7 @@ class S4d(Recurrence):
 
     def forward(self, x: Stream) -> Stream:
         """All chunks at once, but for the states that one hands to the next."""
-        B, T, D = x.shape
+        B, T, _ = x.shape
         L = min(T, CHUNK)
         padded = nn.functional.pad(x.to(precise(x.dtype)), (0, 0, 0, -T % L))
         u_DLM = padded.unflatten(1, (-1, L)).permute(3, 2, 1, 0).flatten(2)  # M = chunks x B
@@ -58,10 +58,10 @@ class S4d(Recurrence):
         return self._answer(y, x)
 
     def _convolve(self, u: Float[Tensor, "D L M"], batch: int) -> Float[Tensor, "D L M"]:
-        """y = 2 Re(c . s) at every step of every chunk."""
+        """Y = 2 Re(c . s) at every step of every chunk."""
         L = u.shape[1]
-        factors, gains, read = self._sampled()
-        powers = factors[..., None] ** torch.arange(L + 1, device=u.device)
+        exponents, gains, read = self._sampled()
+        powers = torch.exp(exponents[..., None] * torch.arange(L + 1, device=u.device))
         inside = toeplitz(2 * torch.einsum("dn,dnl->dl", read * gains, powers[..., :L]).real)
         y = inside @ u
         if u.shape[2] == batch:
@@ -82,19 +82,19 @@ class S4d(Recurrence):
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
         """One step of the equations above."""
-        factors, gains, read = self._sampled()
+        exponents, gains, read = self._sampled()
         u = x.to(precise(x.dtype))
-        s = factors * torch.view_as_complex(state[0]) + gains * u[..., None]
+        s = exponents.exp() * torch.view_as_complex(state[0]) + gains * u[..., None]
         y = 2 * (read * s).sum(-1).real
         return self._answer(y, x), (torch.view_as_real(s),)
 
     def _sampled(self) -> tuple[Complex[Tensor, "D n"], ...]:
-        """The factor exp(dt A), the gain (exp(dt A) - 1) / A, and c."""
+        """The exponent dt A, the gain (exp(dt A) - 1) / A, and c."""
         wide = precise(self.read.dtype)
         damping, frequency = self.log_damping.to(wide).exp(), self.frequency.to(wide)
         rates = torch.complex(-damping, frequency)
-        factors = torch.exp(self.log_dt.to(wide).exp()[:, None] * rates)
-        return factors, (factors - 1) / rates, torch.view_as_complex(self.read.to(wide))
+        exponents = self.log_dt.to(wide).exp()[:, None] * rates
+        return exponents, torch.expm1(exponents) / rates, torch.view_as_complex(self.read.to(wide))
 
     def _answer(self, y: Tensor, x: Tensor) -> Tensor:
         """mix(y + d u)."""
@@ -116,6 +116,6 @@ def toeplitz(kernel: Float[Tensor, "D L"]) -> Float[Tensor, "D L L"]:
     return nn.functional.pad(kernel, (L - 1, 0)).unfold(1, L, 1).flip(-1)
 
 
-def _parts(z: Complex[Tensor, "D n M"]) -> Float[Tensor, "D 2n M"]:
+def _parts(z: Complex[Tensor, "D n M"]) -> Float[Tensor, "D 2*n M"]:
     """Real parts above imaginary ones."""
     return torch.cat([z.real, z.imag], dim=1)

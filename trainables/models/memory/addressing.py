@@ -19,7 +19,7 @@ SMALLEST_SQUARE = 1e-6
 def content_weights(
     keys: Float[Tensor, "B H W"], strengths: Float[Tensor, "B H"], memory: Float[Tensor, "B N W"]
 ) -> Weightings:
-    """softmax over slots of strength x cosine(key, slot) (eq. 5 and 6).
+    """Softmax over slots of strength x cosine(key, slot) (eq. 5 and 6).
 
     The cosine is u . v / sqrt((|u|^2 + e) (|v|^2 + e)) with e = `SMALLEST_SQUARE`.
     """
@@ -36,8 +36,9 @@ def inverse_lengths(vectors: Float[Tensor, "B K W"]) -> Float[Tensor, "B K"]:
 def interpolate(
     content: Weightings, previous: Weightings, gates: Float[Tensor, "B H"]
 ) -> Weightings:
-    """g w_c + (1 - g) w_{t-1} (eq. 7)."""
-    return torch.lerp(previous, content, gates.unsqueeze(-1))
+    """What the content says by g, the last weights by 1 - g (eq. 7)."""
+    g = gates.unsqueeze(-1)
+    return torch.addcmul(g * content, 1 - g, previous)
 
 
 def shift(weights: Weightings, shifts: Float[Tensor, "B H S"]) -> Weightings:

@@ -17,8 +17,8 @@ def usage_after(
 ) -> Slots:
     """u_t = (u + w - u w) prod_r (1 - f_r w_r): what was written is used, what was freed is not.
 
-    All of it is of the step before but the gates. Rounding may leave [0, 1] by a hair, which the
-    logarithm in `allocation` would not survive: the result is clamped.
+    All of it is of the step before but the gates. Clamped, because rounding leaves [0, 1] by a
+    hair, and over many steps by more.
     """
     written = torch.addcmul(usage + write_weights, usage, write_weights, value=-1)
     for freed in (free_gates.unsqueeze(-1) * read_weights).unbind(1):
@@ -29,12 +29,10 @@ def usage_after(
 def allocation(usage: Slots) -> Slots:
     """The freest slot first: a[phi_j] = (1 - u[phi_j]) prod_{i < j} u[phi_i], u[phi] ascending.
 
-    The product is summed in logarithms, so that neither it nor its gradient underflows to 0 / 0.
     The order is taken as given: gradients flow through the sorted values, not through which slot
     comes first. Slots equally used come in the order of their number.
     """
     ascending, order = usage.sort(dim=-1, stable=True)
-    smallest = torch.finfo(usage.dtype).tiny
-    before = (ascending[:, :-1] + smallest).log().cumsum(-1).exp()
-    sorted_allocation = (1 - ascending) * torch.nn.functional.pad(before, (1, 0), value=1.0)
+    before = torch.nn.functional.pad(ascending[:, :-1].cumprod(-1), (1, 0), value=1.0)
+    sorted_allocation = (1 - ascending) * before
     return torch.zeros_like(usage).scatter(-1, order, sorted_allocation)

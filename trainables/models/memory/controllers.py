@@ -22,7 +22,7 @@ Hidden = Float[Tensor, "B D"]
 
 
 class Controller(nn.Module, ABC):
-    """Answers (B, D) from the projected input (B, G D), the last reads (B, R) and (hidden, cell)."""
+    """Answers (B, D) from the projected input (B, G), the last reads, hidden state and cell."""
 
     Config: ClassVar[type[PartConfig]]
     num_gates: ClassVar[int]
@@ -53,7 +53,7 @@ class Controller(nn.Module, ABC):
 
 
 class FeedForward(Controller):
-    """``feed_forward``: h_t = tanh(W [x_t; r_{t-1}] + b); all that is remembered is in the memory."""
+    """``feed_forward``: h_t = tanh(W [x_t; r_{t-1}] + b); the memory alone remembers."""
 
     class Config(PartConfig):
         """A controller without a state of its own."""
@@ -126,7 +126,8 @@ class Gru(Controller):
         gates_x, new_x = torch.addmm(projected, reads, self.observe.weight.T).split(sizes, dim=1)
         gates_h, new_h = self.recur(hidden).split(sizes, dim=1)
         reset, update = (gates_x + gates_h).sigmoid().chunk(2, dim=1)
-        hidden = torch.lerp(torch.addcmul(new_x, reset, new_h).tanh(), hidden, update)
+        new = torch.addcmul(new_x, reset, new_h).tanh()
+        hidden = torch.addcmul(new, update, hidden - new)
         return hidden, hidden, cell
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.layer import Site
-from trainables.models.memory.addressing import content_weights
+from trainables.models.memory.addressing import content_weights, interpolate
 from trainables.models.memory.allocation import allocation, usage_after
 from trainables.models.memory.external import ExternalMemory, MemoryConfig
 from trainables.models.memory.links import directions, links_after, precedence_after
@@ -128,8 +128,9 @@ class Dnc(ExternalMemory):
         self, told: Interface, memory: Float[Tensor, "B N W"], usage: Float[Tensor, "B N"]
     ) -> Float[Tensor, "B N"]:
         """g_w (g_a a + (1 - g_a) c): into a free slot or into the slot most like the key."""
-        content = content_weights(told.keys[:, -1:], told.strengths[:, -1:], memory).squeeze(1)
-        return told.write_gate * torch.lerp(content, allocation(usage), told.allocation_gate)
+        content = content_weights(told.keys[:, -1:], told.strengths[:, -1:], memory)
+        free = allocation(usage).unsqueeze(1)
+        return told.write_gate * interpolate(free, content, told.allocation_gate).squeeze(1)
 
     def read_weights(
         self,
@@ -147,7 +148,7 @@ class Dnc(ExternalMemory):
         return torch.addcmul(torch.addcmul(back * before, here, content), ahead, after)
 
     def memory_flops_per_step(self) -> float:
-        """Cosines, the write, the reads; with links twice N x N for each read head."""
+        """Cosines, erasing and adding, reading; links and both directions for each read head."""
         N, R = self.config.num_slots, self.config.num_read_heads
-        slots = (2 * R + 2) * N * self.config.slot_width
-        return 2.0 * (slots + 2 * R * N**2 * self.config.links)
+        slots = (2 * R + 3) * N * self.config.slot_width
+        return 2.0 * (slots + (2 * R + 1) * N**2 * self.config.links)

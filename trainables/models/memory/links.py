@@ -15,8 +15,8 @@ def links_after(links: Links, write_weights: Slots, precedence: Slots) -> Links:
     """L[i, j] = (1 - w_i - w_j) L[i, j] + w_i p_j, with a diagonal of zeros."""
     w_i, w_j = write_weights.unsqueeze(2), write_weights.unsqueeze(1)
     kept = links * ((1 - w_i) + (-w_j))
-    # in place: no gradient needs these, and N x N numbers a step are what links cost
-    return kept.baddbmm_(w_i, precedence.unsqueeze(1)).mul_(off_diagonal(kept))
+    linked = torch.baddbmm(kept, w_i, precedence.unsqueeze(1))
+    return linked.mul_(off_diagonal(linked))  # in place: N x N numbers a step are what links cost
 
 
 def off_diagonal(links: Links) -> Float[Tensor, "N N"]:

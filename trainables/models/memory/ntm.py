@@ -66,18 +66,20 @@ class Ntm(ExternalMemory):
         ]
         super().__init__(config, site, sum(sizes))
         self.num_heads, self.interface_sizes = H, sizes
-        self.initial_memory = nn.Parameter(torch.empty(N, W).uniform_(-1, 1) / W**0.5)
+        self.initial_slot = nn.Parameter(torch.full((W,), 1e-6))
         self.initial_logits = nn.Parameter(torch.zeros(H, N))
         self.initial_reads = nn.Parameter(torch.zeros(config.num_read_heads * W))
-        with torch.no_grad():
+        with torch.no_grad():  # heads start at slot 0: equal slots under level weights stay equal
             self.initial_logits[:, 0] = 5.0
 
     def initial_state(self, batch_size: int) -> NtmState:
-        """The learned memory, weights and reads, the same in every row."""
-        hidden, cell = self.controller.initial_state(batch_size)
-        learned = self.initial_memory, self.initial_logits.softmax(-1), self.initial_reads
-        memory, weights, reads = (part.expand(batch_size, *part.shape) for part in learned)
-        return NtmState(memory, weights, reads, hidden, cell)
+        """The learned slot, N times, the learned weights and reads; the same in every row."""
+        return NtmState(
+            self.initial_slot.repeat(batch_size, self.config.num_slots, 1),
+            self.initial_logits.softmax(-1).repeat(batch_size, 1, 1),
+            self.initial_reads.repeat(batch_size, 1),
+            *self.controller.initial_state(batch_size),
+        )
 
     def advance(
         self, projected: Float[Tensor, "B G"], state: tuple[Tensor, ...]
@@ -101,7 +103,7 @@ class Ntm(ExternalMemory):
         return output, reads, NtmState(memory, weights, reads, hidden, cell)
 
     def memory_flops_per_step(self) -> float:
-        """Every head's cosines, the writing heads' sums and the reading heads' reads."""
+        """Every head's cosines, the write heads' erasing and adding, the read heads' reading."""
         config = self.config
-        products = self.num_heads + config.num_write_heads + config.num_read_heads
+        products = self.num_heads + 2 * config.num_write_heads + config.num_read_heads
         return 2.0 * products * config.num_slots * config.slot_width

@@ -40,28 +40,28 @@ def steps_of(column: pa.Array, name: str, first_row: int, features: int) -> Step
     """
     _require_numbers(column.type, name)
 
-    def refuse(wrong: Bool[np.ndarray, " K"], rows: Int[np.ndarray, " K"], what: str) -> None:
+    def refuse(wrong: Bool[np.ndarray, " K"], ends: Int[np.ndarray, " R"], what: str) -> None:
         if wrong.any():
-            row = first_row + int(rows[np.argmax(wrong)])
+            row = first_row + int(np.searchsorted(ends, np.argmax(wrong), side="right"))
             raise ValueError(f"sequence: {name} has {what} in row {row}")
 
-    rows = np.arange(len(column))
-    refuse(_is_null(column), rows, "a null")
+    ends = np.arange(1, len(column) + 1)
+    refuse(_is_null(column), ends, "a null")
     lengths = _lengths(column)
-    refuse(lengths == 0, rows, "an empty list")
-    rows, inner = np.repeat(rows, lengths), pc.list_flatten(column)
+    refuse(lengths == 0, ends, "an empty list")
+    ends, inner = np.cumsum(lengths), pc.list_flatten(column)
     if _is_list(inner.type):
-        refuse(_is_null(inner), rows, "a null")
+        refuse(_is_null(inner), ends, "a null")
         widths = _lengths(inner)
-        refuse(widths == 0, rows, "an empty inner list")
+        refuse(widths == 0, ends, "an empty inner list")
         features = features or int(widths[0])
-        refuse(widths != features, rows, f"an inner list whose length is not {features}")
-        rows, inner = np.repeat(rows, features), pc.list_flatten(inner)
-    refuse(_is_null(inner), rows, "a null")
+        refuse(widths != features, ends, f"an inner list whose length is not {features}")
+        ends, inner = ends * features, pc.list_flatten(inner)
+    refuse(_is_null(inner), ends, "a null")
     values = _numbers(inner)
     with np.errstate(over="ignore"):
-        beyond = ~np.isfinite(values.astype(np.float32))
-    refuse(beyond, rows, "NaN, infinity or a number beyond float32")
+        beyond = ~np.isfinite(values.astype(np.float32, copy=False))
+    refuse(beyond, ends, "NaN, infinity or a number beyond float32")
     return Steps(values.reshape(-1, features or 1), lengths)
 
 
@@ -83,6 +83,8 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_null(column: pa.Array) -> Bool[np.ndarray, " K"]:
+    if column.null_count == 0:
+        return np.zeros(len(column), dtype=bool)
     return column.is_null().to_numpy(zero_copy_only=False)
 
 

@@ -1,0 +1,48 @@
+"""One small search, run once by the real command, for every test that reads one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).parent / "longspan"
+
+SMALL = """\
+name: small
+space: quick
+tasks: [{kind: recall}]
+ladder: {start: 4, stop: 16, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}
+search: {trials: 30, sampler: random, scheduler: none, seed: 3}
+"""
+
+
+def longspan(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    return subprocess.run(
+        [str(COMMAND), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "COLUMNS": "120"},
+        check=False,
+    )
+
+
+def write_spec(folder: Path, text: str = SMALL, name: str = "small") -> Path:
+    """A spec file under another name."""
+    path = folder / f"{name}.yaml"
+    path.write_text(text.replace("name: small", f"name: {name}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of a finished search of 30 short trials called ``small``."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = longspan("search", str(write_spec(runs)), "--runs", str(runs))
+    assert done.returncode == 0, done.stderr + done.stdout
+    return runs

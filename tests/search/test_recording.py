@@ -1,0 +1,164 @@
+"""MLflow holds what the ledger holds, once, whatever was away in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from search import recording
+from search.folder import SearchFolder
+from search.ledger import Ledger, Record
+from search.recording import Recorder, Tracker
+from search.spec import Spec
+
+SPEC = Spec.model_validate(
+    {
+        "name": "s",
+        "space": "quick",
+        "tasks": [{"kind": "recall"}],
+        "ladder": {"members": 2, "quorum": 2},
+    }
+)
+
+
+def row(lag: int, member: int, solved: bool) -> dict[str, Any]:
+    return {
+        "task": "recall", "lag": lag, "member": member, "solved": solved, "looks": 1,
+        "ended_by": "solved" if solved else "budget", "success_rate": 0.99 if solved else 0.25,
+        "lower_bound": 0.9 if solved else 0.2, "test_sequences": 512, "sequences": 1000,
+        "seconds": 1.0, "training_gflop": 2.0, "parameters": 10, "state_bytes": 4,
+        "peak_memory_bytes": 1,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SearchFolder:
+    folder = SearchFolder(tmp_path, "s")
+    folder.create("name: s")
+    return folder
+
+
+@pytest.fixture
+def record(folder: SearchFolder) -> Record:
+    """A finished trial that passed lag 8 and failed lag 16, as it lies in the ledger."""
+    ledger = Ledger(folder)
+    configuration = {
+        "model": {
+            "cell": {"kind": "lstm"}, "hidden_size": 8, "depth": 1, "front_end": {"kind": "none"},
+            "positions": {"kind": "none"}, "residual": {"kind": "none"},
+            "readout": {"kind": "last"},
+        },
+        "training": {"learning_rate": 0.001},
+    }  # fmt: skip
+    ledger.started(0, {"model/cell/kind": "lstm"}, configuration, "d" * 64)
+    rows = [row(8, 0, True), row(8, 1, True), row(16, 1, True), row(16, 0, False)]
+    curve = [
+        {"task": "recall", "lag": lag, "successes": s, "sequences": 128, "learned": lag == 8}
+        for lag, s in ((8, 127), (16, 90), (32, 20))
+    ]
+    trace = [
+        {
+            "task": "recall",
+            "lag": 8,
+            "member": 0,
+            "sequences": n,
+            "loss": 2.0 / n,
+            "success_rate": 0.5,
+        }
+        for n in (32, 64)
+    ]
+    report = {
+        "progress": 3.5, "reach": 8, "reaches": {"recall": 8}, "training_gflop": 8.0,
+        "rows": rows, "curve": curve, "trace": trace, "busy_seconds": 4.0,
+    }  # fmt: skip
+    ledger.reported(0, report)
+    ledger.finished(0, "failed_rung")
+    return ledger.records[0]
+
+
+def children(folder: SearchFolder) -> tuple[MlflowClient, list[Any]]:
+    client = MlflowClient(f"sqlite:///{folder.runs / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("longspan")
+    found = client.search_runs([experiment.experiment_id], "tags.`longspan.trial` = '0'")
+    return client, list(found)
+
+
+def history(client: MlflowClient, run: Any, metric: str) -> list[tuple[int, float]]:
+    points = client.get_metric_history(run.info.run_id, metric)
+    return sorted((point.step, point.value) for point in points)
+
+
+def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) -> None:
+    Tracker(SPEC, folder).send(record)
+    client, (run,) = children(folder)
+    assert history(client, run, "solved_fraction") == [(8, 1.0), (16, 0.5)]
+    assert history(client, run, "success_by_lag") == [
+        (8, 127 / 128),
+        (16, 90 / 128),
+        (32, 20 / 128),
+    ]
+    assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
+    assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]
+    assert run.data.tags["ended_by"] == "failed_rung"
+    assert run.data.params == {"model/cell/kind": "lstm"}
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert names == {"config.yaml", "00000.parquet", "forgetting_curve.png"}
+    assert run.info.start_time == record.started_ms
+    assert run.info.end_time == record.ended_ms
+
+
+def test_sent_again_by_another_driver_nothing_doubles(
+    folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that died before it could end the run; the next finds the run and sends it all."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "_send_end", lambda *_: (_ for _ in ()).throw(OSError("died")))
+        with pytest.raises(OSError, match="died"):
+            Tracker(SPEC, folder).send(record)
+    Tracker(SPEC, folder).send(record)
+    Tracker(SPEC, folder).send(record)
+    client, (run,) = children(folder)
+    assert run.info.status == "FINISHED"
+    assert history(client, run, "solved_fraction") == [(8, 1.0), (16, 0.5)]
+    assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
+
+
+def test_a_server_that_is_away_loses_nothing(
+    folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+        away.setattr(
+            Tracker, "connect", lambda self: (_ for _ in ()).throw(MlflowException("refused"))
+        )
+        away.setattr(recording, "SECONDS_BEFORE_RETRY", 0.05)
+        recorder = Recorder(SPEC, folder)
+        recorder.start([record])
+        behind = recorder.close([record], finished=True)
+    assert behind is not None
+    assert "refused" in behind
+    assert "longspan resume s" in behind
+    recorder = Recorder(SPEC, folder)
+    recorder.start(list(Ledger(folder).records.values()))
+    assert recorder.close([record], finished=True) is None
+    client, (run,) = children(folder)
+    assert history(client, run, "solved_fraction") == [(8, 1.0), (16, 0.5)]
+
+
+def test_searches_of_one_name_in_two_places_do_not_mix(
+    folder: SearchFolder, record: Record, tmp_path: Path
+) -> None:
+    """A tracking server shared by two runs folders holds both."""
+    shared = SPEC.model_copy(
+        update={"tracking": SPEC.tracking.model_copy(update={"uri": f"sqlite:///{tmp_path}/x.db"})}
+    )
+    elsewhere = SearchFolder(tmp_path / "elsewhere", "s")
+    elsewhere.create("name: s")
+    for there in (folder, elsewhere):
+        Tracker(shared, there).send(record)
+    client = MlflowClient(f"sqlite:///{tmp_path}/x.db")
+    experiment = client.get_experiment_by_name("longspan")
+    assert len(client.search_runs([experiment.experiment_id])) == 4

@@ -1,0 +1,107 @@
+"""The searcher: the study is the truth, and ledger and study agree after any crash."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.folder import SearchFolder
+from search.ledger import Ledger
+from search.searcher import StudySearch, make_sampler, open_study
+from spaces import SPACES
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SearchFolder:
+    folder = SearchFolder(tmp_path, "study")
+    folder.create("")
+    return folder
+
+
+def searcher(folder: SearchFolder, trials: int, sampler: str = "random") -> StudySearch:
+    """As after the driver started anew: everything is read from disk."""
+    study = open_study(folder.journal, "study")
+    space = SPACES["first"]
+    return StudySearch(space, study, Ledger(folder), lambda n: make_sampler(sampler, 7, n), trials)
+
+
+def result(progress: float, ended_by: str | None = "failed_rung") -> dict[str, object]:
+    report = {"progress": progress, "reach": 8, "ended_by": ended_by, "rows": []}
+    return {"progress": progress, "report": json.dumps(report), "training_iteration": 1}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_proposals_do_not_depend_on_where_the_driver_died(tmp_path: Path, sampler: str) -> None:
+    """Trial by trial, one driver and a new driver for every trial propose the same."""
+    whole, pieces = SearchFolder(tmp_path, "whole"), SearchFolder(tmp_path, "pieces")
+    whole.create("")
+    pieces.create("")
+    one = searcher(whole, 14, sampler)
+    for number in range(14):
+        other = searcher(pieces, 14, sampler)
+        assert one.suggest(f"t{number}") == other.suggest(f"t{number}")
+        for search in (one, other):
+            search.on_trial_complete(f"t{number}", result(float(number % 5)))
+
+
+def test_trials_cut_off_go_on_first(folder: SearchFolder) -> None:
+    first = searcher(folder, 3)
+    proposed = [first.suggest("a"), first.suggest("b")]
+    first.on_trial_complete("a", result(3.0))
+    second = searcher(folder, 3)
+    assert second.left == 2
+    assert second.suggest("x") == proposed[1]
+    assert second.suggest("y")["number"] == 2
+    assert second.suggest("z") is None
+
+
+def test_a_trial_that_ended_before_optuna_was_told_is_told(folder: SearchFolder) -> None:
+    """The driver died between ledger and study."""
+    first = searcher(folder, 2)
+    first.suggest("a")
+    ledger = Ledger(folder)
+    ledger.reported(0, json.loads(str(result(4.5)["report"])))
+    ledger.finished(0, "failed_rung")
+    assert searcher(folder, 2).left == 1
+    (trial,) = open_study(folder.journal, "study").get_trials()
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 4.5)
+
+
+def test_a_trial_stopped_by_the_scheduler_is_pruned_and_keeps_its_progress(
+    folder: SearchFolder,
+) -> None:
+    search = searcher(folder, 1)
+    search.suggest("a")
+    search.on_trial_result("a", result(3.0, ended_by=None))
+    search.on_trial_complete("a", result(3.5, ended_by=None))
+    record = Ledger(folder).records[0]
+    assert (record.ended_by, record.progress, record.censored) == ("pruned", 3.5, True)
+    assert open_study(folder.journal, "study").trials[0].value == 3.5
+
+
+def test_a_worker_that_keeps_dying_is_an_error(folder: SearchFolder) -> None:
+    search = searcher(folder, 1)
+    search.suggest("a")
+    search.on_trial_complete("a", None, error=True)
+    assert Ledger(folder).records[0].ended_by == "error"
+    assert open_study(folder.journal, "study").trials[0].state == TrialState.FAIL
+    assert searcher(folder, 1).left == 0
+
+
+def test_studies_of_different_names_do_not_mix(tmp_path: Path) -> None:
+    """Ray's default is one study name for all."""
+    journal = tmp_path / "journal"
+    open_study(journal, "one").ask()
+    assert open_study(journal, "two").trials == []
+
+
+def test_samplers_of_different_trials_differ() -> None:
+    drawn = set()
+    for number in range(20):
+        study = optuna.create_study(sampler=make_sampler("random", 0, number))
+        drawn.add(study.ask().suggest_float("x", 0, 1))
+    assert len(drawn) == 20

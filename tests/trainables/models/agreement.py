@@ -1,0 +1,48 @@
+"""A layer against a reference written from a paper's equations: outputs and all gradients."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from trainables.models.layer import Layer
+
+Weights = dict[str, Tensor]
+Reference = Callable[[Weights, Tensor], Tensor]
+"""From a layer's parameters by name and the stream (B, T, D) to its answers (B, T, D)."""
+
+
+def stream(batch: int, length: int, width: int, seed: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, length, width, generator=generator, dtype=torch.float64)
+
+
+def stirred(layer: nn.Module, scale: float = 0.2, seed: int = 3) -> None:
+    """Move every parameter a little at random, so that no first value hides a mistake."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(scale * noise.to(parameter.dtype))
+
+
+def assert_agree(layer: Layer, reference: Reference, x: Tensor) -> None:
+    """Both answer the same, with the same gradients in the stream and in every parameter.
+
+    In float64 only the order of sums differs between them: some 1e-13 after a hundred steps.
+    """
+    weights = dict(layer.named_parameters())
+    x = x.detach().requires_grad_()
+    answers = [layer(x), reference(weights, x)]
+    torch.testing.assert_close(answers[0], answers[1], rtol=1e-9, atol=1e-11)
+    direction = stream(*answers[0].shape, seed=2)
+    sources = {"x": x, **weights}
+    got, due = (
+        torch.autograd.grad((y * direction).sum(), list(sources.values()), allow_unused=True)
+        for y in answers
+    )
+    for name, mine, theirs in zip(sources, got, due, strict=True):
+        assert theirs is not None, f"the reference does not use {name}"
+        torch.testing.assert_close(
+            mine, theirs, rtol=1e-8, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
+        )

@@ -1,0 +1,127 @@
+"""What forget gates start with, in every cell that has one."""
+
+import math
+from typing import Annotated
+
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from trainables.models.cells import LAYERS
+from trainables.models.first_weights import Chrono, inverse_softplus
+from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.parts import OneOf, one_line
+
+CELLS = TypeAdapter(Annotated[PartConfig, OneOf(LAYERS)])
+WITH_FORGET_BIAS = ["lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"]
+
+
+def cell_of(kind: str, forget_bias: object, width: int = 4) -> Recurrence:
+    torch.manual_seed(0)
+    config = LAYERS[kind].Config.model_validate({"kind": kind, "forget_bias": forget_bias})
+    layer = LAYERS[kind](config, Site(width=width)).double()
+    assert isinstance(layer, Recurrence)
+    return layer
+
+
+def share_kept(kind: str, forget_bias: object, width: int = 4) -> Tensor:
+    """How much of each unit's memory outlives a step of silence, with all matrices at zero."""
+    layer = cell_of(kind, forget_bias, width)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            if parameter.dim() == 2:
+                parameter.zero_()
+
+    def memory_after(memory: Tensor) -> Tensor:
+        (*rest, _) = layer.initial_state(1)
+        return layer.step(torch.zeros_like(memory), (*rest, memory))[1][-1]
+
+    start = layer.initial_state(1)[-1]
+    return torch.autograd.functional.jacobian(memory_after, start).reshape(width, width).diag()
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "min_gru"])
+@pytest.mark.parametrize("bias", [-2.0, 0.0, 1.0, 5.0])
+def test_a_number_is_the_share_kept(kind: str, bias: float) -> None:
+    """sigmoid(b) of the memory outlives a step, whatever the cell calls its gate."""
+    due = torch.full((4,), 1 / (1 + math.exp(-bias)), dtype=torch.float64)
+    torch.testing.assert_close(share_kept(kind, bias), due, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "min_gru", "min_lstm"])
+def test_chrono_forgets_at_all_times_up_to_the_longest(kind: str) -> None:
+    """A unit forgets in u + 1 steps, u uniform in [1, T - 1]: T/2 on average, none above."""
+    kept = share_kept(kind, {"kind": "chrono", "longest_lag": 400}, width=2048)
+    times = kept / (1 - kept)  # e^b
+    assert 0.999 <= times.min() < 2
+    assert 398 < times.max() <= 399.001
+    assert times.mean() == pytest.approx(200, rel=0.05)  # four standard errors
+    assert times.std() == pytest.approx(398 / 12**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "min_lstm"])
+def test_chrono_shuts_the_input_gate(kind: str) -> None:
+    """The separate input gate starts with the opposite bias; with a number it is left alone."""
+    names = {"lstm": ("fused.bias_ih_l0", 1, 0), "min_lstm": ("project.bias", 0, 1)}
+    name, forget, add = names[kind]
+    gates = dict(cell_of(kind, {"kind": "chrono"}).named_parameters())[name].split(4)
+    assert torch.equal(gates[forget], -gates[add])
+    gates = dict(cell_of(kind, 2.0).named_parameters())[name].split(4)
+    assert torch.equal(gates[forget], torch.full((4,), 2.0, dtype=torch.float64))
+    assert not torch.equal(gates[forget], -gates[add])
+
+
+def test_the_shortest_lag_is_allowed() -> None:
+    """With T = 2 there is one choice, b = 0."""
+    assert torch.equal(Chrono(Chrono.Config(longest_lag=2)).draw(3), torch.zeros(3))
+
+
+@pytest.mark.parametrize("kind", WITH_FORGET_BIAS)
+@pytest.mark.parametrize("bias", [3.0, {"kind": "chrono", "longest_lag": 64}])
+def test_the_choice_round_trips(kind: str, bias: object) -> None:
+    """A number is short for ``constant``; both come back from plain data as they were."""
+    config = CELLS.validate_python({"kind": kind, "forget_bias": bias})
+    plain = config.model_dump(mode="json")
+    assert plain["forget_bias"] == ({"kind": "constant", "value": 3.0} if bias == 3.0 else bias)
+    assert CELLS.validate_python(plain) == config
+    assert "chrono" in str(CELLS.json_schema())
+
+
+@pytest.mark.parametrize("kind", WITH_FORGET_BIAS)
+@pytest.mark.parametrize(
+    ("bias", "words"),
+    [
+        (30.0, ["value", "30.0", "less than or equal to 20"]),
+        ("long", ["'long'", "constant, chrono"]),
+        ({"kind": "chrono", "longest_lag": 1}, ["longest_lag", "1", "2"]),
+        (True, ["True", "constant, chrono"]),
+    ],
+)
+def test_a_wrong_choice_is_named(kind: str, bias: object, words: list[str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CELLS.validate_python({"kind": kind, "forget_bias": bias})
+    line = one_line(caught.value)
+    assert all(word in line for word in ["forget_bias", *words]), line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("kind", ["s4d", "mamba", "gated_delta"])
+def test_times_must_be_in_order(kind: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CELLS.validate_python({"kind": kind, "dt_min": 0.2, "dt_max": 0.1})
+    assert "dt_min: 0.2 must not be above dt_max (0.1)" in one_line(caught.value)
+
+
+def test_first_times_lie_between_the_two() -> None:
+    """Evenly in the logarithm."""
+    torch.manual_seed(0)
+    dt = LAYERS["s4d"].Config(kind="s4d", dt_min=1e-4, dt_max=1e-2).draw_log_dt(4096).exp()
+    assert 1e-4 <= dt.min() < 1.1e-4
+    assert 0.9e-2 < dt.max() <= 1.0001e-2
+    assert dt.log10().mean() == pytest.approx(-3, abs=0.05)
+
+
+def test_softplus_is_undone() -> None:
+    y = torch.tensor([1e-6, 1e-3, 0.1, 1.0, 30.0], dtype=torch.float64)
+    torch.testing.assert_close(torch.nn.functional.softplus(inverse_softplus(y)), y, rtol=1e-9, atol=0)
