@@ -15,5 +15,5 @@ def quick(trial: Trial) -> dict[str, Any]:
     suggest_front_end(trial)
     trial.suggest_categorical("model/readout/kind", ["last", "attention"])
     trial.suggest_categorical("model/hidden_size", [32, 64])
-    trial.suggest_float("training/learning_rate", 2e-3, 1e-2, log=True)
-    return {"training/clip_norm": 1.0}
+    trial.suggest_float("training/learning_rate", 2e-3, 8e-3, log=True)
+    return {"training/batch_size": 16}

@@ -112,6 +112,7 @@ class LadderConfig(Config):
         quorum: how many of them must solve a rung
         success: success rate that a member must be shown to reach, at 95 % confidence
         sequences: most training sequences a member may use on one rung
+        gflop: most training cost of one member on one rung, in 10^9 operations; null for no limit
         test_sequences: held-out sequences of one look
         seconds: most wall time a member may use on one rung; null for no limit
         stall: when a member gives up early; null for never
@@ -124,6 +125,7 @@ class LadderConfig(Config):
     quorum: int = Field(default=3, ge=1)
     success: float = Field(default=0.9, gt=0, lt=1)
     sequences: int = Field(default=50_000, ge=1)
+    gflop: float | None = Field(default=None, gt=0)
     test_sequences: int = Field(default=512, ge=1)
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()

@@ -8,6 +8,7 @@ Only safetensors and YAML by the safe loader are read: nothing in a folder from 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,26 +98,25 @@ def read(folder: Path) -> Exported:
     """
     config_file, outcome_file = folder / "config.yaml", folder / "outcome.json"
     try:
-        config = ExportedConfig.model_validate(yaml.safe_load(_text(config_file)))
+        config = ExportedConfig.model_validate(_parsed(config_file, yaml.safe_load, "YAML"))
     except ValidationError as error:
         raise ValueError(f"{config_file}: {one_line(error)}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config_file}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        outcome = json.loads(_text(outcome_file))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{outcome_file}: not JSON: {error}") from None
+    outcome = _parsed(outcome_file, json.loads, "JSON")
     _require_claim(outcome, outcome_file)
     return Exported(config, outcome, folder / "model.safetensors")
 
 
-def _text(file: Path) -> str:
+def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:
     try:
-        return file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ValueError(f"{file}: no such file; not an exported folder") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: cannot be read: {error}") from None
+    try:
+        return parse(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: not {language}: {' '.join(str(error).split())}") from None
 
 
 def _require_claim(outcome: Any, file: Path) -> None:

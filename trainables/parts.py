@@ -87,4 +87,5 @@ def one_line(error: PydanticValidationError) -> str:
         reason = "this key is required"
     elif first["type"] not in ("kind", "part", "value_error"):
         reason = f"{first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
-    return f"{key}: {reason}" if key else reason
+    line = f"{key}: {reason}" if key else reason
+    return " ".join(line.split())

@@ -34,15 +34,15 @@ def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
 def look_confidence(look: int, confidence: float = CONFIDENCE) -> float:
     """Confidence asked of the ``look``-th held-out test (from 1) of one member on one rung.
 
-    A member that fails a look trains on and may look again. Each look spends half of the error
-    that is left, 1 - confidence over 2**look, so all looks together err by at most 1 - confidence
-    (a union bound). It holds on a finite held-out set too: until a look passes, nothing but "not
-    yet" flows back into training, so the weights tested do not depend on the held-out rows. From
-    about the fiftieth look on, each spends the least error that a float can say, 1e-16.
+    A member that fails a look trains on and may look again. Look i spends the part 1 / (i (i + 1))
+    of the error 1 - confidence; the parts sum to 1, so all looks together err by at most that (a
+    union bound), and late looks still have something to spend. It holds on a finite held-out set
+    too: until a look passes, nothing but "not yet" flows back into training, so the weights tested
+    do not depend on the held-out rows.
     """
     if look < 1:
         raise ValueError(f"look: {look} is not allowed; looks count from 1")
-    return min(1 - math.ldexp(1 - confidence, -look), math.nextafter(1.0, 0.0))
+    return 1 - (1 - confidence) / (look * (look + 1))
 
 
 def successes_needed(trials: int, success: float, confidence: float = CONFIDENCE) -> int | None:

@@ -178,7 +178,7 @@ class Trial:
         model.load_state_dict(load_file(weights_file(self.climber.weights, passed[-1], member)))
         spent = sum(row.training_gflop for row in of_task(self.rows, name))
         streams = self.climber.streams
-        return list(forgetting_curve(model, name, task, passed, streams, spent / 10, self.device))
+        return list(forgetting_curve(model, name, task, passed, streams, spent / 20, self.device))
 
     def _climber(self, name: str, task: Task, task_config: TaskConfig) -> Climber:
         return Climber(

@@ -108,7 +108,7 @@ def test_many_looks_together_err_in_at_most_five_percent(success: float, shown: 
     spent = false_solves(success, shown, [look_confidence(look + 1) for look in range(LOOKS)])
     assert sum(spent) <= ALPHA
     for look, error in enumerate(spent, start=1):
-        assert error <= ALPHA / 2**look * (1 + 1e-9) + 2e-16
+        assert error <= ALPHA / (look * (look + 1)) * (1 + 1e-9)
 
 
 def test_without_spending_many_looks_would_err() -> None:
@@ -159,7 +159,7 @@ def test_looks_never_run_out() -> None:
     assert levels[0] == pytest.approx(1 - ALPHA / 2)
     needed = [successes_needed(512, 0.9, level) for level in levels]
     assert None not in needed
-    assert needed[-1] == needed[60]
+    assert needed == sorted(needed)
 
 
 def test_looks_count_from_one() -> None:

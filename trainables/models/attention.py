@@ -100,8 +100,7 @@ def _masked(
     C, S = q.shape[2], k.shape[2]
     distance = torch.arange(offset + C - 1, offset - S, -1, device=q.device)
     unseen = distance < 0 if window is None else (distance < 0) | (distance >= window)
-    precise = torch.promote_types(q.dtype, torch.float32)
-    m_H = torch.tensor(slopes or (0.0,), device=q.device, dtype=precise)
-    bias = (-m_H.unsqueeze(-1) * distance).masked_fill(unseen, -math.inf).to(q.dtype)
+    m_H = torch.tensor(slopes or (0.0,), device=q.device, dtype=q.dtype)
+    bias = (-m_H.unsqueeze(-1) * distance).masked_fill(unseen, -math.inf)
     mask_1HCS = bias.as_strided((1, len(m_H), C, S), (0, C + S - 1, 1, 1))
     return scaled_dot_product_attention(q.flip(2), k, v, attn_mask=mask_1HCS).flip(2)

@@ -67,6 +67,7 @@ class Parquet(Task):
         self.labels = labels(rows.targets, target, config.answer, config.tolerance, train)
         self.encoding = VALUES[config.values](rows, train, config.filler)
         self.rows, self.answer, self.inputs = rows, self.labels.answer, self.encoding.inputs
+        self._by_hash = np.argsort(rows.hashes, kind="stable")
         self._restrict(None)
 
     def __str__(self) -> str:
@@ -118,11 +119,11 @@ class Parquet(Task):
     def _restrict(self, part: Split | None) -> None:
         """Draw from the rows of ``part``, in the order of their hashes: the file's is no matter."""
         self._part = part
-        hashes = self.rows.hashes
-        order = np.argsort(hashes, kind="stable")
-        self._order = order if part is None else order[in_part(hashes[order], part)]
+        hashes = self.rows.hashes[self._by_hash]
+        chosen = np.ones(len(hashes), dtype=bool) if part is None else in_part(hashes, part)
+        self._order = self._by_hash[chosen]
         _, self._firsts, self._repeats = np.unique(
-            hashes[self._order], return_index=True, return_counts=True
+            hashes[chosen], return_index=True, return_counts=True
         )
 
 

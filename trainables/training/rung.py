@@ -27,8 +27,8 @@ RECENT_SEQUENCES = 128
 SELECTION_SEQUENCES = 256
 """Sequences of the selection draw that decides whether a look is worth its error."""
 
-PAUSE = 0.1
-"""After a selection or look that failed, train on by this fraction of the rung's sequences."""
+PAUSE_AFTER_SELECTION, PAUSE_AFTER_LOOK = 0.1, 0.25
+"""After a selection draw or a look that failed, train on by this part of the rung's sequences."""
 
 SPLITS: tuple[Split, ...] = ("train", "selection", "test")
 
@@ -81,7 +81,7 @@ class RungTraining:
 
     Success is watched in three stages, each dearer than the one before: the member's own recent
     training batches, before they were learned from; a selection draw; and a *look*: the held-out
-    test, which alone decides. Each look spends half of the error that is left
+    test, which alone decides. Each look spends a part of the error allowed
     (`trainables.reliability.look_confidence`), so looking often proves nothing.
     """
 
@@ -144,7 +144,7 @@ class RungTraining:
                 tally, passed = self._look()
                 if passed:
                     return "solved", tally
-                self._pause()
+                self._pause(PAUSE_AFTER_LOOK)
             given_up = self._given_up()
             if given_up:
                 tally, passed = self._look()
@@ -181,7 +181,7 @@ class RungTraining:
         chosen = self._evaluate("selection", SELECTION_SEQUENCES)
         if chosen.rate >= wanted:
             return True
-        self._pause()
+        self._pause(PAUSE_AFTER_SELECTION)
         return False
 
     def _rate_needed(self) -> float:
@@ -191,9 +191,9 @@ class RungTraining:
         needed = successes_needed(shown, self.ladder.success, confidence)
         return 1.0 if needed is None else needed / shown
 
-    def _pause(self) -> None:
+    def _pause(self, part: float) -> None:
         now = self.progress
-        now.resume_at = now.sequences + max(RECENT_SEQUENCES, round(PAUSE * now.sequences))
+        now.resume_at = now.sequences + max(RECENT_SEQUENCES, round(part * now.sequences))
 
     def _look(self) -> tuple[Tally, bool]:
         """The held-out test, and whether it establishes the success asked for."""
@@ -214,6 +214,8 @@ class RungTraining:
 
     def _given_up(self) -> Literal["budget", "time", "stalled"] | None:
         if self.progress.sequences >= self.ladder.sequences:
+            return "budget"
+        if self.ladder.gflop is not None and self.progress.cost >= self.ladder.gflop:
             return "budget"
         if self.ladder.seconds is not None and self.progress.seconds >= self.ladder.seconds:
             return "time"

@@ -1,13 +1,13 @@
 """A layer against a reference written from a paper's equations: outputs and all gradients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from trainables.models.layer import Layer
 
-Weights = dict[str, Tensor]
+Weights = Mapping[str, Tensor]
 Reference = Callable[[Weights, Tensor], Tensor]
 """From a layer's parameters by name and the stream (B, T, D) to its answers (B, T, D)."""
 
@@ -35,7 +35,8 @@ def assert_agree(layer: Layer, reference: Reference, x: Tensor) -> None:
     x = x.detach().requires_grad_()
     answers = [layer(x), reference(weights, x)]
     torch.testing.assert_close(answers[0], answers[1], rtol=1e-9, atol=1e-11)
-    direction = stream(*answers[0].shape, seed=2)
+    batch, length, width = x.shape
+    direction = stream(batch, length, width, seed=2)
     sources = {"x": x, **weights}
     got, due = (
         torch.autograd.grad((y * direction).sum(), list(sources.values()), allow_unused=True)
@@ -43,6 +44,7 @@ def assert_agree(layer: Layer, reference: Reference, x: Tensor) -> None:
     )
     for name, mine, theirs in zip(sources, got, due, strict=True):
         assert theirs is not None, f"the reference does not use {name}"
-        torch.testing.assert_close(
-            mine, theirs, rtol=1e-8, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        try:
+            torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-9)
+        except AssertionError as error:
+            raise AssertionError(f"gradient in {name}: {error}") from None

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from trainables.models.cells import LAYERS
+from trainables.models.cells.s4d import S4d
 from trainables.models.first_weights import Chrono, inverse_softplus
 from trainables.models.layer import PartConfig, Recurrence, Site
 from trainables.parts import OneOf, one_line
@@ -33,12 +34,11 @@ def share_kept(kind: str, forget_bias: object, width: int = 4) -> Tensor:
             if parameter.dim() == 2:
                 parameter.zero_()
 
-    def memory_after(memory: Tensor) -> Tensor:
-        (*rest, _) = layer.initial_state(1)
-        return layer.step(torch.zeros_like(memory), (*rest, memory))[1][-1]
-
-    start = layer.initial_state(1)[-1]
-    return torch.autograd.functional.jacobian(memory_after, start).reshape(width, width).diag()
+    *rest, memory = layer.initial_state(1)
+    memory.requires_grad_()
+    _, following = layer.step(torch.zeros_like(memory), (*rest, memory))
+    (share,) = torch.autograd.grad(following[-1].sum(), memory)  # no unit hears another
+    return share[0]
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "min_gru"])
@@ -52,12 +52,12 @@ def test_a_number_is_the_share_kept(kind: str, bias: float) -> None:
 @pytest.mark.parametrize("kind", ["lstm", "gru", "min_gru", "min_lstm"])
 def test_chrono_forgets_at_all_times_up_to_the_longest(kind: str) -> None:
     """A unit forgets in u + 1 steps, u uniform in [1, T - 1]: T/2 on average, none above."""
-    kept = share_kept(kind, {"kind": "chrono", "longest_lag": 400}, width=2048)
+    kept = share_kept(kind, {"kind": "chrono", "longest_lag": 400}, width=512)
     times = kept / (1 - kept)  # e^b
-    assert 0.999 <= times.min() < 2
-    assert 398 < times.max() <= 399.001
-    assert times.mean() == pytest.approx(200, rel=0.05)  # four standard errors
-    assert times.std() == pytest.approx(398 / 12**0.5, rel=0.05)
+    assert 0.999 <= times.min() < 5
+    assert 395 < times.max() <= 399.001
+    assert times.mean() == pytest.approx(200, rel=0.08)
+    assert times.std() == pytest.approx(398 / 12**0.5, rel=0.08)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "min_lstm"])
@@ -116,7 +116,7 @@ def test_times_must_be_in_order(kind: str) -> None:
 def test_first_times_lie_between_the_two() -> None:
     """Evenly in the logarithm."""
     torch.manual_seed(0)
-    dt = LAYERS["s4d"].Config(kind="s4d", dt_min=1e-4, dt_max=1e-2).draw_log_dt(4096).exp()
+    dt = S4d.Config(dt_min=1e-4, dt_max=1e-2).draw_log_dt(4096).exp()
     assert 1e-4 <= dt.min() < 1.1e-4
     assert 0.9e-2 < dt.max() <= 1.0001e-2
     assert dt.log10().mean() == pytest.approx(-3, abs=0.05)
@@ -124,4 +124,5 @@ def test_first_times_lie_between_the_two() -> None:
 
 def test_softplus_is_undone() -> None:
     y = torch.tensor([1e-6, 1e-3, 0.1, 1.0, 30.0], dtype=torch.float64)
-    torch.testing.assert_close(torch.nn.functional.softplus(inverse_softplus(y)), y, rtol=1e-9, atol=0)
+    again = torch.nn.functional.softplus(inverse_softplus(y))
+    torch.testing.assert_close(again, y, rtol=1e-9, atol=0)

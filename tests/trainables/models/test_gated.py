@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.trainables.models.agreement import Weights, assert_agree, stream, stirred
+from tests.trainables.models.agreement import Reference, Weights, assert_agree, stirred, stream
 from trainables.models.cells import LAYERS
 from trainables.models.layer import Layer, Site
 
@@ -44,9 +44,7 @@ def gru(weights: Weights, x: Tensor) -> Tensor:
     b, c = gates(weights, "bias_ih"), gates(weights, "bias_hh")
     h, answers = torch.zeros_like(x[:, 0]), []
     for x_t in x.unbind(1):
-        r, z = (
-            1 / (1 + torch.exp(-(x_t @ W[n].T + b[n] + h @ U[n].T + c[n]))) for n in range(2)
-        )
+        r, z = (1 / (1 + torch.exp(-(x_t @ W[n].T + b[n] + h @ U[n].T + c[n]))) for n in range(2))
         n = torch.tanh(x_t @ W[2].T + b[2] + r * (h @ U[2].T + c[2]))
         h = (1 - z) * n + z * h
         answers.append(h)
@@ -60,9 +58,9 @@ def layer_of(kind: str, **choices: object) -> Layer:
 
 
 @pytest.mark.parametrize("length", [1, 2, 63])
-@pytest.mark.parametrize("reference", [rnn, lstm, gru])
-def test_agrees_with_the_equations(reference, length: int) -> None:
-    layer = layer_of(reference.__name__)
+@pytest.mark.parametrize(("kind", "reference"), [("rnn", rnn), ("lstm", lstm), ("gru", gru)])
+def test_agrees_with_the_equations(kind: str, reference: Reference, length: int) -> None:
+    layer = layer_of(kind)
     stirred(layer)
     assert_agree(layer, reference, stream(3, length, WIDTH))
 

@@ -101,6 +101,15 @@ def test_learns_from_symbols_at_any_length(
 
 
 @pytest.mark.parametrize(("part", "kind"), ENTRIES)
+def test_makes_its_tensors_where_its_weights_are(part: str, kind: str) -> None:
+    """On a device without numbers, forward and backward meet no tensor of another."""
+    model, x = build(config_of(part, kind), NUMBERS, seed=0).to("meta"), numbers(3).float()
+    y = model(x.to("meta"), torch.full((2, 1), 2, device="meta"))
+    assert (y.device.type, y.shape) == ("meta", (2, 1, 3))
+    y.sum().backward()
+
+
+@pytest.mark.parametrize(("part", "kind"), ENTRIES)
 def test_the_seed_alone_fixes_the_weights(part: str, kind: str) -> None:
     """Same seed, same weights, whatever the global generators hold; and they are left alone."""
     config = config_of(part, kind)

@@ -125,6 +125,13 @@ def test_nested_sequences_with_nulls_or_ragged(
     refused(lambda: task_of(file), "sequence: 'x'", str(file), f"{what} in row {row}")
 
 
+def test_inner_lists_that_grow_in_later_rows(tmp_path: Path) -> None:
+    """Also where all rows read at once agree among themselves."""
+    rows = [[[row, 1] if row < 512 else [row, 1, 2]] for row in range(1024)]
+    file = write(tmp_path / "f", rows, [0, 1] * 512, 1000)
+    refused(lambda: task_of(file), "sequence: 'x'", str(file), "is not 2 in row 512")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
 def test_numbers_that_are_none(tmp_path: Path, value: float) -> None:
     """NaN, infinity and what float32 cannot hold, in the sequence or the target."""

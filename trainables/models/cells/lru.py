@@ -85,7 +85,7 @@ class Lru(Recurrence):
         return torch.polar(torch.exp(-self.nu.to(wide).exp()), self.theta.to(wide).exp())
 
     def _driven(self, x: Float[Tensor, "*M D"]) -> Complex[Tensor, "*M N"]:
-        """Gamma (B x)."""
+        """What drives the states, gamma (B x)."""
         wide = precise(self.nu.dtype)
         parts = self.drive(x).to(wide).unflatten(-1, (-1, 2)) * self.gamma.to(wide).exp()[:, None]
         return torch.view_as_complex(parts)

@@ -58,7 +58,7 @@ class S4d(Recurrence):
         return self._answer(y, x)
 
     def _convolve(self, u: Float[Tensor, "D L M"], batch: int) -> Float[Tensor, "D L M"]:
-        """Y = 2 Re(c . s) at every step of every chunk."""
+        """The answers 2 Re(c . s) at every step of every chunk."""
         L = u.shape[1]
         exponents, gains, read = self._sampled()
         powers = torch.exp(exponents[..., None] * torch.arange(L + 1, device=u.device))

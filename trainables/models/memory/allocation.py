@@ -17,8 +17,8 @@ def usage_after(
 ) -> Slots:
     """u_t = (u + w - u w) prod_r (1 - f_r w_r): what was written is used, what was freed is not.
 
-    All of it is of the step before but the gates. Clamped, because rounding leaves [0, 1] by a
-    hair, and over many steps by more.
+    All of it is of the step before but the gates. Clamped to [0, 1], which rounding leaves by a
+    hair.
     """
     written = torch.addcmul(usage + write_weights, usage, write_weights, value=-1)
     for freed in (free_gates.unsqueeze(-1) * read_weights).unbind(1):

@@ -10,12 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from trainables.models.layer import Site
-from trainables.models.memory.addressing import (
-    content_weights,
-    interpolate,
-    sharpen,
-    shift,
-)
+from trainables.models.memory.addressing import content_weights, interpolate, sharpen, shift
 from trainables.models.memory.external import ExternalMemory, MemoryConfig
 from trainables.models.memory.slots import read, write
 
@@ -34,7 +29,9 @@ class Ntm(ExternalMemory):
     """Heads find slots by content or walk from where they were.
 
     At each step all heads address M_{t-1}, the write heads turn it into M_t, the read heads read
-    M_t. Memory, weights and reads before the first step are learned.
+    M_t. Weights and reads before the first step are learned, and one slot that fills M_0: slots
+    that start alike are told apart by place, so what is learned on few of them holds on many
+    (Collier & Beel 2018 found a constant M_0 to learn best).
     """
 
     class Config(MemoryConfig):

@@ -1,0 +1,40 @@
+"""Regimes: whether weights are carried, and the lags that batches are drawn at."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.trainables.training.stand_ins import seeded
+from trainables.training.regimes import Incremental, Scratch
+
+
+def incremental(fraction: float) -> Incremental:
+    return Incremental(Incremental.Config(rehearsal_fraction=fraction))
+
+
+def test_which_regime_carries_weights() -> None:
+    assert incremental(0).carries_weights
+    assert not Scratch(Scratch.Config()).carries_weights
+
+
+def test_without_rehearsal_every_batch_is_of_the_rung_and_nothing_is_drawn() -> None:
+    generator, untouched = seeded(), seeded().get_state()
+    for regime in (incremental(0), Scratch(Scratch.Config())):
+        assert regime.lag(16, [4, 8], generator) == 16
+        assert torch.equal(generator.get_state(), untouched)
+    assert incremental(0.9).lag(4, [], generator) == 4
+    assert torch.equal(generator.get_state(), untouched)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
+def test_the_fraction_is_rehearsed_evenly(fraction: float) -> None:
+    """Within five standard deviations of 4000 draws."""
+    generator = seeded(3)
+    lags = [incremental(fraction).lag(32, [4, 8, 16], generator) for _ in range(4000)]
+    spread = (4000 * fraction * (1 - fraction)) ** 0.5
+    assert len(lags) - lags.count(32) == pytest.approx(4000 * fraction, abs=5 * spread)
+    for below in (4, 8, 16):
+        share = fraction / 3
+        spread = (4000 * share * (1 - share)) ** 0.5
+        assert lags.count(below) == pytest.approx(4000 * share, abs=5 * spread)

@@ -1,0 +1,318 @@
+"""One member on one rung: when it looks, what a look costs, and how the attempt ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.trainables.training.stand_ins import (
+    LAG,
+    KnowingMember,
+    attempt,
+    knowing,
+    ladder,
+    no_tick,
+)
+from trainables.reliability import look_confidence, lower_bound, successes_needed
+from trainables.training import rung
+from trainables.training.evaluation import Tally
+from trainables.training.rung import Measured, RungTraining, out_of_memory
+
+
+def flat(step: int) -> float:
+    return 1.0
+
+
+# Solved, and what it takes
+
+
+def test_a_member_that_knows_is_solved_at_the_first_look() -> None:
+    """As soon as there are 128 recent sequences to judge by."""
+    member = knowing(1.0)
+    measured = attempt(member, ladder()).run(no_tick)
+    outcome = measured.outcome
+    assert (outcome.ended_by, outcome.solved, outcome.sequences) == ("solved", True, 128)
+    assert (measured.looks, measured.successes, measured.test_sequences) == (1, 100, 100)
+    assert outcome.success_rate == 1.0
+    assert outcome.lower_bound == lower_bound(100, 100, look_confidence(1))
+
+
+def test_a_rate_above_the_success_is_not_enough_without_its_bound() -> None:
+    """Ten of ten right establish 0.69 at the first look, so 0.8 is not solved by any rate."""
+    measured = attempt(knowing(1.0), ladder(test_sequences=10)).run(no_tick)
+    assert measured.outcome.success_rate == 1.0
+    assert measured.outcome.lower_bound < 0.8
+    assert measured.outcome.ended_by == "budget"
+
+
+def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members that look as often as they can, right in exactly ``success``: at most 5 % solve.
+
+    More than 10 of 100 would, if it were 5 %, in one run of a hundred; the seeds are fixed. Looks
+    at 95 % each would solve half of them.
+    """
+
+    def luck(model: Any, task: Any, lag: int, sequences: int, draws: Any, _: Any) -> Tally:
+        if sequences == 256:  # the selection never holds a look back
+            return Tally(256, 256)
+        return Tally(int((torch.rand(sequences, generator=draws) < 0.8).sum()), sequences)
+
+    monkeypatch.setattr(rung, "evaluate", luck)
+    measured = [
+        attempt(knowing(1.0), ladder(), seed, batch_size=128).run(no_tick) for seed in range(100)
+    ]
+    assert sum(m.outcome.solved for m in measured) <= 10
+    assert all(m.looks > 10 for m in measured if not m.outcome.solved)
+
+
+def test_members_above_the_success_do_solve() -> None:
+    measured = [attempt(knowing(0.97, seed=s), ladder(), s).run(no_tick) for s in range(10)]
+    assert all(m.outcome.solved for m in measured)
+
+
+class Scripted:
+    """Evaluations with the successes wanted, in turn; of which split, and after how many."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *rates: float) -> None:
+        self.rates = iter(rates)
+        self.calls: list[tuple[int, int]] = []
+        monkeypatch.setattr(rung, "evaluate", self)
+        self.member = knowing(1.0)
+
+    def __call__(self, model: Any, task: Any, lag: int, sequences: int, *_: Any) -> Tally:
+        self.calls.append((sum(self.member.sizes), sequences))
+        return Tally(round(next(self.rates) * sequences), sequences)
+
+
+def test_a_selection_that_fails_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For 128 sequences, or a tenth of those used; and no look is spent."""
+    script = Scripted(monkeypatch, 0.0, 0.0, 0.0, 1.0, 1.0)
+    measured = attempt(script.member, ladder(sequences=10_000), batch_size=16).run(no_tick)
+    assert script.calls == [(128, 256), (256, 256), (384, 256), (512, 256), (512, 100)]
+    assert (measured.looks, measured.outcome.ended_by) == (1, "solved")
+    script = Scripted(monkeypatch, *[0.0] * 14, 1.0, 1.0)
+    attempt(script.member, ladder(sequences=10_000), batch_size=16).run(no_tick)
+    asked = [shown for shown, _ in script.calls]
+    assert asked[12:15] == [1712, 1888, 2080]  # from 1280 on, a tenth is the longer pause
+
+
+def test_a_look_that_fails_pauses_and_spends_half_of_the_error_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What passes a first look fails a second one."""
+    first = successes_needed(100, 0.8, look_confidence(1))
+    second = successes_needed(100, 0.8, look_confidence(2))
+    assert first is not None
+    assert second is not None
+    assert first < second
+    script = Scripted(monkeypatch, 1.0, (first - 1) / 100, 1.0, first / 100, 1.0, 1.0)
+    measured = attempt(script.member, ladder(sequences=10_000), batch_size=16).run(no_tick)
+    assert [at for at, shown in script.calls if shown == 100] == [128, 256, 384]
+    assert (measured.looks, measured.outcome.ended_by) == (3, "solved")
+
+
+def test_the_bound_recorded_is_that_of_the_look_that_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Scripted(monkeypatch, 1.0, 0.5, 1.0, 0.95)
+    measured = attempt(script.member, ladder()).run(no_tick)
+    assert (measured.looks, measured.outcome.success_rate) == (2, 0.95)
+    assert measured.outcome.lower_bound == lower_bound(95, 100, look_confidence(2))
+
+
+def test_a_poor_member_looks_once_at_the_end_of_its_budget() -> None:
+    measured = attempt(knowing(0.5), ladder()).run(no_tick)
+    assert (measured.outcome.ended_by, measured.outcome.solved) == ("budget", False)
+    assert (measured.looks, measured.test_sequences) == (1, 100)
+    assert 0.3 < measured.outcome.success_rate < 0.7
+    assert measured.outcome.lower_bound < measured.outcome.success_rate
+
+
+def test_the_look_at_the_end_of_the_budget_can_solve() -> None:
+    """A budget below the 128 recent sequences leaves the last look only."""
+    measured = attempt(knowing(1.0), ladder(sequences=100)).run(no_tick)
+    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("solved", 100)
+    assert measured.looks == 1
+
+
+# How it ends
+
+
+def test_a_flat_member_stalls_unless_that_is_turned_off() -> None:
+    """15 of the 50 stretches of 40 sequences, after one to compare with; batches of 20."""
+    stalled = attempt(knowing(0.0, flat), ladder(), batch_size=20).run(no_tick)
+    assert (stalled.outcome.ended_by, stalled.outcome.sequences) == ("stalled", 16 * 40)
+    assert (stalled.looks, stalled.test_sequences) == (1, 100)
+    budget = attempt(knowing(0.0, flat), ladder(stall=None), batch_size=20).run(no_tick)
+    assert (budget.outcome.ended_by, budget.outcome.sequences) == ("budget", 2000)
+
+
+class Ticking:
+    """A clock on which every look takes a second."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_time_ends_an_attempt_after_a_last_look() -> None:
+    training = attempt(knowing(0.0), ladder(seconds=10), clock=Ticking())
+    measured = training.run(no_tick)
+    assert (measured.outcome.ended_by, measured.looks) == ("time", 1)
+    assert measured.outcome.sequences == 10 * 16
+    assert measured.seconds == 11
+    solved = attempt(knowing(1.0), ladder(seconds=2), clock=Ticking()).run(no_tick)
+    assert (solved.outcome.ended_by, solved.outcome.sequences) == ("solved", 2 * 16)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_ends_the_attempt_without_a_look(loss: float) -> None:
+    measured = attempt(knowing(1.0, lambda step: loss if step == 3 else 1.0), ladder()).run(no_tick)
+    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("nan", 64)
+    assert (measured.outcome.success_rate, measured.outcome.lower_bound) == (0, 0)
+    assert (measured.looks, measured.test_sequences) == (0, 0)
+
+
+def raises(error: Callable[[], Any]) -> Callable[[int], float]:
+    def loss(step: int) -> float:
+        if step == 3:
+            error()
+        return 1.0
+
+    return loss
+
+
+def no_memory_in_python() -> None:
+    raise MemoryError
+
+
+def no_memory_in_torch() -> None:
+    torch.empty(2**55, dtype=torch.uint8)
+
+
+def no_memory_on_the_device() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+def no_memory_for_a_kernel() -> None:
+    raise RuntimeError("CUDA error: out of memory")
+
+
+OUT_OF_MEMORY = [
+    no_memory_in_python,
+    no_memory_in_torch,
+    no_memory_on_the_device,
+    no_memory_for_a_kernel,
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_running_out_of_memory_is_an_outcome(error: Callable[[], None]) -> None:
+    measured = attempt(knowing(1.0, raises(error)), ladder()).run(no_tick)
+    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("memory", 48)
+    assert (measured.outcome.success_rate, measured.looks) == (0, 0)
+
+
+def test_any_other_error_is_not_swallowed() -> None:
+    def broken() -> None:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        attempt(knowing(1.0, raises(broken)), ladder()).run(no_tick)
+    assert not out_of_memory(RuntimeError("shapes do not match"))
+
+
+# The budget
+
+
+@settings(max_examples=40)
+@given(sequences=st.integers(1, 400), batch=st.integers(1, 200), rate=st.sampled_from([0.0, 1.0]))
+def test_the_budget_is_never_exceeded(sequences: int, batch: int, rate: float) -> None:
+    """The last batch is as small as it must be; a member that is never solved uses all of it."""
+    member = knowing(rate)
+    measured = attempt(member, ladder(sequences=sequences), batch_size=batch).run(no_tick)
+    assert measured.outcome.sequences == sum(member.sizes) <= sequences
+    assert all(size == batch for size in member.sizes[:-1])
+    assert measured.looks >= 1
+    if rate == 0.0:
+        assert sum(member.sizes) == sequences
+        assert measured.outcome.ended_by == "budget"
+    else:
+        assert measured.outcome.ended_by == "solved"
+
+
+def test_cost_is_three_forward_passes_a_sequence() -> None:
+    member = knowing(0.0)
+    measured = attempt(member, ladder(sequences=100)).run(no_tick)
+    assert measured.outcome.cost == pytest.approx(100 * 3e-9 * (1000 * (LAG + 1) + 1), rel=1e-12)
+
+
+def test_every_training_step_but_the_last_is_told() -> None:
+    told: list[int] = []
+    attempt(knowing(0.0), ladder(sequences=100)).run(lambda t: told.append(t.progress.sequences))
+    assert told == [16, 32, 48, 64, 80, 96]
+
+
+# Rehearsal
+
+
+def rehearsed(fraction: float, sequences: int = 3000) -> tuple[KnowingMember, Measured]:
+    regime = {"kind": "incremental", "rehearsal_fraction": fraction}
+    member = knowing(0.0)
+    steps = ladder(start=2, stop=16, sequences=sequences, stall=None)
+    return member, attempt(member, steps, lag=16, batch_size=8, regime=regime).run(no_tick)
+
+
+def test_rehearsal_goes_back_evenly_and_counts_in_the_budget_and_cost() -> None:
+    """375 batches, 0.4 of them rehearsals: 150 of lags 2, 4 and 8, at five standard deviations."""
+    member, measured = rehearsed(0.4)
+    lags = [length - 1 for length in member.lengths]
+    assert measured.outcome.sequences == sum(member.sizes) == 3000
+    assert len(lags) - lags.count(16) == pytest.approx(150, abs=48)
+    for lag in (2, 4, 8):
+        assert lags.count(lag) == pytest.approx(50, abs=33)
+    flops = sum(8 * (1000 * length + 1) for length in member.lengths)
+    assert measured.outcome.cost == pytest.approx(3e-9 * flops, rel=1e-9)
+
+
+def test_success_is_watched_at_the_rungs_own_lag() -> None:
+    """A member that knows the short lags only is never looked at before its budget is gone."""
+    regime = {"kind": "incremental", "rehearsal_fraction": 0.8}
+    member = knowing(0.0)
+    training = attempt(member, ladder(start=2, stop=16), lag=16, batch_size=8, regime=regime)
+    member.success = lambda step: float(member.lengths[-1] < 17)
+    rates: list[float] = []
+    measured = training.run(lambda t: rates.append(t.recent_rate))
+    assert set(rates) == {0.0}
+    assert measured.looks == 1
+
+
+def test_without_a_rung_below_there_is_nothing_to_rehearse() -> None:
+    regime = {"kind": "incremental", "rehearsal_fraction": 0.9}
+    member = knowing(0.0)
+    attempt(member, ladder(), regime=regime).run(no_tick)
+    assert set(member.lengths) == {LAG + 1}
+
+
+# The recent sequences
+
+
+@settings(max_examples=15)
+@given(batch=st.integers(1, 200))
+def test_the_recent_sequences_are_the_fewest_batches_that_hold_128(batch: int) -> None:
+    def check(training: RungTraining) -> None:
+        sizes = [size for _, size in training.recent]
+        used = training.progress.sequences
+        assert sum(sizes) - sizes[0] < 128
+        assert sum(sizes) >= min(128, used)
+
+    attempt(knowing(0.5), ladder(sequences=400), batch_size=batch).run(check)

@@ -1,0 +1,53 @@
+"""Recurrences whose gates see the input alone, so that a scan answers for all steps at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.scan import linear_scan, precise
+from trainables.shapes import Stream
+
+
+class InputGated(Recurrence):
+    """h_t = kept h_{t-1} + added, both from one map of x_t (Feng et al. 2024)."""
+
+    def __init__(self, config: PartConfig, site: Site, maps: int) -> None:
+        super().__init__(config, site)
+        self.project = nn.Linear(site.width, maps * site.width)
+
+    @abstractmethod
+    def gates(self, x: Float[Tensor, "*N D"]) -> tuple[Float[Tensor, "*N D"], ...]:
+        """The share of the state that is kept, and what is added."""
+
+    def forward(self, x: Stream) -> Stream:
+        """All gates at once, then the scan."""
+        kept, added = self.gates(x.transpose(0, 1).contiguous())
+        h_TBD = linear_scan(kept, added, *self.initial_state(x.shape[0]))
+        return h_TBD.transpose(0, 1).to(x.dtype)
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """The zero state h, in float32 at least."""
+        weight = self.project.weight
+        return (weight.new_zeros(batch_size, self.width, dtype=precise(weight.dtype)),)
+
+    def step(
+        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+        """One step of the equation above."""
+        kept, added = self.gates(x)
+        h = kept * state[0] + added
+        return h.to(x.dtype), (h,)
+
+    def flops_per_step(self, length: int) -> float:
+        """The square maps."""
+        return 2.0 * self.project.weight.numel()
+
+
+def positive(u: Tensor) -> Tensor:
+    """The paper's g: u + 1/2 for u >= 0, else sigmoid(u); continuous, rising and above 0."""
+    return torch.where(u >= 0, u + 0.5, u.sigmoid())
