@@ -27,8 +27,8 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
     yield from _by_sequence(record, spec)
     if record.finished and record.report:
         yield from _by_lag(record, spec)
-        for key in ("progress", "reach", "training_gflop", "busy_seconds"):
-            yield Point(f"final_{key}", float(record.report.get(key, 0.0)), 0)
+        for key in ("reach", "training_gflop", "busy_seconds"):
+            yield Point(key, float(record.report.get(key, 0.0)), 0)
         rows = record.report["rows"]
         if rows:
             yield Point("parameters", float(rows[0]["parameters"]), 0)

@@ -140,7 +140,8 @@ class Tracker:
             return str(found.experiment_id)
         own = self._spec.tracking.uri is None
         location = (self._folder.runs / "mlartifacts").as_uri() if own else None
-        return str(client.create_experiment(name, artifact_location=location))
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages MLflow shows
+        return str(client.create_experiment(name, artifact_location=location, tags=kind))
 
     def _find_runs(self, client: MlflowClient) -> None:
         """The runs of this search; the parent is made where there is none."""
@@ -230,7 +231,9 @@ class Tracker:
             now = round(time.time() * 1000)
             client.log_metric(self._parent, "best_reach", best[0].reach, now)
             client.log_metric(self._parent, "trials", len(records), now)
-            client.log_text(self._parent, leaderboard_markdown(best), "leaderboard.md")
+            table = leaderboard_markdown(best)
+            client.log_text(self._parent, table, "leaderboard.md")
+            client.set_tag(self._parent, "mlflow.note.content", table)
         picture = curves_picture(best[:5], self._spec)
         if picture is not None:
             _log_bytes(client, self._parent, picture, "forgetting_curves.png", self._folder.path)

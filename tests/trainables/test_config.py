@@ -66,11 +66,11 @@ def test_a_digest_does_not_tell_how_the_configuration_was_written() -> None:
 def test_configurations_are_frozen() -> None:
     config = TrialConfig.model_validate(GRU)
     with pytest.raises(ValidationError, match="frozen"):
-        config.model = config.model  # type: ignore[misc]
+        config.model = config.model
     with pytest.raises(ValidationError, match="frozen"):
-        config.model.hidden_size = 3  # type: ignore[misc]
+        config.model.hidden_size = 3
     with pytest.raises(ValidationError, match="frozen"):
-        LadderConfig().start = 3  # type: ignore[misc]
+        LadderConfig().start = 3
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,8 @@ def test_configurations_are_frozen() -> None:
         ),
         (
             {"model": {"cell": "gru", "hidden_size": 1 << 20}},
-            "model.hidden_size: 1048576 is not allowed: input should be less than or equal to 16384",
+            "model.hidden_size: 1048576 is not allowed: input should be less than or equal to "
+            "16384",
         ),
         (
             {"model": {"cell": "gru", "positions": "rope"}},
@@ -151,6 +152,7 @@ def test_the_ladder_gives_its_rungs_and_rule() -> None:
         ({"success": 0}, "success: 0 is not allowed: input should be greater than 0"),
         ({"sequences": 0}, "sequences: 0 is not allowed: input should be greater than or equal"),
         ({"sequences": 1.5}, "sequences: 1.5 is not allowed: input should be a valid integer"),
+        ({"gflop": 0}, "gflop: 0 is not allowed: input should be greater than 0"),
         ({"seconds": 0}, "seconds: 0 is not allowed: input should be greater than 0"),
         ({"stall": {"patience": 0}}, "stall.patience: 0 is not allowed: input should be greater"),
         ({"stall": {"patient": 1}}, "stall.patient: this key is not known"),

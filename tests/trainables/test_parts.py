@@ -1,4 +1,4 @@
-"""Parts chosen by name: every refusal is one line that names the key, the value and what is allowed."""
+"""Parts chosen by name; every refusal is one line that names key, value and what is allowed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from pydantic import Field, ValidationError
 from trainables.parts import Config, OneOf, one_line
 
 
+class ToolConfig(Config):
+    kind: str
+
+
 class Hammer:
-    class Config(Config):
+    class Config(ToolConfig):
         """``weight`` in kilograms."""
 
         kind: Literal["hammer"] = "hammer"
@@ -21,7 +25,7 @@ class Hammer:
 
 
 class Saw:
-    class Config(Config):
+    class Config(ToolConfig):
         """A saw has teeth."""
 
         kind: Literal["saw"] = "saw"
@@ -30,7 +34,7 @@ class Saw:
 
 
 class Spoon:
-    class Config(Config):
+    class Config(ToolConfig):
         """Of another table."""
 
         kind: Literal["spoon"] = "spoon"
@@ -53,6 +57,10 @@ class Box(Config):
     grip: Grip = Grip(tool=Hammer.Config())
 
 
+def held(tool: Any) -> Grip:
+    return Grip.model_validate({"tool": tool})
+
+
 def refusal(value: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         Grip.model_validate(value)
@@ -63,11 +71,12 @@ def refusal(value: Any) -> str:
     "value", ["hammer", {"kind": "hammer"}, {"kind": "hammer", "weight": 1}, Hammer.Config()]
 )
 def test_a_part_is_given_by_its_kind_a_mapping_or_itself(value: Any) -> None:
-    assert Grip(tool=value).tool == Hammer.Config(weight=1.0)
+    assert held(value).tool == Hammer.Config(weight=1.0)
 
 
 def test_a_configuration_goes_out_and_comes_back() -> None:
-    box = Box(tools=["hammer", {"kind": "saw", "teeth": 9}], grip=Grip(tool="hammer", force=0.25))
+    tools = ["hammer", {"kind": "saw", "teeth": 9}]
+    box = Box.model_validate({"tools": tools, "grip": {"tool": "hammer", "force": 0.25}})
     plain = box.model_dump(mode="json")
     assert plain["tools"][1] == {"kind": "saw", "teeth": 9, "handle": "wood"}
     assert Box.model_validate(plain) == box
@@ -77,9 +86,9 @@ def test_a_configuration_goes_out_and_comes_back() -> None:
 
 def test_configurations_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Grip(tool="hammer").force = 2.0
+        held("hammer").force = 2.0
     with pytest.raises(ValidationError, match="frozen"):
-        Grip(tool="hammer").tool.weight = 2.0  # type: ignore[attr-defined]
+        held("hammer").tool.weight = 2.0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -139,11 +148,12 @@ anything = st.recursive(
 @given(anything, st.dictionaries(st.text(), anything, max_size=2))
 def test_whatever_is_given_the_answer_is_one_line(tool: Any, others: dict[str, Any]) -> None:
     """Line ends in keys and values included."""
+    lines = ["accepted"]
     try:
         Grip.model_validate({"tool": tool, **others})
     except ValidationError as error:
-        assert one_line(error)
-        assert len(one_line(error).splitlines()) == 1
+        lines = one_line(error).splitlines()
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -161,7 +171,7 @@ def test_braces_in_a_value_are_shown_as_they_are() -> None:
 def test_a_kind_that_comes_later_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a plugin's does: the table is read when a value is checked."""
     monkeypatch.setitem(TOOLS, "spoon", Spoon)
-    assert Grip(tool="spoon").tool == Spoon.Config()
+    assert held("spoon").tool == Spoon.Config()
 
 
 def test_the_schema_lists_every_kind() -> None:

@@ -8,6 +8,7 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.config import LadderConfig
-from trainables.ladder import Climb, EndedClimb
+from trainables.ladder import Climb, EndedClimb, EndedRung
 from trainables.records import MemberRung
 from trainables.tasks.recall import Recall
 from trainables.training import checkpoint
@@ -84,7 +85,7 @@ def run(
     """The trial's result and everything it reported."""
     reports: Reports = []
 
-    def report(metrics: Mapping[str, Any], _: Path | None) -> None:
+    def report(metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
         reports.append(dict(metrics))
 
     return run_trial(spec, folder, report, CPU, clock or Clock()), reports
@@ -166,7 +167,7 @@ def test_the_trace_goes_on_and_covers_every_attempt(name: str) -> None:
     """At its first step and then at every tenth of the budget."""
     result, _, _, _ = in_peace(name)
     sequences = [point["sequences"] for point in result["trace"]]
-    assert all(a < b for a, b in zip(sequences, sequences[1:], strict=False))
+    assert all(a < b for a, b in pairwise(sequences))
     assert all(math.isfinite(point["loss"]) for point in result["trace"])
     assert all(0 <= point["success_rate"] <= 1 for point in result["trace"])
     before, tenth = 0, SPECS[name].ladder.sequences // 10
@@ -278,7 +279,7 @@ def test_a_trial_ends_as_its_first_task_that_did_not_reach_the_top(
 
 
 def row(member: int, success_rate: float, solved: bool = True, lag: int = 8) -> MemberRung:
-    ended = "solved" if solved else "budget"
+    ended: EndedRung = "solved" if solved else "budget"
     return MemberRung(
         "recall", lag, member, ended, solved, success_rate, 0.5, 64, 1, 100, 1.0, 1.0, 10, 4, 1
     )  # fmt: skip
@@ -428,7 +429,7 @@ def test_a_checkpoint_is_written_when_ten_seconds_have_passed(
 
     monkeypatch.setattr(checkpoint, "write", watched)
     run(SPECS["increments"], tmp_path, clock)
-    waits = [b - a for a, b in zip(written, written[1:], strict=False)]
+    waits = [b - a for a, b in pairwise(written)]
     assert len(waits) > 5
     assert all(10 <= wait <= 15 for wait in waits[:-1])
     assert clock.looks - written[-1] <= 1

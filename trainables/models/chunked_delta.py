@@ -33,7 +33,7 @@ def chunked_delta(q: Heads, k: Heads, v: Heads, beta: Gates, log_alpha: Gates) -
     since = log_alpha.cumsum(-1)
     past = torch.ones_like(since[0, 0, 0].diag(), dtype=torch.bool).tril()
     decay = (since[..., :, None] - since[..., None, :]).masked_fill(~past, -torch.inf).exp()
-    overwritten = (beta[..., None] * (k @ k.mT) * decay).tril(-1)
+    overwritten = beta[..., None] * (k @ k.mT) * decay  # the solver reads below the diagonal alone
     written = torch.cat([v, since.exp()[..., None] * k], dim=-1) * beta[..., None]
     solved = torch.linalg.solve_triangular(overwritten, written, upper=False, unitriangular=True)
     fresh, met = solved.split(v.shape[-1], dim=-1)  # w = fresh - met S

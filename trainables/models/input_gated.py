@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -18,15 +19,16 @@ class InputGated(Recurrence):
 
     def __init__(self, config: PartConfig, site: Site, maps: int) -> None:
         super().__init__(config, site)
+        self.maps = maps
         self.project = nn.Linear(site.width, maps * site.width)
 
     @abstractmethod
-    def gates(self, x: Float[Tensor, "*N D"]) -> tuple[Float[Tensor, "*N D"], ...]:
-        """The share of the state that is kept, and what is added."""
+    def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The share of the state that is kept, and what is added, from the maps of the input."""
 
     def forward(self, x: Stream) -> Stream:
         """All gates at once, then the scan."""
-        kept, added = self.gates(x.transpose(0, 1).contiguous())
+        kept, added = self._gated(x.transpose(0, 1).contiguous())
         h_TBD = linear_scan(kept, added, *self.initial_state(x.shape[0]))
         return h_TBD.transpose(0, 1).to(x.dtype)
 
@@ -39,9 +41,13 @@ class InputGated(Recurrence):
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
         """One step of the equation above."""
-        kept, added = self.gates(x)
+        kept, added = self._gated(x)
         h = kept * state[0] + added
         return h.to(x.dtype), (h,)
+
+    def _gated(self, x: Float[Tensor, "*N D"]) -> tuple[Tensor, Tensor]:
+        """What `gates` makes of x; in half precision a share near 1 would become 1."""
+        return self.gates(self.project(x).to(precise(x.dtype)).chunk(self.maps, dim=-1))
 
     def flops_per_step(self, length: int) -> float:
         """The square maps."""

@@ -80,3 +80,15 @@ def test_shut_gates_still_divide() -> None:
     (gradient,) = torch.autograd.grad(h.sum(), layer.get_parameter("project.bias"))
     torch.testing.assert_close(h[0, :, 0], torch.tensor([0.25, 0.375]))
     assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("kind", ["min_gru", "min_lstm"])
+def test_half_precision_remembers_as_long(kind: str) -> None:
+    """A share kept of 1 - e^-8 is 1 in bfloat16; the scan must not lose the difference."""
+    config = LAYERS[kind].Config.model_validate({"kind": kind, "forget_bias": 8.0})
+    half = LAYERS[kind](config, Site(width=WIDTH)).bfloat16()
+    single = LAYERS[kind](config, Site(width=WIDTH))
+    single.load_state_dict(half.state_dict())
+    x = stream(1, 5000, WIDTH).bfloat16()
+    due = single(x.float())[:, -1]
+    assert (half(x)[:, -1].float() / due - 1).abs().max() < 0.02  # gates have eight bits

@@ -50,13 +50,15 @@ def test_every_kind_learns_and_round_trips(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_keeps_bfloat16(kind: str) -> None:
-    """The type of the stream is kept, and that of queries and keys."""
-    positions, x = positions_of(kind).bfloat16(), stream(63).bfloat16()
-    assert positions(x).dtype == torch.bfloat16
-    assert torch.isfinite(positions(x)).all()
-    if positions.rotate is not None:
-        assert positions.rotate(x.unsqueeze(1)).dtype == torch.bfloat16
+def test_far_steps_are_told_apart_in_bfloat16(kind: str) -> None:
+    """The stream's type is kept, and angles are right 2000 steps on: roundings of 1 and of x."""
+    precise, rough, x = positions_of(kind), positions_of(kind).bfloat16(), stream(2000)
+    pairs = [(precise(x), rough(x.bfloat16()))]
+    if precise.rotate is not None and rough.rotate is not None:
+        pairs.append((precise.rotate(x.unsqueeze(1)), rough.rotate(x.bfloat16().unsqueeze(1))))
+    for exact, rounded in pairs:
+        assert rounded.dtype == torch.bfloat16
+        torch.testing.assert_close(rounded.double(), exact, rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("width", [2, 7, 12])

@@ -49,7 +49,7 @@ def test_equals_the_loop(length: int, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.usefixtures("form")
-@pytest.mark.parametrize("length", [1, 2, 5, 8])
+@pytest.mark.parametrize("length", [1, 5])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
 @pytest.mark.parametrize("shape", [(None, 2, 3), (1, 2, 3), (None, 1, 3), (1, 1, 3), (1, 1, 1)])
 def test_gradients_are_those_of_differences(

@@ -44,11 +44,11 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))], fused=True)
     optimizer.param_groups[0]["params"][0].grad = torch.ones(3)
     optimizer.step()
-    state = {
+    state: dict[str, Any] = {
         "floats": [0.1, float("inf"), 1e-300],
         "nothing": None,
         "flag": True,
-        (8, 0): (3, 4),
+        "pairs": {(8, 0): (3, 4)},
         "text": "lag",
         "generator": torch.Generator().manual_seed(5).get_state(),
         "optimizer": optimizer.state_dict(),

@@ -7,10 +7,10 @@ h_t = (1 - z) h_{t-1} + z c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from trainables.models.first_weights import Constant, ForgetBiasConfig, forget_bias
@@ -32,7 +32,7 @@ class MinGru(InputGated):
         with torch.no_grad():
             self.project.bias[: site.width] = -forget_bias(config.forget_bias).draw(site.width)
 
-    def gates(self, x: Float[Tensor, "*N D"]) -> tuple[Float[Tensor, "*N D"], ...]:
+    def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """1 - z and z c; the former as sigmoid(-z), which is exact near 0."""
-        z, c = self.project(x).chunk(2, dim=-1)
+        z, c = maps
         return torch.sigmoid(-z), torch.sigmoid(z) * positive(c)

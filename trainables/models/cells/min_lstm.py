@@ -7,10 +7,10 @@ h_t = f h_{t-1} + i c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.first_weights import Constant, ForgetBiasConfig, forget_bias
@@ -36,8 +36,8 @@ class MinLstm(InputGated):
             if start.opposes_input:
                 self.project.bias[site.width : 2 * site.width] = -kept
 
-    def gates(self, x: Float[Tensor, "*N D"]) -> tuple[Float[Tensor, "*N D"], ...]:
+    def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The share f / (f + i) as sigmoid(log f - log i): exact where both gates are shut."""
-        f, i, c = self.project(x).chunk(3, dim=-1)
+        f, i, c = maps
         odds = nn.functional.logsigmoid(f) - nn.functional.logsigmoid(i)
         return torch.sigmoid(odds), torch.sigmoid(-odds) * positive(c)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from trainables.models.layer import PartConfig
 
 Reads = Float[Tensor, "B R"]
-Hidden = Float[Tensor, "B D"]
-"""What a controller carries; of width zero if it carries nothing."""
+Output = Float[Tensor, "B D"]
+Carried = Float[Tensor, "B _"]
+"""A hidden state or a cell: as wide as the output, or of width zero where there is none."""
 
 
 class Controller(nn.Module, ABC):
@@ -34,7 +35,7 @@ class Controller(nn.Module, ABC):
         self.width, self.read_size = width, read_size
         self.project = nn.Linear(width, self.num_gates * width)
 
-    def initial_state(self, batch_size: int) -> tuple[Hidden, Hidden]:
+    def initial_state(self, batch_size: int) -> tuple[Carried, Carried]:
         """Zeros."""
         weight = self.project.weight
         hidden, cell = (weight.new_zeros(batch_size, has * self.width) for has in self.carries)
@@ -42,8 +43,8 @@ class Controller(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Hidden, cell: Hidden
-    ) -> tuple[Hidden, Hidden, Hidden]:
+        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Carried, cell: Carried
+    ) -> tuple[Output, Carried, Carried]:
         """One step: the answer, and the next hidden state and cell."""
 
     def flops_per_step(self) -> float:
@@ -68,8 +69,8 @@ class FeedForward(Controller):
         self.recur = nn.Linear(read_size, width, bias=False)
 
     def forward(
-        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Hidden, cell: Hidden
-    ) -> tuple[Hidden, Hidden, Hidden]:
+        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Carried, cell: Carried
+    ) -> tuple[Output, Carried, Carried]:
         """One layer."""
         return torch.addmm(projected, reads, self.recur.weight.T).tanh(), hidden, cell
 
@@ -90,8 +91,8 @@ class Rnn(Controller):
         self.recur = nn.Linear(read_size + width, width, bias=False)
 
     def forward(
-        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Hidden, cell: Hidden
-    ) -> tuple[Hidden, Hidden, Hidden]:
+        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Carried, cell: Carried
+    ) -> tuple[Output, Carried, Carried]:
         """The equation above."""
         carried = torch.cat((reads, hidden), dim=1)
         hidden = torch.addmm(projected, carried, self.recur.weight.T).tanh()
@@ -119,8 +120,8 @@ class Gru(Controller):
             self.recur.bias[width : 2 * width].zero_()
 
     def forward(
-        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Hidden, cell: Hidden
-    ) -> tuple[Hidden, Hidden, Hidden]:
+        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Carried, cell: Carried
+    ) -> tuple[Output, Carried, Carried]:
         """Gates reset, update, new."""
         sizes = [2 * self.width, self.width]
         gates_x, new_x = torch.addmm(projected, reads, self.observe.weight.T).split(sizes, dim=1)
@@ -150,8 +151,8 @@ class Lstm(Controller):
             self.project.bias[width : 2 * width].fill_(config.forget_bias)
 
     def forward(
-        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Hidden, cell: Hidden
-    ) -> tuple[Hidden, Hidden, Hidden]:
+        self, projected: Float[Tensor, "B G"], reads: Reads, hidden: Carried, cell: Carried
+    ) -> tuple[Output, Carried, Carried]:
         """Gates in, forget, out, new."""
         carried = torch.cat((reads, hidden), dim=1)
         gates, new = torch.addmm(projected, carried, self.recur.weight.T).split(

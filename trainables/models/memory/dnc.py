@@ -11,23 +11,24 @@ from torch import Tensor, nn
 from trainables.models.layer import Site
 from trainables.models.memory.addressing import content_weights, interpolate
 from trainables.models.memory.allocation import allocation, usage_after
+from trainables.models.memory.controllers import Carried
 from trainables.models.memory.external import ExternalMemory, MemoryConfig
 from trainables.models.memory.links import directions, links_after, precedence_after
 from trainables.models.memory.slots import read, write
 
 
 class DncState(NamedTuple):
-    """What is carried; ``precedence`` and ``links`` are of size zero without links."""
+    """What is carried; L is N with links and zero without."""
 
     memory: Float[Tensor, "B N W"]
     usage: Float[Tensor, "B N"]
     write_weights: Float[Tensor, "B N"]
     read_weights: Float[Tensor, "B R N"]
-    precedence: Float[Tensor, "B N"]
-    links: Float[Tensor, "B N N"]
+    precedence: Float[Tensor, "B L"]
+    links: Float[Tensor, "B L L"]
     reads: Float[Tensor, "B R"]
-    hidden: Float[Tensor, "B D"]
-    cell: Float[Tensor, "B D"]
+    hidden: Carried
+    cell: Carried
 
 
 class Interface(NamedTuple):
@@ -136,7 +137,7 @@ class Dnc(ExternalMemory):
         self,
         told: Interface,
         memory: Float[Tensor, "B N W"],
-        links: Float[Tensor, "B N N"],
+        links: Float[Tensor, "B L L"],
         last: Float[Tensor, "B R N"],
     ) -> Float[Tensor, "B R N"]:
         """pi_1 backward + pi_2 content + pi_3 forward; content alone without links."""

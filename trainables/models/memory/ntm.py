@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainables.models.layer import Site
 from trainables.models.memory.addressing import content_weights, interpolate, sharpen, shift
+from trainables.models.memory.controllers import Carried
 from trainables.models.memory.external import ExternalMemory, MemoryConfig
 from trainables.models.memory.slots import read, write
 
@@ -21,8 +22,8 @@ class NtmState(NamedTuple):
     memory: Float[Tensor, "B N W"]
     weights: Float[Tensor, "B H N"]
     reads: Float[Tensor, "B R"]
-    hidden: Float[Tensor, "B D"]
-    cell: Float[Tensor, "B D"]
+    hidden: Carried
+    cell: Carried
 
 
 class Ntm(ExternalMemory):
@@ -42,7 +43,7 @@ class Ntm(ExternalMemory):
         max_shift: int = Field(default=1, ge=0)
 
         @model_validator(mode="after")
-        def _shifts_fit(self) -> Self:
+        def _shifts_fit(self) -> Ntm.Config:
             most = (self.num_slots - 1) // 2
             if self.max_shift > most:
                 raise ValueError(
