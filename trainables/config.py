@@ -120,7 +120,7 @@ class LadderConfig(Config):
 
     start: int = Field(default=8, ge=2)
     stop: int = Field(default=4096, ge=2)
-    ratio: float = Field(default=2.0, gt=1)
+    ratio: float = Field(default=2.0, ge=1.01)
     members: int = Field(default=3, ge=1, le=1000)
     quorum: int = Field(default=3, ge=1)
     success: float = Field(default=0.9, gt=0, lt=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections import deque
@@ -187,9 +188,7 @@ class RungTraining:
     def _rate_needed(self) -> float:
         distinct = self.splits["test"].distinct_sequences
         shown = min(self.ladder.test_sequences, distinct or self.ladder.test_sequences)
-        confidence = look_confidence(self.progress.looks + 1)
-        needed = successes_needed(shown, self.ladder.success, confidence)
-        return 1.0 if needed is None else needed / shown
+        return rate_needed(shown, self.ladder.success, self.progress.looks + 1)
 
     def _pause(self, part: float) -> None:
         now = self.progress
@@ -239,6 +238,16 @@ class RungTraining:
         self.recent = deque(tuple(pair) for pair in state["recent"])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])
+
+
+@functools.cache
+def rate_needed(sequences: int, success: float, look: int) -> float:
+    """The share of ``sequences`` that must be right at the ``look``-th look; 1 if none is enough.
+
+    Kept, because it is asked for at every training step and takes as long as a small one.
+    """
+    needed = successes_needed(sequences, success, look_confidence(look))
+    return 1.0 if needed is None else needed / sequences
 
 
 def out_of_memory(error: BaseException) -> bool:
