@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
 from trainables.tasks.parquet import Parquet
+from trainables.tasks.rows.encoding import Standardised
 
 DIGITS = Path(__file__).parents[3] / "examples" / "data" / "digits.parquet"
 
@@ -31,3 +34,10 @@ def digits(**options: Any) -> Parquet:
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def unscaled(task: Parquet, inputs: Tensor) -> np.ndarray:
+    """Numbers in the file's units (B, T, F)."""
+    standard = task.encoding
+    assert isinstance(standard, Standardised)
+    return inputs.numpy().astype(np.float64) * standard.deviation + standard.mean

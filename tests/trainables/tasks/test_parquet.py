@@ -12,13 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from torch import Tensor
 
-from tests.trainables.tasks.labelled import digits, seeded, task_of, write
+from tests.trainables.tasks.labelled import digits, seeded, task_of, unscaled, write
 from trainables.tasks.parquet import Parquet
-from trainables.tasks.rows import encoding, reading
+from trainables.tasks.rows import reading
 from trainables.tasks.rows.splitting import PARTS, in_part
-from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols
+from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 FALSE_ALARM = 1e-6
 FILLERS = ["noise", "blank", "resample"]
@@ -34,13 +33,6 @@ def raw(task: Parquet, row: int) -> list[float]:
     """A row as the file has it, of one feature."""
     end, length = int(task.rows.ends[row]), int(task.rows.lengths[row])
     return task.rows.values[end - length : end, 0].tolist()
-
-
-def unscaled(task: Parquet, inputs: Tensor) -> np.ndarray:
-    """Numbers in the file's units (B, T, F)."""
-    standard = task.encoding
-    assert isinstance(standard, encoding.Standardised)
-    return inputs.numpy().astype(np.float64) * standard.deviation + standard.mean
 
 
 @pytest.mark.parametrize("filler", FILLERS)
@@ -105,92 +97,6 @@ def test_memory_of_the_row_is_enough_and_one_step_short_of_the_lag_is_chance(
     assert right(slice(-lag - N, -lag)) == 600
     chance = right(slice(-lag, None))
     assert stats.binomtest(chance, 600, 0.1, alternative="greater").pvalue > FALSE_ALARM
-
-
-def test_noise_is_uniform_over_the_training_range(tmp_path: Path) -> None:
-    """Floats over [low, high] of the training rows, not of the test rows, feature by feature."""
-    rng = np.random.default_rng(1)
-    rows = rng.normal(size=(300, 3, 2)) * [1, 100]
-    task = task_of(write(tmp_path / "f", rows.tolist(), [0, 1] * 150))
-    seen = rows[in_part(task.rows.hashes, "train")].reshape(-1, 2)
-    noise = unscaled(task, task.sample(500, 64, seeded()).inputs[:, 3:]).reshape(-1, 2)
-    for feature in range(2):
-        low, high = seen[:, feature].min(), seen[:, feature].max()
-        unit = (noise[:, feature] - low) / (high - low)
-        assert stats.kstest(unit, "uniform").pvalue > FALSE_ALARM
-    assert (seen.max(0) < rows.max((0, 1))).any()
-    assert abs(np.corrcoef(noise.T)[0, 1]) < 6 / len(noise) ** 0.5
-
-
-def test_noise_of_integers_is_of_integers() -> None:
-    """Every grey value from 0 to 16 as likely."""
-    task = digits()
-    noise = unscaled(task, task.sample(1000, 32, seeded()).inputs[:, N:])
-    assert np.abs(noise - noise.round()).max() < 1e-5  # float32 of a standardised number
-    counts = np.bincount(noise.round().astype(int).ravel(), minlength=17)
-    assert len(counts) == 17
-    assert stats.chisquare(counts).pvalue > FALSE_ALARM
-
-
-def test_noise_of_tokens_is_uniform_and_blank_is_a_symbol_of_its_own(tmp_path: Path) -> None:
-    """Symbols are ranks of the values; only a blank adds one."""
-    file = write(tmp_path / "f", [[-7, 5, row] for row in range(10, 90)], [0, 1] * 40)
-    task = task_of(file, values="tokens")
-    assert task.inputs == Symbols(82)
-    noise = task.sample(1000, 32, seeded()).inputs[:, 3:]
-    assert stats.chisquare(noise.flatten().bincount(minlength=82)).pvalue > FALSE_ALARM
-    blank = task_of(file, values="tokens", filler="blank")
-    assert blank.inputs == Symbols(83)
-    batch = blank.show(np.arange(80), 5, seeded())
-    assert batch.inputs.dtype == torch.int64
-    assert (batch.inputs[:, 3:] == 82).all()
-    assert batch.inputs[4, :3].tolist() == [0, 1, 6]
-
-
-@pytest.mark.parametrize("values", ["numbers", "tokens"])
-def test_resampled_filler_has_the_training_rows_marginal(values: str) -> None:
-    """The grey values' frequencies are those of the training images."""
-    task = digits(filler="resample", values=values)
-    train = in_part(task.rows.hashes, "train")
-    pixels = task.rows.values.reshape(-1, N)[train].ravel()
-    expected = np.bincount(pixels, minlength=17) / pixels.size
-    inputs = task.sample(1000, 32, seeded()).inputs[:, N:]
-    drawn = inputs.numpy() if values == "tokens" else unscaled(task, inputs).round().astype(int)
-    counts = np.bincount(drawn.ravel(), minlength=17)
-    assert stats.chisquare(counts, expected * counts.sum()).pvalue > FALSE_ALARM
-
-
-def test_resampled_features_are_drawn_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two features that always agree in the rows do not in the filler; few rows may serve."""
-    monkeypatch.setattr(encoding, "POOL_VALUES", 40)
-    rows = [[[v, v + 1000]] for v in range(200)]
-    task = task_of(write(tmp_path / "f", rows, [0, 1] * 100), filler="resample")
-    assert task.encoding.pool.shape == (20, 2)
-    filler = unscaled(task, task.sample(2000, 1, seeded()).inputs[:, 1:])[0].round()
-    assert len(np.unique(filler[:, 0])) == len(np.unique(filler[:, 1])) == 20
-    assert abs(np.corrcoef(filler.T)[0, 1]) < 6 / 2000**0.5
-
-
-def test_numbers_are_standardised_by_training_rows(tmp_path: Path) -> None:
-    """Mean 0 and deviation 1 over the training steps; a constant feature is 0, not 0 / 0."""
-    rng = np.random.default_rng(1)
-    rows = [
-        np.stack((rng.normal(1e6, 3, n), np.full(n, 0.1)), 1).tolist()
-        for n in rng.integers(1, 9, 200)
-    ]
-    task = task_of(write(tmp_path / "f", rows, [0, 1] * 100))
-    assert task.inputs == Reals(2)
-    train = in_part(task.rows.hashes, "train")
-    steps = np.concatenate([row for row, is_train in zip(rows, train, strict=True) if is_train])
-    shown = task.encoding.encode(steps)
-    assert shown[:, 0].double().mean().abs() < 1e-6
-    assert (shown[:, 0].double().std(correction=0) - 1).abs() < 1e-6
-    assert (shown[:, 1] == 0).all()
-    standard = task.encoding
-    assert isinstance(standard, encoding.Standardised)
-    assert standard.mean == pytest.approx(steps.mean(0), rel=1e-12)
 
 
 @settings(max_examples=25, deadline=None)
