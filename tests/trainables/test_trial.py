@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.trainables.training.stand_ins import CPU, trial_config
@@ -329,6 +329,9 @@ def test_another_seed_is_another_trial(tmp_path: Path) -> None:
 
 # Cut off
 
+NOT_SHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
+"""An example is a trial, and an earlier cut is no simpler than a later one."""
+
 
 def cut_off_and_resumed(
     name: str, folder: Path, cuts: list[int], seconds_a_look: float
@@ -349,7 +352,7 @@ def assert_as_in_peace(name: str, folder: Path, result: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-@settings(max_examples=6)
+@settings(max_examples=6, phases=NOT_SHRUNK)
 @given(data=st.data())
 def test_cut_off_anywhere_it_goes_on_as_if_left_in_peace(name: str, data: st.DataObject) -> None:
     """Rows, curve, trace, reach and weights, to the last bit; a checkpoint every few steps."""
@@ -362,7 +365,7 @@ def test_cut_off_anywhere_it_goes_on_as_if_left_in_peace(name: str, data: st.Dat
 
 
 @pytest.mark.parametrize("name", SPECS)
-@settings(max_examples=3)
+@settings(max_examples=3, phases=NOT_SHRUNK)
 @given(data=st.data())
 def test_cut_off_again_and_again(name: str, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(2, in_peace(name)[3]), min_size=2, max_size=3))

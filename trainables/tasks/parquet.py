@@ -57,6 +57,10 @@ class Parquet(Task):
         filler: FillerKind = "noise"
         values: Literal["numbers", "tokens"] = "numbers"
 
+        @property
+        def identity(self) -> dict[str, Any]:
+            return self.model_dump(mode="json", exclude={"path"})
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         rows = read_rows(config.path, config.sequence, config.target)

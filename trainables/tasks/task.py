@@ -1,4 +1,4 @@
-"""What a task is: it draws sequences whose scored answers need inputs at least ``lag`` steps back."""
+"""What a task is: it draws sequences whose answers need inputs at least ``lag`` steps back."""
 
 from __future__ import annotations
 
@@ -107,6 +107,11 @@ class TaskConfig(Config):
     """A task's configuration; its ``kind`` is the task's key in `TASKS`."""
 
     kind: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What random streams depend on: everything but where on this machine the data lies."""
+        return self.model_dump(mode="json")
 
 
 class Task(ABC):

@@ -49,7 +49,7 @@ class Climber:
         self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
         self.clock = clock
         self.regime = REGIMES[config.training.regime.kind](config.training.regime)
-        self.streams = Streams(seed, digest([config.digest, task_config.model_dump(mode="json")]))
+        self.streams = Streams(seed, digest([config.digest, task_config.identity]))
         self.rows: dict[tuple[int, int], MemberRung] = {}
         self.members: dict[int, Member] = {}
         self.training: RungTraining | None = None

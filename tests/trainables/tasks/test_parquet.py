@@ -304,3 +304,10 @@ def test_many_rows_are_kept_behind_a_memory_map(monkeypatch: pytest.MonkeyPatch)
     assert not isinstance(small.rows.values, np.memmap)
     assert np.array_equal(large.rows.values, small.rows.values)
     assert torch.equal(large.sample(9, 32, seeded()).inputs, small.sample(9, 32, seeded()).inputs)
+
+
+def test_random_streams_do_not_depend_on_where_the_file_lies() -> None:
+    """Two clones of a project in different folders measure the same."""
+    here = Parquet.Config(path=Path("a/x.parquet"), sequence="x", target="y")
+    assert here.identity == here.model_copy(update={"path": Path("b/x.parquet")}).identity
+    assert here.identity != here.model_copy(update={"filler": "blank"}).identity

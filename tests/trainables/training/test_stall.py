@@ -74,9 +74,10 @@ def test_rising_success_is_progress_whatever_the_loss(losses: list[float]) -> No
 
 
 def test_what_counts_is_the_best_before_not_the_last() -> None:
-    """A loss that leaps up and comes back down has gained nothing."""
-    losses = [1.0] + [5.0 - 0.05 * k for k in range(49)]
-    assert stalled_after(losses, [0.0] * STRETCHES, StallRule(patience=0.3)) == 1600
+    """A loss that leaps up and comes back down has gained nothing, once success stops rising."""
+    losses = [1.0] + [5.0 * 0.97**k for k in range(49)]
+    rates = [0.0] * 10 + [0.5] * 40
+    assert stalled_after(losses, rates, StallRule(patience=0.3)) == 100 * (11 + 15)
 
 
 def test_a_stretch_is_the_mean_over_its_sequences() -> None:
