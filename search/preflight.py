@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 
+import optuna
 import torch
 
 from search.folder import UserError
 from search.scheduler import draw
+from search.searcher import make_sampler
 from search.spaces import find_space
 from search.spec import Spec
+from spaces import Space
 from trainables.models.model import build
 from trainables.reliability import look_confidence, trials_needed
 from trainables.tasks import TASKS
@@ -53,6 +57,7 @@ def _check_task(spec: Spec, name: str, task: Task) -> None:
 def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
     """Build a few draws: what a space suggests must be something that a model is built from."""
     space = find_space(spec.space)
+    _check_start(spec, space)
     try:
         for config in draw(space, DRAWS):
             for task in tasks.values():
@@ -61,6 +66,27 @@ def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
     except Exception as error:  # whatever the user's own function raises
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"space: {spec.space!r} gives no model: {reason}") from None
+
+
+def _check_start(spec: Spec, space: Space) -> None:
+    """Refuse parameters to start with that the space would not take up."""
+    for parameters in spec.search.start_with:
+        study = optuna.create_study(sampler=make_sampler("random", 0, 0))
+        study.enqueue_trial(dict(parameters))
+        trial = study.ask()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Optuna only warns of a value out of range
+            try:
+                space(trial)
+            except Exception as error:
+                reason = " ".join(str(error).split())
+                raise UserError(f"search.start_with: {reason}") from None
+        for path, value in parameters.items():
+            if trial.params.get(path) != value:
+                raise UserError(
+                    f"search.start_with: {path}: {value!r} is not suggested by {spec.space!r} "
+                    "together with the other values"
+                )
 
 
 def _check_machine(spec: Spec) -> None:

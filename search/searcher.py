@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class StudySearch(OptunaSearch):
     Args:
         study: where everything suggested and told is kept
         trials: how many trials the search is to have in all
+        start_with: parameters of the first trials; read when the study is new
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class StudySearch(OptunaSearch):
         ledger: Ledger,
         sampler: Callable[[int], BaseSampler],
         trials: int,
+        start_with: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(
             space,
@@ -78,8 +80,12 @@ class StudySearch(OptunaSearch):
         )
         self._ledger, self._make_sampler = ledger, sampler
         self._study = study
+        if not study.get_trials(deepcopy=False):
+            for parameters in start_with:
+                study.enqueue_trial(dict(parameters))
         self._waiting = reconcile(study, ledger)
-        self._next = len(study.get_trials(deepcopy=False))
+        known = study.get_trials(deepcopy=False)
+        self._next = sum(trial.state != TrialState.WAITING for trial in known)
         self._new = trials - self._next
 
     @property

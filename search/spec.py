@@ -25,6 +25,8 @@ class SearchConfig(Config):
             ``none`` lets each trial climb to its end
         seed: everything random derives from it
         concurrency: trials side by side; null for as many as the machine holds
+        start_with: configurations to try first, each a mapping from parameters of the space, by
+            path, to values; what one leaves out is proposed by the sampler
     """
 
     trials: int = Field(default=64, ge=1)
@@ -33,6 +35,7 @@ class SearchConfig(Config):
     objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
     seed: int = Field(default=0, ge=0)
     concurrency: int | None = Field(default=None, ge=1)
+    start_with: list[dict[str, str | int | float]] = []
 
 
 class ResourcesConfig(Config):

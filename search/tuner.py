@@ -82,6 +82,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         ledger,
         lambda number: make_sampler(spec.search.sampler, seed, number),
         spec.search.trials,
+        spec.search.start_with,
     )
     if not searcher.left:
         return

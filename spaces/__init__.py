@@ -9,11 +9,24 @@ from typing import Any
 
 from optuna import Trial
 
-from spaces.first import first
+from spaces.article import article
+from spaces.attention import attention
+from spaces.everything import everything
+from spaces.memory import memory
+from spaces.modern import modern
 from spaces.quick import quick
+from spaces.recurrent import recurrent
 
 Space = Callable[[Trial], dict[str, Any] | None]
 
-SPACES: dict[str, Space] = {"quick": quick, "first": first}
+SPACES: dict[str, Space] = {
+    "quick": quick,
+    "recurrent": recurrent,
+    "attention": attention,
+    "memory": memory,
+    "modern": modern,
+    "article": article,
+    "everything": everything,
+}
 
 __all__ = ["SPACES", "Space"]

@@ -63,6 +63,14 @@ BAD_SPECS = {
     "an unknown space": ({"space": "qick"}, "'qick'"),
     "a space that is not there": ({"space": "nowhere:space"}, "nowhere:space"),
     "an unknown sampler": ({"search": {"sampler": "grid"}}, "search.sampler"),
+    "a start that the space does not offer": (
+        {"search": {"start_with": [{"model/cell/kind": "abacus"}]}},
+        "search.start_with",
+    ),
+    "a start with an unknown parameter": (
+        {"search": {"start_with": [{"model/cell/knid": "lstm"}]}},
+        "model/cell/knid",
+    ),
     "a name with a slash": ({"name": "a/b"}, "name"),
     "a lag below the task's": ({"tasks": [{"kind": "copying"}]}, "ladder.start: 8"),
     "too few test sequences": (

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> SearchFolder:
 def searcher(folder: SearchFolder, trials: int, sampler: str = "random") -> StudySearch:
     """As after the driver started anew: everything is read from disk."""
     study = open_study(folder.journal, "study")
-    space = SPACES["first"]
+    space = SPACES["article"]
     return StudySearch(space, study, Ledger(folder), lambda n: make_sampler(sampler, 7, n), trials)
 
 
@@ -105,3 +105,22 @@ def test_samplers_of_different_trials_differ() -> None:
         study = optuna.create_study(sampler=make_sampler("random", 0, number))
         drawn.add(study.ask().suggest_float("x", 0, 1))
     assert len(drawn) == 20
+
+
+def test_a_search_starts_with_what_it_is_told(folder: SearchFolder) -> None:
+    """The first trials are those asked for, once, also when the driver dies in between."""
+    start = [{"model/cell/kind": "rnn", "model/depth": 1}, {"model/cell/kind": "gru"}]
+    proposed = []
+    for number in range(3):
+        study = open_study(folder.journal, "study")
+        search = StudySearch(
+            SPACES["article"], study, Ledger(folder), lambda n: make_sampler("random", 7, n), 3, start
+        )
+        assert search.left == 3 - number
+        proposed.append(search.suggest(f"t{number}"))
+        search.on_trial_complete(f"t{number}", result(1.0))
+    models = [p["configuration"]["model"] for p in proposed]
+    assert models[0]["cell"]["kind"] == "rnn"
+    assert models[0]["depth"] == 1
+    assert models[1]["cell"]["kind"] == "gru"
+    assert [p["number"] for p in proposed] == [0, 1, 2]

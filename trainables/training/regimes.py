@@ -75,4 +75,27 @@ class Incremental(Regime):
         return below[int(torch.randint(len(below), (), generator=generator))]
 
 
-REGIMES: dict[str, type[Regime]] = {"incremental": Incremental, "scratch": Scratch}
+class Mixed(Regime):
+    """``mixed``: weights are carried up, and every batch draws its lag from all rungs so far.
+
+    The rungs are geometric, so their lags are drawn evenly in the logarithm, the present one no
+    more often than the others (Zaremba & Sutskever 2014, section 5).
+    """
+
+    class Config(RegimeConfig):
+        """Lags up to the rung's, evenly."""
+
+        kind: Literal["mixed"] = "mixed"
+
+    carries_weights = True
+
+    def lag(self, rung: int, below: Sequence[int], generator: torch.Generator) -> int:
+        """The rung's or one below, each as likely."""
+        return (*below, rung)[int(torch.randint(len(below) + 1, (), generator=generator))]
+
+
+REGIMES: dict[str, type[Regime]] = {
+    "incremental": Incremental,
+    "scratch": Scratch,
+    "mixed": Mixed,
+}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainables.training.stand_ins import seeded
-from trainables.training.regimes import Incremental, Scratch
+from trainables.training.regimes import Incremental, Mixed, Scratch
 
 
 def incremental(fraction: float) -> Incremental:
@@ -15,6 +15,7 @@ def incremental(fraction: float) -> Incremental:
 
 def test_which_regime_carries_weights() -> None:
     assert incremental(0).carries_weights
+    assert Mixed(Mixed.Config()).carries_weights
     assert not Scratch(Scratch.Config()).carries_weights
 
 
@@ -38,3 +39,20 @@ def test_the_fraction_is_rehearsed_evenly(fraction: float) -> None:
         share = fraction / 3
         spread = (4000 * share * (1 - share)) ** 0.5
         assert lags.count(below) == pytest.approx(4000 * share, abs=5 * spread)
+
+
+def test_mixed_draws_every_rung_so_far_as_often() -> None:
+    """Within five standard deviations of 4000 draws; on the first rung there is one lag."""
+    generator, mixed = seeded(3), Mixed(Mixed.Config())
+    lags = [mixed.lag(32, [4, 8, 16], generator) for _ in range(4000)]
+    assert set(lags) == {4, 8, 16, 32}
+    for rung in (4, 8, 16, 32):
+        assert lags.count(rung) == pytest.approx(1000, abs=5 * (4000 * 3 / 16) ** 0.5)
+    assert mixed.lag(4, [], generator) == 4
+
+
+def test_mixed_draws_from_the_generator_alone() -> None:
+    mixed = Mixed(Mixed.Config())
+    one, other = seeded(3), seeded(3)
+    for _ in range(20):
+        assert mixed.lag(8, [2, 4], one) == mixed.lag(8, [2, 4], other)

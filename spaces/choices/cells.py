@@ -1,0 +1,107 @@
+"""What goes with each kind of cell. Which kinds there are, a space says itself."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+
+def suggest_inside(trial: Trial, cell: str) -> None:
+    """How a cell of this kind starts and how much it holds."""
+    if cell in ("rnn", "lstm", "gru", "dilated_lstm"):
+        suggest_recurrent_weights(trial)
+    if cell in ("lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"):
+        suggest_forget_bias(trial)
+    if cell == "dilated_lstm":
+        suggest_levels(trial)
+    if cell == "ind_rnn":
+        suggest_longest_lag(trial)
+    if cell in ("lru", "s4d", "mamba"):
+        suggest_state_size(trial)
+    if cell == "lru":
+        suggest_damping(trial)
+    if cell in ("s4d", "mamba", "gated_delta"):
+        suggest_timescale(trial)
+    if cell in ("mlstm", "gated_delta", "transformer", "self_attention"):
+        suggest_heads(trial)
+    if cell in ("ntm", "dnc"):
+        suggest_memory_size(trial)
+        suggest_controller(trial)
+    if cell == "ntm":
+        suggest_write_heads(trial)
+    if cell == "dnc":
+        suggest_links(trial)
+
+
+def suggest_recurrent_weights(trial: Trial) -> None:
+    """Small uniform first weights, or orthogonal ones, which keep the length of the state."""
+    trial.suggest_categorical("model/cell/recurrent_weights", ["uniform", "orthogonal"])
+
+
+def suggest_forget_bias(trial: Trial) -> None:
+    """The gate at the start: one bias for all units, or one that spreads them over all times.
+
+    A bias of 0 forgets half a step, of 5 less than a hundredth.
+    """
+    kind = trial.suggest_categorical("model/cell/forget_bias/kind", ["constant", "chrono"])
+    if kind == "constant":
+        trial.suggest_categorical("model/cell/forget_bias/value", [0.0, 1.0, 3.0, 5.0])
+    else:
+        trial.suggest_categorical("model/cell/forget_bias/longest_lag", [64, 512, 4096])
+
+
+def suggest_levels(trial: Trial) -> None:
+    """How many levels of a hierarchy, and how many times slower each is than the one below."""
+    trial.suggest_categorical("model/cell/dilation", [2, 4])
+    trial.suggest_categorical("model/cell/levels", [2, 4, 6])
+
+
+def suggest_longest_lag(trial: Trial) -> None:
+    """The lag over which no unit's state may more than double."""
+    trial.suggest_categorical("model/cell/longest_lag", [64, 512, 4096])
+
+
+def suggest_state_size(trial: Trial) -> None:
+    """Numbers that a state space carries."""
+    trial.suggest_categorical("model/cell/state_size", [16, 64])
+
+
+def suggest_damping(trial: Trial) -> None:
+    """The slowest oscillators at the start remember 100, 1,000 or 10,000 steps."""
+    trial.suggest_categorical("model/cell/r_max", [0.99, 0.999, 0.9999])
+
+
+def suggest_timescale(trial: Trial) -> None:
+    """The slowest units at the start remember 100, 1,000 or 10,000 steps."""
+    trial.suggest_categorical("model/cell/dt_min", [0.01, 0.001, 0.0001])
+
+
+def suggest_heads(trial: Trial) -> None:
+    """Heads; each count divides every hidden size offered, into even widths."""
+    trial.suggest_categorical("model/cell/num_heads", [1, 2, 4, 8])
+
+
+def suggest_window(trial: Trial) -> None:
+    """How many steps back attention sees: all, or a window of them."""
+    trial.suggest_categorical("model/cell/window", [None, 64, 512])
+
+
+def suggest_memory_size(trial: Trial) -> None:
+    """Slots, numbers in each, and how many are read at a step."""
+    trial.suggest_categorical("model/cell/num_slots", [16, 64, 128])
+    trial.suggest_categorical("model/cell/slot_width", [8, 16, 32])
+    trial.suggest_categorical("model/cell/num_read_heads", [1, 2, 4])
+
+
+def suggest_controller(trial: Trial) -> None:
+    """The net that drives the memory, with or without a state of its own."""
+    trial.suggest_categorical("model/cell/controller/kind", ["feed_forward", "rnn", "gru", "lstm"])
+
+
+def suggest_write_heads(trial: Trial) -> None:
+    """How many slots an NTM writes at a step."""
+    trial.suggest_categorical("model/cell/num_write_heads", [1, 2])
+
+
+def suggest_links(trial: Trial) -> None:
+    """Whether a DNC keeps the order of writing, at a cost of slots squared."""
+    trial.suggest_categorical("model/cell/links", [True, False])

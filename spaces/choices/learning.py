@@ -1,0 +1,28 @@
+"""How a model is trained."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+
+def suggest_regime(trial: Trial) -> None:
+    """Whether weights are carried up the ladder, and which lags a batch is drawn at."""
+    kinds = ["incremental", "scratch", "mixed"]
+    if trial.suggest_categorical("training/regime/kind", kinds) == "incremental":
+        trial.suggest_categorical("training/regime/rehearsal_fraction", [0.0, 0.1, 0.25])
+
+
+def suggest_optimisation(trial: Trial, cell: str) -> None:
+    """Clipping, and a learning rate from the range of the cell's family.
+
+    State spaces learn to recall in a narrow window only (Okpekpe & Orvieto 2025).
+    """
+    trial.suggest_categorical("training/clip_norm", [0.1, 1.0, 10.0])
+    low, high = 1e-3, 1e-2
+    if cell in ("lru", "s4d", "mamba", "mlstm", "gated_delta"):
+        low, high = 5e-4, 4e-3
+    if cell in ("transformer", "self_attention"):
+        low, high = 2e-4, 3e-3
+    if cell in ("ntm", "dnc"):
+        low, high = 3e-4, 5e-3
+    trial.suggest_float("training/learning_rate", low, high, log=True)

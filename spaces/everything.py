@@ -1,0 +1,53 @@
+"""``everything``: every kind of every part."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from spaces.choices.cells import suggest_inside, suggest_window
+from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
+from spaces.choices.learning import suggest_optimisation, suggest_regime
+from spaces.choices.stacks import (
+    suggest_depth,
+    suggest_hidden_size,
+    suggest_hybrid,
+    suggest_residual,
+)
+
+
+def everything(trial: Trial) -> None:
+    """Any front end, cell, hybrid, positions, residual path, read-out and regime together."""
+    kinds = [
+        "rnn",
+        "lstm",
+        "gru",
+        "ind_rnn",
+        "dilated_lstm",
+        "min_gru",
+        "min_lstm",
+        "lru",
+        "s4d",
+        "mamba",
+        "mlstm",
+        "gated_delta",
+        "transformer",
+        "self_attention",
+        "ntm",
+        "dnc",
+    ]
+    cell = trial.suggest_categorical("model/cell/kind", kinds)
+    suggest_inside(trial, cell)
+    attends = cell in ("transformer", "self_attention")
+    if attends:
+        suggest_window(trial)
+    suggest_front_end(trial)
+    depth = suggest_depth(trial)
+    if not attends:
+        attends = suggest_hybrid(trial, depth)
+    if attends:
+        suggest_positions(trial)
+    suggest_residual(trial)
+    suggest_hidden_size(trial)
+    suggest_readout(trial)
+    suggest_regime(trial)
+    suggest_optimisation(trial, cell)
