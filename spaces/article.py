@@ -11,7 +11,7 @@ from spaces.choices.stacks import suggest_depth, suggest_hidden_size, suggest_pl
 
 
 def article(trial: Trial) -> None:
-    """A convolution or none, gates, attention or a memory, a residual path, a read-out, a regime."""
+    """A convolution or none, gates, attention or a memory, a read-out, a regime."""
     kinds = ["lstm", "gru", "transformer", "ntm", "dnc"]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)

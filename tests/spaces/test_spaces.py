@@ -6,34 +6,133 @@ import pickle
 import subprocess
 import sys
 import warnings
+from functools import cache
 
+import optuna
 import pytest
 import torch
 
 from search.scheduler import draw
+from search.searcher import make_sampler
 from spaces import SPACES
+from trainables.config import TrialConfig
+from trainables.models.cells import LAYERS
+from trainables.models.front_ends import FRONT_ENDS
+from trainables.models.hybrids import HYBRIDS
 from trainables.models.model import build
+from trainables.models.positions import POSITIONS
+from trainables.models.readouts import READOUTS
+from trainables.models.residuals import RESIDUALS
 from trainables.tasks import TASKS
+from trainables.training.regimes import REGIMES
 
 LAG = 64
-DRAWS = 200
+DRAWS = 300
+PARTS = {
+    "cell": LAYERS,
+    "front_end": FRONT_ENDS,
+    "hybrid": HYBRIDS,
+    "positions": POSITIONS,
+    "readout": READOUTS,
+    "residual": RESIDUALS,
+}
+
+
+@cache
+def drawn(name: str) -> list[TrialConfig]:
+    return draw(SPACES[name], DRAWS)
+
+
+@cache
+def trials(name: str, count: int = DRAWS) -> list[optuna.Trial]:
+    """What ``count`` trials suggested, in one study, which refuses choices that change."""
+    study = optuna.create_study(sampler=make_sampler("random", 0, 0))
+    asked = [study.ask() for _ in range(count)]
+    for trial in asked:
+        SPACES[name](trial)
+    return asked
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_every_draw_builds_and_answers(name: str) -> None:
-    """200 draws decode, build, run forward and backward, and each choice is drawn."""
+def test_every_draw_learns_a_batch(name: str) -> None:
+    """300 draws decode, build, and run forward and backward to finite gradients."""
     recall = TASKS["recall"]
     task = recall(recall.Config())
-    drawn = draw(SPACES[name], DRAWS)
-    for number, config in enumerate(drawn):
+    for number, config in enumerate(drawn(name)):
         model = build(config.model, task, seed=number)
-        batch = task.sample(LAG, 2, torch.Generator().manual_seed(number))
-        answers = model(batch.inputs, batch.scored)
-        assert answers.isfinite().all(), config
-        task.answer.loss(answers, batch.targets).backward()
-    for part in ("cell", "front_end", "readout"):
-        kinds = {getattr(config.model, part).kind for config in drawn}
-        assert len(kinds) > 1, part
+        batch = task.sample(LAG, 1, torch.Generator().manual_seed(number))
+        loss = task.answer.loss(model(batch.inputs, batch.scored), batch.targets)
+        loss.backward()
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        norms = torch.stack(torch._foreach_norm(gradients))
+        assert loss.isfinite() and norms.isfinite().all() and norms.any(), config
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_choice_is_drawn(name: str) -> None:
+    """No choice of a list hides behind a condition that is never met."""
+    offered: dict[str, set[object]] = {}
+    taken: dict[str, set[object]] = {}
+    for trial in trials(name):
+        for parameter, distribution in trial.distributions.items():
+            if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+                offered.setdefault(parameter, set()).update(distribution.choices)
+                taken.setdefault(parameter, set()).add(trial.params[parameter])
+    assert taken == offered
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_everything_offers_every_kind(part: str) -> None:
+    assert {getattr(c.model, part).kind for c in drawn("everything")} == set(PARTS[part])
+
+
+def test_everything_offers_every_regime() -> None:
+    assert {c.training.regime.kind for c in drawn("everything")} == set(REGIMES)
+
+
+def test_article_offers_the_classic_remedies_alone() -> None:
+    offered = {part: {getattr(c.model, part).kind for c in drawn("article")} for part in PARTS}
+    assert offered == {
+        "cell": {"lstm", "gru", "transformer", "ntm", "dnc"},
+        "front_end": {"none", "conv"},
+        "hybrid": {"none"},
+        "positions": {"none", "sinusoidal", "learned"},
+        "readout": {"last", "attention"},
+        "residual": {"none", "add"},
+    }
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_categorical_never_changes(name: str) -> None:
+    """One list a name, whatever the branch: Optuna refuses a study's second list."""
+    lists: dict[str, optuna.distributions.BaseDistribution] = {}
+    for trial in trials(name):
+        for parameter, distribution in trial.distributions.items():
+            kept = lists.setdefault(parameter, distribution)
+            optuna.distributions.check_distribution_compatibility(kept, distribution)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_choices_are_not_built_from_a_table(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell brought by a plugin changes no list, so that no study under way breaks."""
+    before = [trial.distributions for trial in trials(name)[:20]]
+    for table in (*PARTS.values(), REGIMES):
+        monkeypatch.setitem(table, "newcomer", next(iter(table.values())))
+    assert [trial.distributions for trial in trials.__wrapped__(name)[:20]] == before
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_sampler_that_learns_takes_the_space_without_a_warning(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """TPE asks and is told 30 times; it logs to standard error where it falls back."""
+    study = optuna.create_study(direction="maximize")
+    for number in range(30):
+        study.sampler = make_sampler("tpe", 0, number)
+        trial = study.ask()
+        SPACES[name](trial)
+        study.tell(trial, float(number % 5))
+    assert "warn" not in capfd.readouterr().err.lower()
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -42,17 +141,18 @@ def test_spaces_are_picklable(name: str) -> None:
     assert pickle.loads(pickle.dumps(SPACES[name])) is SPACES[name]
 
 
-@pytest.mark.parametrize("name", SPACES)
-def test_a_fresh_process_draws_the_same(name: str) -> None:
+def test_a_fresh_process_draws_the_same() -> None:
     code = (
         "from search.scheduler import draw; from spaces import SPACES;"
-        f"print([c.digest for c in draw(SPACES[{name!r}], 5)])"
+        "print([[c.digest for c in draw(space, 5)] for space in SPACES.values()])"
     )
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert fresh.stdout.strip() == str([c.digest for c in draw(SPACES[name], 5)])
+    here = [[config.digest for config in drawn(name)[:5]] for name in SPACES]
+    assert fresh.stdout.strip() == str(here)
 
 
-def test_building_warns_of_nothing() -> None:
+@pytest.mark.parametrize("name", SPACES)
+def test_drawing_warns_of_nothing(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draw(SPACES["first"], 3)
+        draw(SPACES[name], 3)

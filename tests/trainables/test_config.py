@@ -108,7 +108,8 @@ def test_configurations_are_frozen() -> None:
         ),
         (
             {**GRU, "training": {"regime": "increments"}},
-            "training.regime: kind: 'increments' is not known; allowed: incremental, scratch, mixed",
+            "training.regime: kind: 'increments' is not known; "
+            "allowed: incremental, scratch, mixed",
         ),
     ],
 )
