@@ -26,6 +26,12 @@ BITS = 8
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "lstm": {"kind": "lstm"},
     "ntm": {"kind": "ntm", "num_slots": 48, "slot_width": 16},
+    "ntm, feed-forward": {
+        "kind": "ntm",
+        "controller": "feed_forward",
+        "num_slots": 48,
+        "slot_width": 16,
+    },
     "dnc": {"kind": "dnc", "num_slots": 48, "slot_width": 16},
 }
 
@@ -110,7 +116,7 @@ def main() -> None:
     plan = Plan(longest=arguments.longest, steps=arguments.steps)
     lengths = "".join(f"{length:>7}" for length in plan.test_lengths)
     print(f"whole sequences right at length, trained on 1 to {plan.longest}")
-    print(f"{'':<14}{'member':>7}{'loss':>8}{lengths}{'cpu s':>9}")
+    print(f"{'':<18}{'member':>7}{'loss':>8}{lengths}{'cpu s':>9}")
     for name, architecture in ARCHITECTURES.items():
         if arguments.only in (None, name):
             for member in range(arguments.members):
@@ -126,7 +132,7 @@ def report(name: str, architecture: dict[str, Any], member: int, plan: Plan) -> 
     rates = [success_rate(net, length, plan.test_sequences, fresh) for length in plan.test_lengths]
     cells = "".join(f"{rate:>7.2f}" for rate in rates)
     seconds = time.process_time() - started
-    print(f"{name:<14}{member:>7}{loss:>8.4f}{cells}{seconds:>9.0f}", flush=True)
+    print(f"{name:<18}{member:>7}{loss:>8.4f}{cells}{seconds:>9.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -109,18 +109,18 @@ def test_samplers_of_different_trials_differ() -> None:
 
 def test_a_search_starts_with_what_it_is_told(folder: SearchFolder) -> None:
     """The first trials are those asked for, once, also when the driver dies in between."""
-    start = [{"model/cell/kind": "rnn", "model/depth": 1}, {"model/cell/kind": "gru"}]
+    start = [{"model/cell/kind": "rnn", "model/hidden_size": 16}, {"model/cell/kind": "lstm"}]
     proposed = []
     for number in range(3):
         study = open_study(folder.journal, "study")
         search = StudySearch(
-            SPACES["article"], study, Ledger(folder), lambda n: make_sampler("random", 7, n), 3, start
+            SPACES["quick"], study, Ledger(folder), lambda n: make_sampler("random", 7, n), 3, start
         )
         assert search.left == 3 - number
         proposed.append(search.suggest(f"t{number}"))
         search.on_trial_complete(f"t{number}", result(1.0))
     models = [p["configuration"]["model"] for p in proposed]
     assert models[0]["cell"]["kind"] == "rnn"
-    assert models[0]["depth"] == 1
-    assert models[1]["cell"]["kind"] == "gru"
+    assert models[0]["hidden_size"] == 16
+    assert models[1]["cell"]["kind"] == "lstm"
     assert [p["number"] for p in proposed] == [0, 1, 2]

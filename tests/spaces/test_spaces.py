@@ -65,7 +65,9 @@ def test_every_draw_learns_a_batch(name: str) -> None:
         loss.backward()
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
-        assert loss.isfinite() and norms.isfinite().all() and norms.any(), config
+        assert loss.isfinite(), config
+        assert norms.isfinite().all(), config
+        assert norms.any(), config
 
 
 @pytest.mark.parametrize("name", SPACES)

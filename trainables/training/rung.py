@@ -166,6 +166,8 @@ class RungTraining:
             self.recent.append((right, size))
             while sum(shown for _, shown in self.recent) - self.recent[0][1] >= RECENT_SEQUENCES:
                 self.recent.popleft()
+        else:
+            self.stretches.rehearse(size)
 
     @property
     def _below(self) -> Sequence[int]:

@@ -18,18 +18,24 @@ class Stretches:
         self.losses: list[float] = []
         self.rates: list[float] = []
         self._loss = self._successes = 0.0
-        self._sequences = 0
+        self._sequences = self._used = 0
 
     def add(self, loss: float, successes: int, sequences: int) -> None:
-        """One batch: its mean loss, and how many of its sequences were right."""
+        """One batch at the rung's lag: its mean loss, and how many of its sequences were right."""
         self._loss += loss * sequences
         self._successes += successes
         self._sequences += sequences
-        if self._sequences >= self.size:
+        self._used += sequences
+        if self._used >= self.size:
             self.losses.append(self._loss / self._sequences)
             self.rates.append(self._successes / self._sequences)
             self._loss = self._successes = 0.0
             self._sequences = 0
+            self._used %= self.size
+
+    def rehearse(self, sequences: int) -> None:
+        """One batch at another lag: it uses up budget and says nothing about the rung."""
+        self._used += sequences
 
     def stalled(self, rule: StallRule) -> bool:
         """Whether the last ``patience`` brought neither a lower loss nor more success."""
