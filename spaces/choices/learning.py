@@ -15,7 +15,7 @@ def suggest_regime(trial: Trial) -> None:
 def suggest_optimisation(trial: Trial, cell: str) -> None:
     """Clipping, and a learning rate from the range of the cell's family.
 
-    State spaces learn to recall in a narrow window only (Okpekpe & Orvieto 2025).
+    State spaces learn to recall in a narrow window only (arXiv 2508.19029).
     """
     trial.suggest_categorical("training/clip_norm", [0.1, 1.0, 10.0])
     low, high = 1e-3, 1e-2

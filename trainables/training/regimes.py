@@ -79,7 +79,7 @@ class Mixed(Regime):
     """``mixed``: weights are carried up, and every batch draws its lag from all rungs so far.
 
     The rungs are geometric, so their lags are drawn evenly in the logarithm, the present one no
-    more often than the others (Zaremba & Sutskever 2014, section 5).
+    more often than the others (Zaremba & Sutskever 2014).
     """
 
     class Config(RegimeConfig):

@@ -24,6 +24,8 @@ from trainables.training import rung
 from trainables.training.evaluation import Tally
 from trainables.training.rung import Measured, RungTraining, out_of_memory
 
+REHEARSING = {"kind": "incremental", "rehearsal_fraction": 0.75}
+
 
 def flat(step: int) -> float:
     return 1.0
@@ -158,6 +160,19 @@ def test_a_flat_member_stalls_unless_that_is_turned_off() -> None:
     assert (stalled.looks, stalled.test_sequences) == (1, 100)
     budget = attempt(knowing(0.0, flat), ladder(stall=None), batch_size=20).run(no_tick)
     assert (budget.outcome.ended_by, budget.outcome.sequences) == ("budget", 2000)
+
+
+@pytest.mark.parametrize("regime", [{"kind": "mixed"}, REHEARSING])
+def test_rehearsal_does_not_put_off_a_stall(regime: dict[str, Any]) -> None:
+    """The patience is a part of the whole budget, of which the rung's own lag has a quarter here.
+
+    A stretch ends with a batch at the rung's lag, so each may take a little longer.
+    """
+    steps = ladder(start=2, stop=16)
+    member = knowing(0.0, flat)
+    measured = attempt(member, steps, lag=16, batch_size=2, regime=regime).run(no_tick)
+    assert measured.outcome.ended_by == "stalled"
+    assert 16 * 40 <= measured.outcome.sequences <= 19 * 40
 
 
 class Ticking:

@@ -88,21 +88,40 @@ def test_a_stretch_is_the_mean_over_its_sequences() -> None:
     assert (stretches.losses, stretches.rates) == ([2.0], [0.5])
 
 
+def test_rehearsal_uses_up_budget_and_says_nothing() -> None:
+    """Stretches of 100 sequences, of which every other batch is of another lag."""
+    stretches = Stretches(BUDGET)
+    for step in range(100):
+        stretches.add(float(step // 5), BATCH // 2, BATCH)
+        stretches.rehearse(BATCH)
+    assert len(stretches.losses) == pytest.approx(40, abs=1)
+    assert stretches.losses == sorted(stretches.losses)
+    assert set(stretches.rates) == {0.5}
+
+
+Batches = list[tuple[float | None, int]]
+
+
+def show(stretches: Stretches, batches: Batches) -> None:
+    for loss, size in batches:
+        if loss is None:
+            stretches.rehearse(size)
+        else:
+            stretches.add(loss, size // 2, size)
+
+
 @given(
     st.integers(1, 3000),
-    st.lists(st.tuples(st.floats(0, 10), st.integers(1, 64)), min_size=2, max_size=60),
+    st.lists(st.tuples(st.none() | st.floats(0, 10), st.integers(1, 64)), max_size=60),
     st.data(),
 )
 def test_restored_it_goes_on_as_if_never_cut_off(
-    budget: int, batches: list[tuple[float, int]], data: st.DataObject
+    budget: int, batches: Batches, data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(batches)))
     whole, before, after = Stretches(budget), Stretches(budget), Stretches(budget)
-    for loss, size in batches:
-        whole.add(loss, size // 2, size)
-    for loss, size in batches[:cut]:
-        before.add(loss, size // 2, size)
+    show(whole, batches)
+    show(before, batches[:cut])
     after.restore(copy.deepcopy(before.state()))
-    for loss, size in batches[cut:]:
-        after.add(loss, size // 2, size)
+    show(after, batches[cut:])
     assert vars(after) == vars(whole)
