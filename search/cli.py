@@ -255,6 +255,8 @@ def main() -> None:
         code = _refuse(str(error))
     except UsageError as error:
         code = _refuse(" ".join(error.format_message().split()))
+    except OSError as error:  # a folder that cannot be written, a disk that is full
+        code = _refuse(f"{error.filename or 'disk'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import ray
@@ -62,7 +62,8 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         recorder.start(list(ledger.records.values()))
         started = time.monotonic()
         try:
-            with local_ray(), display.following(ledger):
+            # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
+            with suppress(KeyboardInterrupt), local_ray(), display.following(ledger):
                 _fit(spec, folder, ledger)
         finally:
             records = list(ledger.records.values())

@@ -175,6 +175,17 @@ def test_a_mistake_on_the_command_line(
     refused(capsys, named)
 
 
+def test_a_runs_folder_that_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file is in the way."""
+    (tmp_path / "runs").write_text("")
+    assert (
+        run(monkeypatch, "search", str(spec_with(tmp_path)), "--runs", str(tmp_path / "runs")) == 2
+    )
+    refused(capsys, str(tmp_path / "runs"))
+
+
 def test_a_search_under_way_is_not_resumed_twice(
     small_search: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
