@@ -116,6 +116,8 @@ class Tracker:
         self.name = folder.name
         self.uri = tracking_uri(spec, folder)
         self._client: MlflowClient | None = None
+        commit = git_commit()
+        self._commit = {"mlflow.source.git.commit": commit} if commit else {}
         self._experiment = self._parent = ""
         self._runs: dict[int, Run] = {}
         self._sent: dict[int, set[Point]] = {}
@@ -166,9 +168,7 @@ class Tracker:
     def _make_parent(self, client: MlflowClient) -> str:
         found = {SEARCH_TAG: self._folder.identity, "space": self._spec.space}
         found["task"] = ", ".join(self._spec.tasks_by_name)
-        commit = git_commit()
-        if commit:
-            found["mlflow.source.git.commit"] = commit
+        found |= self._commit
         run = client.create_run(self._experiment, run_name=self.name, tags=found)
         client.log_artifact(run.info.run_id, str(self._folder.spec))
         return str(run.info.run_id)
@@ -199,6 +199,7 @@ class Tracker:
         found = tags(record, self._spec)
         found |= {SEARCH_TAG: self._folder.identity, TRIAL_TAG: str(record.number)}
         found |= {"mlflow.parentRunId": self._parent, "configuration": record.digest}
+        found |= self._commit
         run = client.create_run(
             self._experiment,
             start_time=record.started_ms,
@@ -216,7 +217,8 @@ class Tracker:
         )
         table = self._folder.outcomes / f"{record.number:05d}.parquet"
         if table.exists():
-            client.log_artifact(run_id, str(table))
+            content = table.read_bytes()
+            _log_bytes(client, run_id, content, "outcomes.parquet", self._folder.path)
         picture = curves_picture([record], self._spec)
         if picture is not None:
             _log_bytes(client, run_id, picture, "forgetting_curve.png", self._folder.path)

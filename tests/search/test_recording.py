@@ -106,7 +106,7 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     assert run.data.tags["ended_by"] == "failed_rung"
     assert run.data.params == {"model/cell/kind": "lstm"}
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-    assert names == {"config.yaml", "00000.parquet", "forgetting_curve.png"}
+    assert names == {"config.yaml", "outcomes.parquet", "forgetting_curve.png"}
     assert run.info.start_time == record.started_ms
     assert run.info.end_time == record.ended_ms
 

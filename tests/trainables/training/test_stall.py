@@ -80,6 +80,14 @@ def test_what_counts_is_the_best_before_not_the_last() -> None:
     assert stalled_after(losses, rates, StallRule(patience=0.3)) == 100 * (11 + 15)
 
 
+def test_stretches_stay_equal_when_batches_do_not_divide_them() -> None:
+    """50 stretches of 100 sequences in batches of 32, not 39 of four batches each."""
+    stretches = Stretches(BUDGET)
+    for _ in range(BUDGET // 32):
+        stretches.add(1.0, 0, 32)
+    assert len(stretches.losses) == BUDGET // 32 * 32 // 100
+
+
 def test_a_stretch_is_the_mean_over_its_sequences() -> None:
     """Batches of different sizes weigh by their sequences."""
     stretches = Stretches(50 * 30)

@@ -1,0 +1,63 @@
+"""A trial that fails for a reason of its own is an outcome, not the end of the search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import ray_trainable
+from search.spec import Spec
+
+SPEC = Spec.model_validate(
+    {
+        "name": "s",
+        "space": "quick",
+        "tasks": [{"kind": "recall"}],
+        "ladder": {"start": 4, "stop": 8, "members": 1, "quorum": 1, "sequences": 64},
+    }
+).model_dump(mode="json")
+LSTM = {"model": {"cell": {"kind": "lstm"}, "hidden_size": 4}}
+
+
+def reports(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, configuration: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """What Tune is told by one trial."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray_trainable.tune, "report", told.append)
+    ray_trainable.train({"number": 3, "configuration": configuration}, SPEC, str(folder))
+    return [json.loads(metrics["report"]) for metrics in told]
+
+
+def test_a_trial_reports_its_outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    last = reports(monkeypatch, tmp_path, LSTM)[-1]
+    assert last["ended_by"] == "failed_rung"
+    assert [row["lag"] for row in last["rows"]] == [4]
+    assert last["busy_seconds"] > 0
+
+
+def test_a_crash_is_an_outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Half-way through, with what was measured before it."""
+
+    def crash(*arguments: Any) -> None:
+        report = arguments[2]
+        report({"progress": 1.5, "training_gflop": 2.0, "rows": [], "reach": 0}, None)
+        raise RuntimeError("the sky\nfell")
+
+    monkeypatch.setattr(ray_trainable, "run_trial", crash)
+    last = reports(monkeypatch, tmp_path, LSTM)[-1]
+    assert last["ended_by"] == "error"
+    assert last["error"] == "RuntimeError: the sky fell"
+    assert last["progress"] == 1.5
+
+
+def test_a_configuration_that_builds_nothing_is_an_outcome(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = {"model": {"cell": {"kind": "transformer", "num_heads": 3}, "hidden_size": 4}}
+    (last,) = reports(monkeypatch, tmp_path, odd)
+    assert last["ended_by"] == "error"
+    assert "num_heads" in last["error"]
