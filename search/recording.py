@@ -24,7 +24,7 @@ from search.folder import SearchFolder
 from search.ledger import Record
 from search.pictures import forgetting_curves
 from search.projection import Point, points, status, tags
-from search.ranking import describe, rank
+from search.ranking import describe, rank, reach_text
 from search.spec import Spec
 from search.versions import git_commit
 
@@ -259,7 +259,7 @@ def leaderboard_markdown(best: Sequence[Record]) -> str:
     """The best trials as a Markdown table."""
     lines = ["| # | trial | reach | progress | ended by | architecture |", "|-|-|-|-|-|-|"]
     for place, r in enumerate(best, 1):
-        reach = f"≥ {r.reach}" if r.censored else str(r.reach)
+        reach = reach_text(r)
         words = describe(r.configuration)
         lines.append(
             f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.ended_by} | {words} |"
