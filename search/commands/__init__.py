@@ -1,0 +1,25 @@
+"""The commands of ``longspan``, a file for each thing one does with a search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console()
+
+EXIT_CLAIM_FAILS = 1
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+RUNS = Path("runs")
+
+Name = Annotated[str, typer.Argument(help="The search's name.", show_default=False)]
+Runs = Annotated[
+    Path,
+    typer.Option(
+        envvar="LONGSPAN_RUNS", help="Folder under which every search has its own.", metavar="DIR"
+    ),
+]

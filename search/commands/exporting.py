@@ -1,0 +1,63 @@
+"""``export``, ``verify``: taking the best away, and proving it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.commands import EXIT_CLAIM_FAILS, RUNS, Name, Runs, console
+from search.folder import SearchFolder, UserError
+
+
+def export(
+    name: Name,
+    to: Annotated[Path, typer.Option(help="Folder to export to.", metavar="DIR")],
+    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 1,
+    runs: Runs = RUNS,
+) -> None:
+    """Export the best configurations: weights, configuration, card."""
+    from search import spec as specs
+    from search.export import export as export_top
+
+    folder = SearchFolder(runs, name)
+    folder.require()
+    for target in export_top(folder, specs.read(folder.spec), top, to):
+        console.print(f"{target}", highlight=False, soft_wrap=True)
+    console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="An exported folder.", metavar="DIR")],
+    data: Annotated[
+        Path | None, typer.Option(help="The task's Parquet file, if it moved.", metavar="FILE")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the fresh sequences; drawn anew without one.")
+    ] = None,
+) -> None:
+    """Measure an export's claim again, on fresh sequences, from the weights alone.
+
+    Exits with 1 if the claim is not established.
+    """
+    from trainables import exported
+    from trainables.reliability import CONFIDENCE
+
+    seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    try:
+        claim = exported.read(folder)
+        tally = exported.verify(claim, seed, data)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    bound = tally.lower_bound(CONFIDENCE)
+    holds = bound >= claim.success
+    console.print(
+        f"lag {claim.lag}: {tally.successes} of {tally.sequences} fresh sequences right "
+        f"({tally.rate:.1%}, 95 % lower bound {bound:.1%}; asked for {claim.success:.0%}; "
+        f"seed {seed}): the claim {'holds' if holds else 'FAILS'}",
+        soft_wrap=True,
+    )
+    if not holds:
+        raise typer.Exit(EXIT_CLAIM_FAILS)

@@ -1,0 +1,57 @@
+"""``ui``, ``list``: looking at what there is."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from search.commands import RUNS, Runs, console
+from search.folder import UserError
+
+
+def ui(
+    runs: Runs = RUNS,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+) -> None:
+    """Open MLflow's pages over the searches in the runs folder."""
+    database = runs.absolute() / "mlflow.db"
+    if not database.exists():
+        raise UserError(f"--runs: {database} is not there; run `longspan search` first")
+    console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{database}"]
+    command += ["--default-artifact-root", (runs.absolute() / "mlartifacts").as_uri()]
+    with subprocess.Popen(command) as server:
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            server.send_signal(signal.SIGINT)
+            code = 0 if server.wait() in (0, -signal.SIGINT, 1) else 1
+    raise typer.Exit(code)
+
+
+def list_(
+    what: Annotated[
+        str, typer.Argument(help="spaces, tasks or cells", metavar="spaces|tasks|cells")
+    ],
+) -> None:
+    """List what can be chosen, each with what it is."""
+    from spaces import SPACES
+    from trainables.models.cells import LAYERS
+    from trainables.tasks import TASKS
+
+    tables: dict[str, Mapping[str, Any]] = {"spaces": SPACES, "tasks": TASKS, "cells": LAYERS}
+    if what not in tables:
+        raise UserError(f"list: {what!r} is not known; allowed: {', '.join(tables)}")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for kind, entry in tables[what].items():
+        about = (sys.modules[entry.__module__].__doc__ or "").strip().split("\n\n")[0]
+        about = about.removeprefix(f"``{kind}``:").replace("\n", " ").strip()
+        table.add_row(f"[b]{kind}[/b]", about)
+    console.print(table)

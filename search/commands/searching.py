@@ -1,0 +1,114 @@
+"""``search``, ``resume``, ``status``: running searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.commands import EXIT_INTERRUPTED, RUNS, Name, Runs, console
+from search.folder import SearchFolder, UserError
+
+
+def search(
+    spec: Annotated[
+        Path | None,
+        typer.Argument(help="A YAML spec; without one, the quick start runs.", metavar="[SPEC]"),
+    ] = None,
+    runs: Runs = RUNS,
+    name: Annotated[str | None, typer.Option(help="In place of the spec's name.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="In place of the spec's number of trials.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
+) -> None:
+    """Search architectures for the longest dependency they reliably learn."""
+    from search import spec as specs
+
+    chosen = specs.read(spec or quickstart())
+    if spec is None and name is None:
+        name = unused_name(runs, chosen.name)
+    overrides = {"trials": trials, "seed": seed}
+    changed = chosen.search.model_copy(update={k: v for k, v in overrides.items() if v is not None})
+    chosen = chosen.model_copy(update={"name": name or chosen.name, "search": changed})
+    folder = SearchFolder(runs, chosen.name)
+    if folder.exists:
+        folder.create("")  # refuses, before anything slow is done
+    from search.preflight import check
+
+    check(chosen)
+    folder.create(chosen.to_yaml())
+    _search(folder)
+
+
+def resume(name: Name, runs: Runs = RUNS) -> None:
+    """Go on with a search that was cut off: nothing is lost and nothing is counted twice."""
+    folder = SearchFolder(runs, name)
+    folder.require()
+    _search(folder)
+
+
+def _search(folder: SearchFolder) -> None:
+    from search import spec as specs
+    from search.ledger import Ledger
+    from search.live import Display
+    from search.ranking import leaderboard
+    from search.tuner import run_search
+
+    spec = specs.read(folder.spec)
+    at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
+    console.print(
+        f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "
+        f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
+        f"{spec.ladder.members} members each. Everything goes to {folder.path}"
+    )
+    ended = run_search(spec, folder, Display(console, spec.search.trials))
+    console.print(leaderboard(Ledger(folder).records.values()))
+    if ended.behind:
+        console.print(ended.behind, style="yellow")
+    if not ended.finished:
+        console.print(f"Stopped. Go on with: longspan resume {folder.name}{at}")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    console.print(
+        f"Ended after {ended.seconds:.0f} s. Next:\n"
+        f"  longspan ui{at}                                   review every trial in MLflow\n"
+        f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def status(name: Name, runs: Runs = RUNS) -> None:
+    """Show how far a search is, and its leaderboard."""
+    from search import spec as specs
+    from search.ledger import Ledger
+    from search.ranking import leaderboard
+
+    folder = SearchFolder(runs, name)
+    folder.require()
+    spec = specs.read(folder.spec)
+    records = Ledger(folder).records.values()
+    done = sum(record.finished for record in records)
+    state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
+    console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
+    console.print(leaderboard(records))
+    if state == "stopped":
+        console.print(f"Go on with: longspan resume {name}")
+
+
+def quickstart() -> Path:
+    """The shipped quick start."""
+    spec = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
+    if not spec.exists():
+        raise UserError(f"{spec}: the quick start is part of a checkout; give a spec of your own")
+    return spec
+
+
+def unused_name(runs: Path, name: str) -> str:
+    """The name, or with the first number under which there is no search yet."""
+    found, count = name, 1
+    while SearchFolder(runs, found).exists:
+        count += 1
+        found = f"{name}-{count}"
+    return found
