@@ -10,13 +10,13 @@ from search.ledger import Record
 from search.ranking import describe
 
 
-def card(record: Record, outcome: dict[str, Any], task: dict[str, Any]) -> str:
+def card(record: Record, outcome: dict[str, Any]) -> str:
     """The card of one exported folder, in Markdown."""
     parts = [
         _title(record, outcome),
         _measured(outcome),
         _curve(outcome),
-        _use(task),
+        _use(),
         _what(record),
     ]
     return "\n".join(part for part in parts if part)
@@ -76,15 +76,14 @@ def _curve(outcome: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _use(task: dict[str, Any]) -> str:
-    data = ', data="your copy of the Parquet file"' if "path" in task else ""
-    return f"""\
+def _use() -> str:
+    return """\
 ## How to load
 
 ```python
 import trainables
 
-model = trainables.load("this folder"{data})  # a torch.nn.Module
+model = trainables.load("this folder")  # a torch.nn.Module
 answers = model(inputs, scored)  # inputs (B, T) or (B, T, F); scored (B, S); answers (B, S, C)
 ```
 

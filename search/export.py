@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from search.ranking import describe, rank
 from search.spec import Spec
 from search.versions import versions
 from trainables.records import MemberRung, of_task
+from trainables.tasks import TASKS
 from trainables.training.climber import weights_file
 from trainables.trial import best_member
 
@@ -35,14 +37,30 @@ def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:
     targets = []
     for place, record in enumerate(winners, 1):
         for name in spec.tasks_by_name:
-            suffix = f"-{name}" if len(spec.tasks) > 1 else ""
-            target = to / f"{place}-trial-{record.number:05d}{suffix}"
+            target = to / f"{place}-{_name(record, name, spec)}"
             if target.exists():
                 raise UserError(f"--to: {target} is there already; give another folder")
             targets.append((target, record, name))
     for target, record, name in targets:
         _export(folder, spec, record, name, target)
     return [target for target, _, _ in targets]
+
+
+def export_best(folder: SearchFolder, spec: Spec) -> list[Path]:
+    """Export the best trial into the search's own folder, a folder a task; none if none passed."""
+    best = next((r for r in rank(Ledger(folder).records.values()) if r.finished), None)
+    if best is None or best.reach == 0:
+        return []
+    targets = {name: folder.exports / _name(best, name, spec) for name in spec.tasks_by_name}
+    for name, target in targets.items():
+        if not target.exists():
+            _export(folder, spec, best, name, target)
+    return list(targets.values())
+
+
+def _name(record: Record, task: str, spec: Spec) -> str:
+    suffix = f"-{task}" if len(spec.tasks) > 1 else ""
+    return f"trial-{record.number:05d}{suffix}"
 
 
 def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
@@ -55,9 +73,13 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     shutil.copyfile(source, aside / "model.safetensors")
+    task_config = spec.tasks_by_name[task]
+    measured_on = TASKS[task_config.kind](task_config)
     config = {
         "configuration": record.configuration,
-        "task": spec.tasks_by_name[task].model_dump(mode="json"),
+        "task": task_config.model_dump(mode="json"),
+        "inputs": asdict(measured_on.inputs),
+        "answer": asdict(measured_on.answer),
     }
     (aside / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (aside / "outcome.json").write_text(json.dumps(outcome, indent=2) + "\n")
@@ -65,7 +87,7 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
         label = describe(record.configuration)
         picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
-    (aside / "CARD.md").write_text(card(record, outcome, config["task"]))
+    (aside / "CARD.md").write_text(card(record, outcome))
     aside.replace(target)
 
 

@@ -20,7 +20,7 @@ import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from search.folder import SearchFolder
+from search.folder import SearchFolder, UserError
 from search.ledger import Record
 from search.pictures import forgetting_curves
 from search.projection import Point, points, status, tags
@@ -94,7 +94,7 @@ class Recorder:
             self._closing.wait(pause)
 
     def _send_waiting(self) -> None:
-        self._tracker.connect()
+        self._tracker.begin()
         with self._lock:
             numbers = sorted(self._waiting)
         for number in numbers:
@@ -119,14 +119,16 @@ class Tracker:
         commit = git_commit()
         self._commit = {"mlflow.source.git.commit": commit} if commit else {}
         self._experiment = self._parent = ""
+        self._begun = False
         self._runs: dict[int, Run] = {}
         self._sent: dict[int, set[Point]] = {}
 
     def connect(self) -> MlflowClient:
-        """The client, with the experiment and the parent run there."""
+        """The client, with the experiment there and the search's runs known."""
         if self._client is None:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             logging.getLogger("alembic").setLevel(logging.WARNING)
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             client = MlflowClient(tracking_uri=self.uri)
@@ -146,7 +148,7 @@ class Tracker:
         return str(client.create_experiment(name, artifact_location=location, tags=kind))
 
     def _find_runs(self, client: MlflowClient) -> None:
-        """The runs of this search; the parent is made where there is none."""
+        """The runs of this search."""
         query = f"tags.`{SEARCH_TAG}` = '{self._folder.identity}'"
         token: str | None = None
         while True:
@@ -160,10 +162,31 @@ class Tracker:
             token = page.token
             if not token:
                 break
+
+    def begin(self) -> None:
+        """Have the parent run under way; it is made where there is none."""
+        client = self.connect()
+        if self._begun:
+            return
         if self._parent:
             client.update_run(self._parent, status="RUNNING")
         else:
             self._parent = self._make_parent(client)
+        self._begun = True
+
+    def run_id(self, number: int) -> str:
+        """The run of a trial.
+
+        Raises:
+            UserError: if MLflow has not been told of it.
+        """
+        self.connect()
+        if number not in self._runs:
+            raise UserError(
+                f"MLflow at {self.uri} does not know trial {number}; "
+                f"`longspan resume {self.name}` sends what is missing"
+            )
+        return str(self._runs[number].info.run_id)
 
     def _make_parent(self, client: MlflowClient) -> str:
         found = {SEARCH_TAG: self._folder.identity, "space": self._spec.space}
@@ -176,6 +199,7 @@ class Tracker:
     def send(self, record: Record) -> None:
         """Bring the trial's run up to date, and end it once the trial has."""
         client = self.connect()
+        self.begin()
         run = self._runs.get(record.number)
         if run is not None and run.info.status != "RUNNING":
             return
@@ -228,6 +252,7 @@ class Tracker:
     def end(self, records: Sequence[Record], finished: bool) -> None:
         """The parent's leaderboard and pictures, and its end."""
         client = self.connect()
+        self.begin()
         best = rank(records)[:10]
         if best:
             now = round(time.time() * 1000)

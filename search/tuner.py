@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import ray
 from ray import tune
 
-from search.folder import SearchFolder
+from search.export import export_best
+from search.folder import SearchFolder, UserError
 from search.ledger import Ledger
 from search.live import Display
+from search.logged_model import publish
 from search.ray_trainable import train
 from search.recording import Recorder
 from search.scheduler import make_scheduler
@@ -71,7 +73,18 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             finished = ended >= spec.search.trials
             seconds = time.monotonic() - started
             behind = recorder.close(records, finished)
+        if finished and behind is None:
+            behind = _publish_best(spec, folder)
     return Ended(finished, seconds, behind)
+
+
+def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
+    """Export the best trial and log it as a model; one line if MLflow could not take it."""
+    try:
+        publish(spec, folder, export_best(folder, spec))
+    except UserError as error:
+        return f"{error}; `longspan export {folder.name} --register MODEL` logs the model later"
+    return None
 
 
 def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:

@@ -24,7 +24,14 @@ from trainables.models.model import Model, build
 from trainables.parts import Config, OneOf, one_line
 from trainables.randomness import Streams
 from trainables.tasks import TASKS
-from trainables.tasks.task import Task, TaskConfig
+from trainables.tasks.task import (
+    ClassAnswer,
+    NumberAnswer,
+    Reals,
+    Symbols,
+    Task,
+    TaskConfig,
+)
 from trainables.training.evaluation import Tally, evaluate
 
 VERIFY_SEQUENCES = 2000
@@ -32,10 +39,17 @@ VERIFY_SEQUENCES = 2000
 
 
 class ExportedConfig(Config):
-    """``config.yaml`` of an exported folder."""
+    """``config.yaml`` of an exported folder.
+
+    Attributes:
+        inputs: what one step of a sequence is, so that the model can be built without the data
+        answer: what the model gives at a scored step
+    """
 
     configuration: TrialConfig
     task: Annotated[TaskConfig, OneOf(TASKS)]
+    inputs: Symbols | Reals
+    answer: ClassAnswer | NumberAnswer
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,11 @@ class Exported:
         return int(self.outcome["lag"])
 
     @property
+    def trial(self) -> int:
+        """The trial it was measured in."""
+        return int(self.outcome["trial"])
+
+    @property
     def success(self) -> float:
         """The success rate claimed."""
         return float(self.outcome["success"])
@@ -73,13 +92,13 @@ class Exported:
             config = type(config).model_validate({**config.model_dump(), "path": str(data)})
         return TASKS[config.kind](config)
 
-    def model(self, task: Task) -> Model:
-        """The model with its weights, ready to answer.
+    def model(self) -> Model:
+        """The model with its weights, ready to answer; the task's data is not needed.
 
         Raises:
             ValueError: if the weights are not this configuration's.
         """
-        model = build(self.config.configuration.model, task, seed=0)
+        model = build(self.config.configuration.model, self.config, seed=0)
         try:
             model.load_state_dict(load_file(self.weights))
         except (SafetensorError, RuntimeError, OSError) as error:
@@ -128,7 +147,7 @@ def _require_claim(outcome: Any, file: Path) -> None:
         raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
 
 
-def load(folder: str | Path, data: str | Path | None = None) -> Model:
+def load(folder: str | Path) -> Model:
     """The model in an exported folder, as an `nn.Module` with its weights.
 
     Call it as ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers and
@@ -136,13 +155,11 @@ def load(folder: str | Path, data: str | Path | None = None) -> Model:
 
     Args:
         folder: as ``longspan export`` left it
-        data: the task's Parquet file, where it no longer lies where it was
 
     Raises:
         ValueError: in one line, if a file is missing or is not what it should be.
     """
-    exported = read(Path(folder))
-    return exported.model(exported.task(Path(data) if data is not None else None))
+    return read(Path(folder)).model()
 
 
 def verify(exported: Exported, seed: int, data: Path | None = None) -> Tally:
@@ -151,7 +168,7 @@ def verify(exported: Exported, seed: int, data: Path | None = None) -> Tally:
     streams = Streams(seed, exported.config.configuration.digest)
     generator = streams.generator("verify", exported.lag, 0)
     return evaluate(
-        exported.model(task),
+        exported.model(),
         task.split("test"),
         exported.lag,
         VERIFY_SEQUENCES,

@@ -16,6 +16,10 @@ def export(
     name: Name,
     to: Annotated[Path, typer.Option(help="Folder to export to.", metavar="DIR")],
     top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 1,
+    register: Annotated[
+        str | None,
+        typer.Option(help="Register them in MLflow, as versions of this model.", metavar="MODEL"),
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """Export the best configurations: weights, configuration, card."""
@@ -24,8 +28,15 @@ def export(
 
     folder = SearchFolder(runs, name)
     folder.require()
-    for target in export_top(folder, specs.read(folder.spec), top, to):
+    spec = specs.read(folder.spec)
+    targets = export_top(folder, spec, top, to)
+    for target in targets:
         console.print(f"{target}", highlight=False, soft_wrap=True)
+    if register:
+        from search.logged_model import publish
+
+        for target, version in zip(targets, publish(spec, folder, targets, register), strict=True):
+            console.print(f"{target.name}: version {version} of the registered model {register}")
     console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
 
 

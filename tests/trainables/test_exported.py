@@ -8,6 +8,7 @@ import pickle
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from trainables.models.model import Model, build
 from trainables.reliability import CONFIDENCE
 from trainables.tasks import TASKS
 from trainables.tasks.recall import Recall
+from trainables.tasks.task import Task
 from trainables.training.climber import weights_file
 from trainables.trial import TrialSpec, run_trial
 
@@ -42,13 +44,17 @@ def write(
     model: Model,
     config: TrialConfig = CONFIG,
     task: dict[str, Any] | None = None,
+    interface: Task | None = None,
 ) -> Path:
     """A folder as ``longspan export`` leaves it."""
     folder.mkdir(parents=True)
     save_file(model.state_dict(), folder / "model.safetensors")
+    measured_on = interface or Recall(RECALL)
     content = {
         "configuration": config.model_dump(mode="json"),
         "task": task or RECALL.model_dump(mode="json"),
+        "inputs": asdict(measured_on.inputs),
+        "answer": asdict(measured_on.answer),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     (folder / "outcome.json").write_text(json.dumps(outcome(), indent=2))
@@ -104,24 +110,28 @@ def test_a_folder_can_be_moved_and_opened_again(folder: Path, tmp_path: Path) ->
 
 def digits_folder(folder: Path, path: Path) -> Path:
     task = {"kind": "parquet", "path": str(path), "sequence": "pixels", "target": "label"}
-    parquet = exported.ExportedConfig.model_validate({"configuration": CONFIG, "task": task}).task
-    here = type(parquet).model_validate({**task, "path": str(DIGITS)})
-    model = build(CONFIG.model, TASKS["parquet"](here), seed=3)
-    return write(folder, model, task=task)
+    parquet = TASKS["parquet"]
+    here = parquet(parquet.Config.model_validate({**task, "path": str(DIGITS)}))
+    return write(folder, build(CONFIG.model, here, seed=3), task=task, interface=here)
+
+
+def test_a_model_loads_without_its_data(tmp_path: Path) -> None:
+    folder = digits_folder(tmp_path / "export", tmp_path / "gone.parquet")
+    model = trainables.load(folder)
+    assert model(torch.zeros(2, 70, 1), torch.full((2, 1), 69)).shape == (2, 1, 10)
 
 
 def test_data_that_has_moved_can_be_named(tmp_path: Path) -> None:
-    folder = digits_folder(tmp_path / "export", tmp_path / "gone.parquet")
+    claim = exported.read(digits_folder(tmp_path / "export", tmp_path / "gone.parquet"))
     with pytest.raises(ValueError, match=r"gone\.parquet does not exist"):
-        trainables.load(folder)
-    model = trainables.load(folder, DIGITS)
-    assert model(torch.zeros(2, 70, 1), torch.full((2, 1), 69)).shape == (2, 1, 10)
-    assert exported.verify(exported.read(folder), 0, DIGITS).sequences == 408
+        exported.verify(claim, 0)
+    assert exported.verify(claim, 0, DIGITS).sequences == 408
 
 
 def test_data_for_a_task_that_reads_none_is_refused(folder: Path) -> None:
-    said = refusal(folder, data=DIGITS)
-    assert said == f"data: {DIGITS} is not allowed; recall reads no file"
+    with pytest.raises(ValueError, match=r".") as caught:
+        exported.verify(exported.read(folder), 0, DIGITS)
+    assert str(caught.value) == f"data: {DIGITS} is not allowed; recall reads no file"
 
 
 def test_a_path_is_read_as_parquet_and_nothing_else(tmp_path: Path) -> None:
@@ -131,8 +141,10 @@ def test_a_path_is_read_as_parquet_and_nothing_else(tmp_path: Path) -> None:
     pickled = tmp_path / "rows.pkl"
     pickled.write_bytes(pickle.dumps(Runs(tmp_path / "ran")))
     for number, path in enumerate((secret, pickled, tmp_path)):
-        folder = digits_folder(tmp_path / str(number), path)
-        said = refusal(folder)
+        claim = exported.read(digits_folder(tmp_path / str(number), path))
+        with pytest.raises(ValueError, match=r".") as caught:
+            exported.verify(claim, 0)
+        said = str(caught.value)
         assert str(path) in said
         assert "swordfish" not in said
     assert not (tmp_path / "ran").exists()
@@ -180,9 +192,9 @@ class Runs:
         return Path.mkdir, (self.path,)
 
 
-def refusal(folder: Path, data: Path | None = None) -> str:
+def refusal(folder: Path) -> str:
     with pytest.raises(ValueError, match=r".") as caught:
-        trainables.load(folder, data)
+        trainables.load(folder)
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
@@ -279,10 +291,28 @@ def test_weights_of_another_configuration_are_refused(folder: Path, other: Trial
         ("configuration: {model: {cell: gru}}", "task: this key is required"),
         ("{configuration: {model: {cell: gru}}, task: recal}", "task: kind: 'recal' is not known"),
         ("{configuration: {model: {cell: gur}}, task: recall}", "configuration.model.cell: kind: "),
-        ("{configuration: {model: {cell: gru}}, task: recall, x: 1}", "x: this key is not known"),
+        (
+            "{configuration: {model: {cell: gru}}, task: recall, inputs: {vocabulary: 4}, "
+            "answer: {classes: 2}, x: 1}",
+            "x: this key is not known",
+        ),
+        (
+            "{configuration: {model: {cell: gru}}, task: recall, inputs: {vocabulary: 4}, "
+            "answer: {classes: 2, x: 1}}",
+            "answer",
+        ),
         (
             "{configuration: {model: {cell: gru}}, task: parquet}",
             "task: path: this key is required",
+        ),
+        (
+            "{configuration: {model: {cell: gru}}, task: recall, answer: {classes: 2}}",
+            "inputs: this key is required",
+        ),
+        (
+            "{configuration: {model: {cell: gru}}, task: recall, answer: {classes: 2}, "
+            "inputs: {vocabulary: none}}",
+            "inputs",
         ),
     ],
 )

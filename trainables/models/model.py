@@ -16,7 +16,7 @@ from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS, Residual
 from trainables.shapes import Inputs, Predictions, Scored, Stream
-from trainables.tasks.task import Reals, Symbols, Task
+from trainables.tasks.task import Interface, Reals, Symbols
 
 
 class Model(nn.Module):
@@ -90,7 +90,7 @@ class Model(nn.Module):
         return (length - 1) // self.front_end.stride + 1
 
 
-def build(config: ModelConfig, task: Task, seed: int) -> Model:
+def build(config: ModelConfig, task: Interface, seed: int) -> Model:
     """A model for ``task`` whose first weights depend on ``seed`` alone.
 
     The layers' own initialisations draw from torch's global generator; here it is seeded for the

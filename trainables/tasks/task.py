@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from jaxtyping import Bool, Float
@@ -101,6 +101,18 @@ class NumberAnswer:
         """Mean squared error, in units of ``scale`` squared."""
         outputs = (targets - self.offset) / self.scale
         return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
+
+
+class Interface(Protocol):
+    """What a model must know of its task: what goes in and what comes out."""
+
+    @property
+    def inputs(self) -> Symbols | Reals:
+        """What one step of a sequence is."""
+
+    @property
+    def answer(self) -> ClassAnswer | NumberAnswer:
+        """What is asked at a scored step."""
 
 
 class TaskConfig(Config):

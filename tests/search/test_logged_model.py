@@ -1,0 +1,131 @@
+"""The best of a search is a model in MLflow: signed, loadable alone, registered on request."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlflow.entities import LoggedModel
+from mlflow.models import Model
+from mlflow.tracking import MlflowClient
+
+import trainables
+from search.folder import SearchFolder
+from search.logged_model import example, signature
+from tests.search.conftest import longspan
+from trainables.tasks import TASKS
+
+
+def client(runs: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{runs / 'mlflow.db'}")
+
+
+def logged(runs: Path) -> list[LoggedModel]:
+    found = client(runs)
+    experiment = found.get_experiment_by_name("longspan")
+    return list(found.search_logged_models([experiment.experiment_id]))
+
+
+def exported(runs: Path) -> Path:
+    (folder,) = SearchFolder(runs, "small").exports.iterdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(small_search: Path) -> LoggedModel:
+    outcome = json.loads((exported(small_search) / "outcome.json").read_text())
+    name = f"small-trial-{outcome['trial']:05d}-recall"
+    (found,) = (m for m in logged(small_search) if m.name == name)
+    return found
+
+
+def test_a_search_ends_with_its_best_logged_under_its_run(
+    small_search: Path, model: LoggedModel
+) -> None:
+    trial = json.loads((exported(small_search) / "outcome.json").read_text())["trial"]
+    run = client(small_search).get_run(model.source_run_id)
+    assert run.data.tags["longspan.trial"] == str(trial)
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    assert run.info.status in ("FINISHED", "KILLED")
+
+
+def test_it_carries_signature_weights_and_code_but_no_pickle(model: LoggedModel) -> None:
+    folder = Path(model.artifact_location.removeprefix("file://"))
+    described = Model.load(str(folder)).signature.to_dict()
+    assert described == signature(TASKS["recall"](TASKS["recall"].Config())).to_dict()
+    names = {path.name for path in folder.rglob("*")}
+    assert {"model.safetensors", "config.yaml", "pyfunc.py"} <= names
+    assert not [name for name in names if name.endswith((".pkl", ".pt", ".pth", ".pyc"))]
+
+
+ANSWER = """
+import json, sys
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/" + sys.argv[2])
+inputs = {"inputs": np.arange(12).reshape(2, 6) % 3}
+answers = model.predict(inputs, params={"scored": [3, -1]})["answers"]
+print(json.dumps({"answers": answers.tolist(), "from": sys.modules["trainables"].__file__}))
+"""
+
+
+def test_mlflow_loads_it_without_longspan_at_hand(
+    small_search: Path, model: LoggedModel, tmp_path: Path
+) -> None:
+    """In a process of its own, whose path starts elsewhere: the code logged with it answers."""
+    uri = f"sqlite:///{small_search / 'mlflow.db'}"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ANSWER, uri, model.model_id],
+        capture_output=True, text=True, cwd=tmp_path, check=True, timeout=120,
+    )  # fmt: skip
+    answered: dict[str, Any] = json.loads(done.stdout)
+    assert answered["from"].startswith(model.artifact_location.removeprefix("file://"))
+    inputs = torch.arange(12).reshape(2, 6) % 3
+    with torch.inference_mode():
+        expected = trainables.load(exported(small_search))(inputs, torch.tensor([[3, 5], [3, 5]]))
+    np.testing.assert_allclose(answered["answers"], expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_registering_on_request_and_once(small_search: Path, tmp_path: Path) -> None:
+    for to in ("first", "second"):
+        done = longspan(
+            "export", "small", "--to", str(tmp_path / to), "--runs", str(small_search),
+            "--register", "remembers",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "version 1 of the registered model remembers" in done.stdout
+    versions = client(small_search).search_model_versions("name = 'remembers'")
+    assert [int(version.version) for version in versions] == [1]
+
+
+def test_a_tracking_server_that_is_away_is_one_line(small_search: Path, tmp_path: Path) -> None:
+    """The export is there all the same."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "small").symlink_to(small_search / "small")
+    (runs / "mlflow.db").write_text("not a database")
+    done = longspan("export", "small", "--to", str(tmp_path / "to"), "--runs", str(runs),
+                    "--register", "m")  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("longspan: MLflow at sqlite:///")
+    assert done.stderr.count("\n") == 1
+    assert len(list((tmp_path / "to").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "into", "out"),
+    [("recall", "int64", (-1, -1, 8)), ("adding", "float32", (-1, -1))],
+)
+def test_signatures_and_examples(kind: str, into: str, out: tuple[int, ...]) -> None:
+    task = TASKS[kind](TASKS[kind].Config())
+    found = signature(task)
+    (sequences,), (answers,) = found.inputs.inputs, found.outputs.inputs
+    assert (sequences.type, answers.shape) == (np.dtype(into), out)
+    assert example(task)["inputs"].dtype == np.dtype(into)
+    assert example(task)["inputs"].ndim == len(sequences.shape)
