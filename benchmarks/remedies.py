@@ -1,0 +1,140 @@
+"""What each remedy against forgetting promises, and whether it shows: one against the other.
+
+Every experiment climbs one task's ladder with two architectures that differ in the remedy alone,
+three members each, every member by itself. A member's reach is the longest lag that it solved with
+no shorter one failed. One core; the experiments take minutes to a quarter of an hour each.
+
+    python -m benchmarks.remedies [EXPERIMENT ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainables.config import LadderConfig, TrialConfig
+from trainables.tasks import TASKS
+from trainables.trial import TrialSpec, run_trial
+
+SCRATCH = {"kind": "scratch"}
+INCREMENTAL = {"kind": "incremental"}
+CHRONO = {"kind": "chrono", "longest_lag": 1024}
+PLAIN = {"kind": "constant", "value": 1.0}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One remedy against its absence.
+
+    Attributes:
+        promise: what the literature says of it
+        sides: configurations by what is said of them; they differ in the remedy alone
+    """
+
+    promise: str
+    task: Mapping[str, Any]
+    ladder: Mapping[str, Any]
+    sides: Mapping[str, Mapping[str, Any]]
+
+
+def lstm(regime: Mapping[str, Any], rate: float = 3e-3, **model: Any) -> dict[str, Any]:
+    """An LSTM of width 64 with something changed."""
+    return {
+        "model": {"cell": {"kind": "lstm", "forget_bias": PLAIN}, "hidden_size": 64, **model},
+        "training": {"regime": regime, "learning_rate": rate},
+    }
+
+
+def transformer(positions: str) -> dict[str, Any]:
+    """Two blocks of width 32, two heads."""
+    cell = {"kind": "transformer", "num_heads": 2}
+    model = {"cell": cell, "hidden_size": 32, "depth": 2, "positions": {"kind": positions}}
+    return {"model": model, "training": {"regime": INCREMENTAL, "learning_rate": 1e-3}}
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "chrono": Experiment(
+        "an LSTM whose gates start spread over all times learns longer lags from scratch",
+        task={"kind": "recall"},
+        ladder={"start": 16, "stop": 1024, "sequences": 16_000},
+        sides={
+            "forget bias 1": lstm(SCRATCH),
+            "chrono": lstm(SCRATCH, cell={"kind": "lstm", "forget_bias": CHRONO}),
+        },
+    ),
+    "increments": Experiment(
+        "weights carried up the ladder learn lags that fresh weights do not",
+        task={"kind": "recall"},
+        ladder={"start": 16, "stop": 2048, "sequences": 16_000},
+        sides={"scratch": lstm(SCRATCH), "incremental": lstm(INCREMENTAL)},
+    ),
+    "positions": Experiment(
+        "attention that knows distances finds the symbol from farther than one that does not",
+        task={"kind": "recall"},
+        ladder={"start": 8, "stop": 512, "sequences": 16_000},
+        sides={"none": transformer("none"), "rope": transformer("rope")},
+    ),
+    "convolution": Experiment(
+        "a convolution in front sees a cue of several steps as one",
+        task={"kind": "delayed_pattern"},
+        ladder={"start": 8, "stop": 512, "sequences": 24_000},
+        sides={
+            "no front end": lstm(INCREMENTAL),
+            "conv 9": lstm(INCREMENTAL, front_end={"kind": "conv", "kernel_width": 9}),
+        },
+    ),
+}
+
+
+def climb(experiment: Experiment, side: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """One member's climb: the last report of a trial of its own."""
+    task = TASKS[experiment.task["kind"]].Config.model_validate(experiment.task)
+    rule = {"members": 1, "quorum": 1}
+    spec = TrialSpec(
+        TrialConfig.model_validate(side),
+        {task.kind: task},
+        LadderConfig.model_validate({**experiment.ladder, **rule}),
+        seed,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        return run_trial(spec, Path(folder), lambda *_: None, torch.device("cpu"))
+
+
+def report(name: str, members: int) -> None:
+    """Run one experiment and print its rows."""
+    experiment = EXPERIMENTS[name]
+    top = LadderConfig.model_validate(experiment.ladder).rungs[-1]
+    print(f"\n{name}: {experiment.promise}")
+    print(f"task {dict(experiment.task)}, ladder {dict(experiment.ladder)}", flush=True)
+    print(f"{'':<16}{'reach of each member':<28}{'training sequences':>20}{'cpu s':>8}")
+    for label, side in experiment.sides.items():
+        started = time.process_time()
+        ends = [climb(experiment, side, seed) for seed in range(members)]
+        reaches = [f">={e['reach']}" if e["reach"] == top else str(e["reach"]) for e in ends]
+        sequences = sum(end["sequences"] for end in ends)
+        seconds = time.process_time() - started
+        print(f"{label:<16}{', '.join(reaches):<28}{sequences:>20,}{seconds:>8.0f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("experiments", nargs="*", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--members", type=int, default=3)
+    arguments = parser.parse_args()
+    unknown = set(arguments.experiments) - set(EXPERIMENTS)
+    if unknown:
+        parser.error(f"{', '.join(sorted(unknown))}: allowed are {', '.join(EXPERIMENTS)}")
+    torch.set_num_threads(1)
+    for name in arguments.experiments or EXPERIMENTS:
+        report(name, arguments.members)
+
+
+if __name__ == "__main__":
+    main()
