@@ -81,6 +81,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         ladder={"start": 8, "stop": 512, "sequences": 16_000},
         sides={"none": transformer("none"), "rope": transformer("rope")},
     ),
+    "order": Experiment(
+        "the same where the symbol is known by its place alone: its distractors look like it",
+        task={"kind": "recall", "distractors": "same"},
+        ladder={"start": 8, "stop": 512, "sequences": 16_000},
+        sides={"none": transformer("none"), "rope": transformer("rope")},
+    ),
     "convolution": Experiment(
         "a convolution in front sees a cue of several steps as one",
         task={"kind": "delayed_pattern"},

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from trainables.ladder import EndedRung, RungOutcome
+
+Moment = Literal["start", "end"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,25 @@ class CurvePoint:
     successes: int
     sequences: int
     learned: bool
+
+
+@dataclass(frozen=True)
+class HorizonPoint:
+    """One point of a gradient horizon.
+
+    Attributes:
+        moment: at first weights or at final ones
+        lag: the lag of the sequences it was taken on
+        back: steps k back from the scored answer; the norm is the root mean square from k up to,
+            not including, the next point's
+        norm: of the answer's Jacobian in the input there
+    """
+
+    task: str
+    moment: Moment
+    lag: int
+    back: int
+    norm: float
 
 
 @dataclass(frozen=True)

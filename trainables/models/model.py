@@ -15,7 +15,7 @@ from trainables.models.layer import Site
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS, Residual
-from trainables.shapes import Inputs, Predictions, Scored, Stream
+from trainables.shapes import Inputs, Numbers, Predictions, Scored, Stream
 from trainables.tasks.task import Interface, Reals, Symbols
 
 
@@ -28,6 +28,7 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig, inputs: Symbols | Reals, outputs: int) -> None:
         super().__init__()
         self.config = config
+        self.outputs = outputs
         width = config.hidden_size
         if isinstance(inputs, Symbols):
             features = width
@@ -49,11 +50,15 @@ class Model(nn.Module):
 
     def forward(self, inputs: Inputs, scored: Scored) -> Predictions:
         """The answers at the scored steps, each from inputs up to its own step."""
-        return self.readout(self.stream(inputs), scored)
+        return self.readout(self.stream(self.embed(inputs)), scored)
 
-    def stream(self, inputs: Inputs) -> Stream:
+    def embed(self, inputs: Inputs) -> Numbers:
+        """Numbers (B, T, F), from symbols by a table."""
+        return inputs if self.embedding is None else self.embedding(inputs)
+
+    def stream(self, embedded: Numbers) -> Stream:
         """What the read-out sees, at every step."""
-        x = self.front_end(inputs if self.embedding is None else self.embedding(inputs))
+        x = self.front_end(embedded)
         frames = self.positions(self.front_end.down(x))
         for block in self.blocks:
             frames = block(frames)
