@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
+import logging
 import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+import yaml
+
+from search.whole import DamagedFileError, read_json, set_aside, write_aside, write_json
+
+log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -22,9 +26,9 @@ class UserError(Exception):
 class SearchFolder:
     """The folder of one search.
 
-    ``spec.yaml`` as it was run · ``search.json`` identity · ``study.journal`` Optuna ·
-    ``trials/NNNNN/`` record, checkpoint and weights of each trial · ``outcomes/`` Parquet ·
-    ``tune/`` Ray's own state · ``exports/``
+    ``spec.yaml`` as it was run · ``search.json`` identity and spec, twice ·
+    ``study.journal`` Optuna · ``trials/NNNNN/`` record, checkpoint and weights of each trial ·
+    ``outcomes/`` Parquet · ``tune/`` Ray's own state · ``exports/``
     """
 
     def __init__(self, runs: Path, name: str) -> None:
@@ -40,7 +44,7 @@ class SearchFolder:
         self.trials = self.path / "trials"
         self.tune = self.path / "tune"
         self.exports = self.path / "exports"
-        self._identity = self.path / "search.json"
+        self._about = (self.path / "search.json", self.path / ".search.json")
 
     @property
     def exists(self) -> bool:
@@ -62,11 +66,12 @@ class SearchFolder:
                 f"name: {self.name!r} is taken: {self.path} holds a search; go on with "
                 f"`longspan resume {self.name}`, or give another --name"
             ) from None
-        write_json(self._identity, {"id": uuid.uuid4().hex})
+        self._write_about({"id": uuid.uuid4().hex, "spec": spec})
 
     def require(self) -> None:
-        """Refuse a name under which nothing was searched."""
+        """Refuse a name under which nothing was searched; a damaged spec is put right."""
         if self.exists:
+            self._mend_spec()
             return
         known = sorted(p.parent.name for p in self.runs.glob("*/spec.yaml"))
         there = f"known: {', '.join(known)}" if known else "none is there yet"
@@ -75,10 +80,50 @@ class SearchFolder:
     @property
     def identity(self) -> str:
         """The search's own id: two searches of one name, in two folders, differ in it."""
-        if not self._identity.exists():
-            write_json(self._identity, {"id": uuid.uuid4().hex})
-        identity: str = json.loads(self._identity.read_text())["id"]
+        identity: str = self._read_about()["id"]
         return identity
+
+    def change_spec(self, spec: str) -> None:
+        """Replace the spec of a search that is to go on under another."""
+        self._write_about({"id": self.identity, "spec": spec})
+        write_aside(self.spec, spec.encode())
+
+    def _mend_spec(self) -> None:
+        """Put back a spec that is no YAML any more, from the copy beside it."""
+        try:
+            if isinstance(yaml.safe_load(self.spec.read_bytes()), dict):
+                return
+        except (yaml.YAMLError, UnicodeDecodeError):
+            pass
+        spec = self._read_about()["spec"]
+        if not spec:
+            return
+        kept = set_aside(self.spec)
+        write_aside(self.spec, spec.encode())
+        log.warning("%s: damaged; kept as %s, put back from its copy", self.spec, kept.name)
+
+    def _write_about(self, about: dict[str, str]) -> None:
+        for copy in self._about:
+            write_json(copy, about)
+
+    def _read_about(self) -> dict[str, str]:
+        """What is kept twice: the identity and the spec. Where neither is whole, a new identity."""
+        found: dict[str, str] | None = None
+        for copy in self._about:
+            try:
+                about = read_json(copy)
+            except FileNotFoundError:
+                continue
+            except DamagedFileError as error:
+                set_aside(copy)
+                log.warning("%s; its copy is used", error)
+            else:
+                found = found or about
+        if found is None:
+            found = {"id": uuid.uuid4().hex, "spec": self.spec.read_text()}
+        if not all(copy.exists() for copy in self._about):
+            self._write_about(found)
+        return found
 
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
@@ -109,18 +154,3 @@ class SearchFolder:
                     f"watch it with `longspan status {self.name}`"
                 ) from None
             yield
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as JSON, whole or not at all."""
-    write_aside(path, json.dumps(value).encode())
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

@@ -6,14 +6,17 @@ Parquet outcomes can all be brought up to date from it after a crash.
 
 from __future__ import annotations
 
-import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from search import outcomes
-from search.folder import SearchFolder, write_json
+from search.folder import SearchFolder
+from search.whole import DamagedFileError, read_json, write_json
+
+log = logging.getLogger(__name__)
 
 Listener = Callable[["Record"], None]
 
@@ -71,6 +74,10 @@ class Ledger:
 
     Args:
         listeners: told of every change, after it is on disk
+
+    Attributes:
+        records: by number
+        damaged: one line by number for each record that cannot be read
     """
 
     def __init__(
@@ -81,9 +88,13 @@ class Ledger:
     ) -> None:
         self._folder, self._listeners, self._clock = folder, listeners, clock
         self.records: dict[int, Record] = {}
-        for path in sorted(folder.trials.glob("*/record.json")):
-            record = Record(**json.loads(path.read_text()))
-            self.records[record.number] = record
+        self.damaged: dict[int, str] = {}
+        for path in sorted(folder.trials.glob("[0-9]*/record.json")):
+            try:
+                record = Record(**read_json(path))
+                self.records[record.number] = record
+            except DamagedFileError as error:
+                self.damaged[int(path.parent.name)] = str(error)
 
     def started(
         self, number: int, parameters: dict[str, Any], configuration: dict[str, Any], digest: str
@@ -94,14 +105,33 @@ class Ledger:
         self._put(Record(number, parameters, configuration, digest, started_ms=self._now()))
 
     def reported(self, number: int, report: dict[str, Any]) -> None:
-        """A trial measured something."""
-        self._put(replace(self.records[number], report=report))
+        """A trial measured something.
+
+        One that went back to an older checkpoint is heard again when it is as far as it was.
+        """
+        record = self.records[number]
+        if report.get("ended_by") or report["progress"] >= record.progress:
+            self._put(replace(record, report=report))
 
     def finished(self, number: int, ended_by: str, error: str | None = None) -> None:
         """A trial came to an end; the first end counts."""
         record = self.records[number]
         if not record.finished:
             self._put(replace(record, ended_by=ended_by, error=error, ended_ms=self._now()))
+
+    def reopen(self, number: int) -> None:
+        """A trial that had ended is to go on."""
+        record = self.records[number]
+        report = {**record.report, "ended_by": None}
+        self._put(replace(record, ended_by=None, ended_ms=None, error=None, report=report))
+
+    def mend_outcomes(self) -> None:
+        """Write again, from the records, each part of the outcomes that is damaged or missing."""
+        for number, record in self.records.items():
+            rows = record.report.get("rows")
+            if rows and not outcomes.holds(self._folder.outcomes, number, record.digest, rows):
+                part = outcomes.write(self._folder.outcomes, number, record.digest, rows)
+                log.warning("%s: was missing or damaged; written anew from the ledger", part)
 
     def _put(self, record: Record) -> None:
         folder = self._folder.trial(record.number)

@@ -10,35 +10,24 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from search.ledger import Ledger
+from search.study import told
 from spaces import Space
 from trainables.config import TrialConfig
 
 METRIC = "progress"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def open_study(journal: Path, name: str) -> optuna.Study:
-    """The study in a journal file; made where there is none."""
-    return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        study_name=name,
-        direction="maximize",
-        load_if_exists=True,
-    )
 
 
 def make_sampler(kind: str, seed: int, number: int) -> BaseSampler:
@@ -56,9 +45,8 @@ class StudySearch(OptunaSearch):
     """Hands out the trials of a study until ``trials`` of them have come to an end.
 
     Args:
-        study: where everything suggested and told is kept
+        study: as `search.study.restore_study` gives it; running trials are handed out again first
         trials: how many trials the search is to have in all
-        start_with: parameters of the first trials; read when the study is new
     """
 
     def __init__(
@@ -68,7 +56,6 @@ class StudySearch(OptunaSearch):
         ledger: Ledger,
         sampler: Callable[[int], BaseSampler],
         trials: int,
-        start_with: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(
             space,
@@ -80,30 +67,27 @@ class StudySearch(OptunaSearch):
         )
         self._ledger, self._make_sampler = ledger, sampler
         self._study = study
-        if not study.get_trials(deepcopy=False):
-            for parameters in start_with:
-                study.enqueue_trial(dict(parameters))
-        self._waiting = reconcile(study, ledger)
         known = study.get_trials(deepcopy=False)
-        self._next = sum(trial.state != TrialState.WAITING for trial in known)
-        self._new = trials - self._next
+        running = [trial for trial in known if trial.state == TrialState.RUNNING]
+        self._cut_off = [optuna.Trial(study, trial._trial_id) for trial in running]
+        asked_for = [trial.number for trial in known if trial.state == TrialState.WAITING]
+        new = trials - len(known) + len(asked_for)
+        self._new = [*asked_for, *range(len(known), trials)][: max(0, new)]
 
     @property
     def left(self) -> int:
         """Trials still to be handed out."""
-        return len(self._waiting) + max(0, self._new)
+        return len(self._cut_off) + len(self._new)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The next trial: one cut off earlier, or a new one; None when there are enough."""
         if trial_id not in self._ot_trials:
-            if self._waiting:
-                trial = self._ot_trials[trial_id] = self._waiting.pop(0)
+            if self._cut_off:
+                trial = self._ot_trials[trial_id] = self._cut_off.pop(0)
                 self._study.sampler = self._make_sampler(trial.number)
-            elif self._new > 0:
-                self._study.sampler = self._make_sampler(self._next)
+            elif self._new:
+                self._study.sampler = self._make_sampler(self._new.pop(0))
                 self._ot_trials[trial_id] = self._study.ask()
-                self._next += 1
-                self._new -= 1
             else:
                 return None
         proposed = super().suggest(trial_id)
@@ -122,7 +106,10 @@ class StudySearch(OptunaSearch):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Keep how the trial ended, then tell Optuna."""
-        number = self._ot_trials[trial_id].number
+        trial = self._ot_trials.pop(trial_id, None)
+        if trial is None:
+            return
+        number = trial.number
         if result is not None and "report" in result:
             self._ledger.reported(number, json.loads(result["report"]))
         report = self._ledger.records[number].report
@@ -130,7 +117,8 @@ class StudySearch(OptunaSearch):
             self._ledger.finished(number, "error", "the worker died more often than is retried")
         else:
             self._ledger.finished(number, report.get("ended_by") or "pruned", report.get("error"))
-        super().on_trial_complete(trial_id, result, error)
+        state, value = told(self._ledger.records[number])
+        self._study.tell(trial, value, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searchers for `Tuner.restore`, which is not how a search resumes."""
@@ -142,22 +130,3 @@ class StudySearch(OptunaSearch):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
-
-
-def reconcile(study: optuna.Study, ledger: Ledger) -> list[optuna.Trial]:
-    """Make study and ledger agree after a crash; the trials to go on with, oldest first.
-
-    A trial that the study holds as running has ended if the ledger says so (the driver died
-    between the two), and is told; otherwise it was cut off, and goes on.
-    """
-    cut_off = []
-    for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        trial = optuna.Trial(study, frozen._trial_id)
-        record = ledger.records.get(frozen.number)
-        if record is None or not record.finished:
-            cut_off.append(trial)
-        elif record.report:
-            study.tell(trial, record.progress)
-        else:
-            study.tell(trial, state=TrialState.FAIL)
-    return cut_off

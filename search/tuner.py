@@ -20,9 +20,10 @@ from search.logged_model import publish
 from search.ray_trainable import train
 from search.recording import Recorder
 from search.scheduler import make_scheduler
-from search.searcher import StudySearch, make_sampler, open_study
+from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
 from search.spec import Spec
+from search.study import restore_study
 
 WORKER_FAILURES = 2
 """How often a trial whose worker died is started again; the third death ends it by ``error``."""
@@ -90,13 +91,14 @@ def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
 def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
     space = find_space(spec.space)
     seed = spec.search.seed
+    ledger.mend_outcomes()
+    study = restore_study(folder.journal, spec.name, space, ledger, spec.search.start_with)
     searcher = StudySearch(
         space,
-        open_study(folder.journal, spec.name),
+        study,
         ledger,
         lambda number: make_sampler(spec.search.sampler, seed, number),
         spec.search.trials,
-        spec.search.start_with,
     )
     if not searcher.left:
         return

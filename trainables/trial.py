@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file
 
 from trainables.config import LadderConfig, TrialConfig
 from trainables.ladder import Climb, EndedClimb, passed_rungs, progress, reach
@@ -17,7 +17,7 @@ from trainables.models.model import build
 from trainables.records import CurvePoint, MemberRung, TracePoint, of_task
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task, TaskConfig
-from trainables.training import checkpoint
+from trainables.training import checkpoint, weights
 from trainables.training.climber import Climber, weights_file
 from trainables.training.curve import forgetting_curve
 from trainables.training.rung import RungTraining
@@ -26,6 +26,8 @@ REPORTS_PER_BUDGET = 10
 """Reports while one member spends the whole of its budget on one rung."""
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+log = logging.getLogger(__name__)
 
 
 class Reporter(Protocol):
@@ -82,22 +84,25 @@ class Trial:
         self.curve: list[CurvePoint] = []
         self.trace: list[TracePoint] = []
         self.climber: Climber | None = None
+        self._at_the_top: dict[str, Any] = {}
         self._saved_at = clock()
 
     def run(self) -> dict[str, Any]:
         """Climb every task in turn."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        saved = checkpoint.read(self._checkpoint) or {}
-        self._restore(saved)
+        saved = self._restore()
         climbs = []
         for name, task_config in self.spec.tasks.items():
             task = TASKS[task_config.kind](task_config)
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
                 self.climber.restore(saved.pop("climber"))
+            elif name in self._at_the_top:
+                self._go_on_from_the_top(name)
             else:
                 self.climber.rows = {(r.lag, r.member): r for r in of_task(self.rows, name)}
             climbs.append(self.climber.climb())
+            self._keep_climber(name, climbs[-1])
             if not any(point.task == name for point in self.curve):
                 self.curve += self._forgetting_curve(name, task, climbs[-1].passed)
         self.climber = None
@@ -130,9 +135,9 @@ class Trial:
         }
 
     def _measured(self, row: MemberRung) -> None:
+        """Saved before it is reported: after a crash no later report falls below this one."""
         self.rows.append(row)
-        if self.clock() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
-            self._save()
+        self._save()
         self.report(self.metrics(), self.folder)
 
     def _tick(self, training: RungTraining) -> None:
@@ -170,12 +175,31 @@ class Trial:
             )
         )
 
+    def _go_on_from_the_top(self, name: str) -> None:
+        """Restore the members; where the ladder is longer now, their curve is to be drawn anew."""
+        if self.climber is None:
+            return
+        self.climber.restore(self._at_the_top[name])
+        if max(row.lag for row in of_task(self.rows, name)) < self.spec.ladder.stop:
+            self.curve = [point for point in self.curve if point.task != name]
+
+    def _keep_climber(self, name: str, climbed: Climb) -> None:
+        """Keep the members that stand at the top: they go on if the ladder is made longer."""
+        self._at_the_top.pop(name, None)
+        if climbed.ended_by == "top" and self.climber:
+            self._at_the_top[name] = self.climber.state()
+
     def _forgetting_curve(self, name: str, task: Task, passed: Sequence[int]) -> list[CurvePoint]:
         if not passed or self.climber is None:
             return []
         member = best_member(of_task(self.rows, name), passed[-1])
         model = build(self.spec.config.model, task, seed=0).to(self.device)
-        model.load_state_dict(load_file(weights_file(self.climber.weights, passed[-1], member)))
+        try:
+            kept = weights.read(weights_file(self.climber.weights, passed[-1], member))
+        except (OSError, weights.DamagedWeightsError) as error:
+            log.warning("%s; the trial has no forgetting curve", error)
+            return []
+        model.load_state_dict(kept)
         spent = sum(row.training_gflop for row in of_task(self.rows, name))
         streams = self.climber.streams
         return list(forgetting_curve(model, name, task, passed, streams, spent / 20, self.device))
@@ -214,19 +238,28 @@ class Trial:
 
     def _save(self) -> None:
         state = {
+            "configuration": self.spec.config.digest,
             "rows": [asdict(row) for row in self.rows],
             "curve": [asdict(point) for point in self.curve],
             "trace": [asdict(point) for point in self.trace],
             "task": self._task,
             "climber": self.climber.state() if self.climber else None,
+            "at_the_top": self._at_the_top,
         }
         checkpoint.write(self._checkpoint, state)
         self._saved_at = self.clock()
 
-    def _restore(self, saved: Mapping[str, Any]) -> None:
+    def _restore(self) -> dict[str, Any]:
+        """Take up what the checkpoint holds; it is empty where there is none."""
+        saved = checkpoint.read(self._checkpoint) or {}
+        if saved and saved["configuration"] != self.spec.config.digest:
+            log.warning("%s: of another configuration; starting over", self._checkpoint)
+            saved = {}
         self.rows = [MemberRung(**row) for row in saved.get("rows", ())]
         self.curve = [CurvePoint(**point) for point in saved.get("curve", ())]
         self.trace = [TracePoint(**point) for point in saved.get("trace", ())]
+        self._at_the_top = saved.get("at_the_top", {})
+        return saved
 
 
 def best_member(rows: Sequence[MemberRung], lag: int) -> int:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from search import outcomes
 from search.folder import SearchFolder
 from search.ledger import Ledger
-from search.searcher import open_study
+from search.study import open_study
 from tests.search.conftest import COMMAND, SMALL, longspan, write_spec
 
 TIMES = ("seconds", "peak_memory_bytes")

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from search.folder import SearchFolder
 from search.ledger import Ledger
-from search.searcher import StudySearch, make_sampler, open_study
+from search.searcher import StudySearch, make_sampler
+from search.study import open_study, restore_study
 from spaces import SPACES
 
 
@@ -24,9 +25,9 @@ def folder(tmp_path: Path) -> SearchFolder:
 
 def searcher(folder: SearchFolder, trials: int, sampler: str = "random") -> StudySearch:
     """As after the driver started anew: everything is read from disk."""
-    study = open_study(folder.journal, "study")
-    space = SPACES["article"]
-    return StudySearch(space, study, Ledger(folder), lambda n: make_sampler(sampler, 7, n), trials)
+    ledger, space = Ledger(folder), SPACES["article"]
+    study = restore_study(folder.journal, "study", space, ledger)
+    return StudySearch(space, study, ledger, lambda n: make_sampler(sampler, 7, n), trials)
 
 
 def result(progress: float, ended_by: str | None = "failed_rung") -> dict[str, object]:
@@ -112,10 +113,9 @@ def test_a_search_starts_with_what_it_is_told(folder: SearchFolder) -> None:
     start = [{"model/cell/kind": "rnn", "model/hidden_size": 16}, {"model/cell/kind": "lstm"}]
     proposed = []
     for number in range(3):
-        study = open_study(folder.journal, "study")
-        search = StudySearch(
-            SPACES["quick"], study, Ledger(folder), lambda n: make_sampler("random", 7, n), 3, start
-        )
+        ledger, space = Ledger(folder), SPACES["quick"]
+        study = restore_study(folder.journal, "study", space, ledger, start)
+        search = StudySearch(space, study, ledger, lambda n: make_sampler("random", 7, n), 3)
         assert search.left == 3 - number
         proposed.append(search.suggest(f"t{number}"))
         search.on_trial_complete(f"t{number}", result(1.0))

@@ -23,6 +23,7 @@ from trainables.config import LadderConfig
 from trainables.ladder import Climb, EndedClimb, EndedRung
 from trainables.records import MemberRung
 from trainables.tasks.recall import Recall
+from trainables.tasks.task import Batch
 from trainables.training import checkpoint
 from trainables.training.member import Member
 from trainables.trial import TrialSpec, _ended, best_member, run_trial
@@ -413,17 +414,23 @@ def test_nothing_but_the_checkpoints_and_the_weights_at_reach_is_left(tmp_path: 
 
 
 def test_a_checkpoint_holds_no_more_than_it_must(tmp_path: Path) -> None:
-    """At the end: rows, curve and trace, and no weights."""
-    run(SPECS["increments"], tmp_path)
-    saved = checkpoint.read(tmp_path / "checkpoint.pt")
+    """At the end: rows, curve and trace, and the members that stand at a ladder's top."""
+    run(SPECS["increments"], tmp_path / "climbed")
+    saved = checkpoint.read(tmp_path / "climbed" / "checkpoint.pt")
     assert saved is not None
     assert (saved["task"], saved["climber"]) == ("", None)
+    assert set(saved["at_the_top"]) == {"recall", "recall-2"}
+    run(SPECS["scratch"], tmp_path / "failed")
+    saved = checkpoint.read(tmp_path / "failed" / "checkpoint.pt")
+    assert saved is not None
+    assert set(saved["at_the_top"]) == {"recall"}
+    assert saved["at_the_top"]["recall"]["members"] == {}
 
 
 def test_a_checkpoint_is_written_when_ten_seconds_have_passed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the next training step or row; and once more at the end."""
+    """At the next training step, at every row, and once more at the end."""
     clock, written, write = Clock(1.0), [0], checkpoint.write
 
     def watched(path: Path, state: dict[str, Any]) -> None:
@@ -431,8 +438,72 @@ def test_a_checkpoint_is_written_when_ten_seconds_have_passed(
         write(path, state)
 
     monkeypatch.setattr(checkpoint, "write", watched)
-    run(SPECS["increments"], tmp_path, clock)
+    result, _ = run(SPECS["increments"], tmp_path, clock)
     waits = [b - a for a, b in pairwise(written)]
-    assert len(waits) > 5
-    assert all(10 <= wait <= 15 for wait in waits[:-1])
+    assert len(waits) > 5 + len(result["rows"])
+    assert all(wait <= 15 for wait in waits)
     assert clock.looks - written[-1] <= 1
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_what_was_reported_is_on_disk(tmp_path: Path, name: str) -> None:
+    """A crash right after a report: no later report falls below it."""
+    behind = []
+
+    def report(metrics: Mapping[str, Any], folder: Path | None) -> None:
+        saved = checkpoint.read(tmp_path / "checkpoint.pt") or {"rows": []}
+        behind.append(len(metrics["rows"]) - len(saved["rows"]))
+
+    run_trial(SPECS[name], tmp_path, report, CPU, Clock())
+    assert set(behind) == {0}
+
+
+def test_a_checkpoint_of_another_configuration_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(SPECS["scratch"], tmp_path)
+    result, _ = run(SPECS["increments"], tmp_path)
+    assert repeatable(result) == repeatable(in_peace("increments")[0])
+    assert "another configuration" in caplog.text
+
+
+@pytest.mark.parametrize("regime", [REHEARSING, "scratch"])
+def test_a_longer_ladder_is_climbed_from_its_top(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regime: Any
+) -> None:
+    """Exactly as if it had been that long from the start; rungs below are not trained again."""
+    config = trial_config("lstm", regime)
+    short = TrialSpec(config, {"recall": Recall.Config(alphabet=2)}, LadderConfig(**SMALL), seed=0)
+    long = replace(short, ladder=LadderConfig(**{**SMALL, "stop": 16}))
+    expected, _ = run(long, tmp_path / "long")
+    assert run(short, tmp_path / "grown")[0]["ended_by"] == "top"
+    lags = []
+    learn = Member.learn
+
+    def watched(self: Member, batch: Batch) -> tuple[float, int]:
+        lags.append(batch.inputs.shape[1])
+        return learn(self, batch)
+
+    monkeypatch.setattr(Member, "learn", watched)
+    grown, _ = run(long, tmp_path / "grown")
+    fresh = sum(row["sequences"] for row in grown["rows"] if row["lag"] == 16)
+    assert len(lags) * config.training.batch_size == fresh
+    assert repeatable(grown) == repeatable(expected)
+    assert weights_in(tmp_path / "grown") == weights_in(tmp_path / "long")
+
+
+def test_damaged_weights_are_named_and_cost_the_curve_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The members stand; only what is measured of the final weights is missing."""
+    whole = SPECS["increments"]
+    spec = replace(whole, tasks={"recall": whole.tasks["recall"]})
+
+    def damage(metrics: Mapping[str, Any], folder: Path | None) -> None:
+        for file in tmp_path.rglob("8-*.safetensors"):
+            file.write_bytes(file.read_bytes()[:-5] + b"12345")
+
+    result = run_trial(spec, tmp_path, damage, CPU, Clock())
+    assert (result["ended_by"], result["curve"]) == ("top", [])
+    assert "8-" in caplog.text
+    assert "damaged" in caplog.text

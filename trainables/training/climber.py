@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from trainables.config import LadderConfig, TrialConfig
 from trainables.ladder import Climb, RungOutcome, climb
 from trainables.randomness import Streams, digest
 from trainables.records import MemberRung
 from trainables.tasks.task import Task, TaskConfig
+from trainables.training import weights as weight_files
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
 from trainables.training.regimes import REGIMES
@@ -65,6 +65,8 @@ class Climber:
             row = self._train(lag, number)
             self.rows[lag, number] = row
             self.measured(row)
+        if row.solved:
+            self._drop_weights_below(lag)
         return row.outcome
 
     def _train(self, lag: int, number: int) -> MemberRung:
@@ -125,13 +127,13 @@ class Climber:
         return self.training
 
     def _keep_weights(self, member: Member, lag: int) -> None:
-        """Keep what solved this rung; two rungs down nothing can be the reach any more."""
+        """Keep what solved this rung."""
         self.weights.mkdir(parents=True, exist_ok=True)
-        tensors = {name: t.detach().cpu() for name, t in member.model.state_dict().items()}
         target = weights_file(self.weights, lag, member.number)
-        aside = target.with_suffix(".new")
-        save_file(tensors, aside)
-        aside.replace(target)
+        weight_files.write(target, member.model.state_dict())
+
+    def _drop_weights_below(self, lag: int) -> None:
+        """Two rungs down nothing can be the reach any more, once this one is on record."""
         lower = [rung for rung in self.ladder.rungs if rung < lag][:-1]
         for old in self.weights.glob("*.safetensors"):
             if int(old.stem.split("-")[0]) in lower:

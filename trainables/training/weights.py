@@ -1,0 +1,53 @@
+"""Weights on disk: safetensors that carry their own checksum, checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+CHECKSUM = "sha256"
+"""Key of the file's metadata: SHA-256 of every tensor's name, shape and bytes."""
+
+
+class DamagedWeightsError(ValueError):
+    """A file of weights is not what was written."""
+
+
+def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write ``tensors`` to ``path``, whole or not at all."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    aside = path.with_suffix(".new")
+    save_file(plain, aside, metadata={CHECKSUM: _checksum(plain)})
+    aside.replace(path)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors in ``path``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DamagedWeightsError: in one line, if they are not those that were written.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get(CHECKSUM)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
+    if expected != _checksum(tensors):
+        raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")
+    return tensors
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
