@@ -188,7 +188,7 @@ class RungTraining:
         return False
 
     def _rate_needed(self) -> float:
-        distinct = self.splits["test"].distinct_sequences
+        distinct = self.splits["test"].distinct_sequences(self.lag)
         shown = min(self.ladder.test_sequences, distinct or self.ladder.test_sequences)
         return rate_needed(shown, self.ladder.success, self.progress.looks + 1)
 
