@@ -30,8 +30,8 @@ def forgetting_curve(
     """The success of ``model`` at every rung it ``passed`` and at multiples of the last.
 
     Beyond the reach, the curve ends before a lag that the model cannot read, at which the task has
-    no sequences, that does not fit into memory, or that would cost more than ``most_gflop``: at a long lag one evaluation of a quadratic
-    model can cost more than all its training.
+    no sequences, that does not fit into memory, or that would cost more than ``most_gflop``: at a
+    long lag one evaluation of a quadratic model can cost more than all its training.
     """
     test = task.split("test")
     lags = [(lag, True) for lag in passed] + [(passed[-1] * k, False) for k in BEYOND]

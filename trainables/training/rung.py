@@ -174,7 +174,12 @@ class RungTraining:
         return [lag for lag in self.ladder.rungs if lag < self.lag]
 
     def _likely_to_pass(self) -> bool:
-        """Whether recent batches, then a selection draw, reach the rate that the test asks for."""
+        """Whether recent batches, then a selection draw, reach the rate that the test asks for.
+
+        Never on a paired task: there only a member that is done learning is asked.
+        """
+        if self.splits["test"].paired:
+            return False
         shown = sum(sequences for _, sequences in self.recent)
         if self.progress.sequences < self.progress.resume_at or shown < RECENT_SEQUENCES:
             return False

@@ -118,7 +118,7 @@ def test_a_rung_with_too_few_rows_is_refused_with_their_number(tmp_path: Path) -
         require_held_out(task, 0.8, (2, 4, 8))
     assert f"on the {held_out} different held-out rows of {task}" in str(caught.value)
     assert "it takes at least 17 rows held out" in str(caught.value)
-    with pytest.raises(ValueError, match="on the 0 different held-out rows of .* at lag 16"):
+    with pytest.raises(ValueError, match=r"on the 0 different held-out rows of .* at lag 16"):
         require_held_out(task, 0.8, (16,))
 
 
@@ -155,10 +155,10 @@ def test_lags_that_are_none(tmp_path: Path, column: list[Any], named: str) -> No
     with pytest.raises(ValueError, match=named) as caught:
         task_of(file)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="lag: 'bakc' is not a column of .*; allowed: x, y, back"):
+    with pytest.raises(ValueError, match=r"lag: 'bakc' is not a column of .*; allowed: x, y, back"):
         task_of(file, lag="bakc")
 
 
 def test_nearness_without_a_column_is_refused() -> None:
-    with pytest.raises(ValueError, match="nearness: 3.0 is of a column of lags"):
+    with pytest.raises(ValueError, match=r"nearness: 3\.0 is of a column of lags"):
         Parquet.Config(path=Path("f"), sequence="x", target="y", nearness=3)
