@@ -51,7 +51,7 @@ def _check_task(spec: Spec, name: str, task: Task) -> None:
             f"ladder.test_sequences: {spec.ladder.test_sequences} cannot establish success "
             f"{spec.ladder.success:g}; it takes at least {needed}"
         )
-    require_held_out(task, spec.ladder.success)
+    require_held_out(task, spec.ladder.success, spec.ladder.rungs)
 
 
 def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:

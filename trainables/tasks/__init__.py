@@ -11,6 +11,7 @@ from trainables.tasks.parquet import Parquet
 from trainables.tasks.permutation_tracking import PermutationTracking
 from trainables.tasks.recall import Recall
 from trainables.tasks.selective_copying import SelectiveCopying
+from trainables.tasks.stream import Stream
 from trainables.tasks.task import Task
 from trainables.tasks.temporal_order import TemporalOrder
 
@@ -19,6 +20,7 @@ TASKS: dict[str, type[Task]] = {
     "copying": Copying,
     "adding": Adding,
     "parquet": Parquet,
+    "stream": Stream,
     "selective_copying": SelectiveCopying,
     "associative_recall": AssociativeRecall,
     "induction": Induction,

@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from trainables.reliability import look_confidence, lower_bound, trials_needed
-from trainables.tasks.task import ClassAnswer, NumberAnswer, Task
+from trainables.tasks.task import ClassAnswer, NumberAnswer, Split, Task
 
 TEST_SHARE = 0.2
 """Of all rows, those held out (`trainables.tasks.rows.splitting`)."""
 
+MOST_GUESSED = 2048
+"""Held-out sequences on which the best constant answer is tried."""
 
-def require_held_out(task: Task, success: float) -> None:
+LEARNED_FROM: tuple[Split, ...] = ("train", "selection")
+
+
+def require_held_out(task: Task, success: float, rungs: Sequence[int]) -> None:
     """Refuse a ``success`` that the held-out sequences cannot establish, or that needs no memory.
 
     Raises:
-        ValueError: if all held-out sequences right would not be enough at the first look; or if
-            giving the same answer always is enough.
+        ValueError: naming the lag, if it is beyond the task's longest; if all its held-out
+            sequences right would not be enough at the first look, or none is there to train on or
+            to select by; or if giving the same answer always is enough.
 
     """
-    test = task.split("test")
-    held_out = test.distinct_sequences
-    if held_out is None:
-        return
-    confidence = look_confidence(1)
-    needed = trials_needed(success, confidence)
+    for lag in rungs:
+        task.length(lag)
+        if task.distinct_sequences(lag) is not None:
+            _require_enough(task, success, lag)
+            if not task.paired:
+                _require_memory(task, success, lag)
+
+
+def _require_enough(task: Task, success: float, lag: int) -> None:
+    held_out = task.split("test").distinct_sequences(lag) or 0
+    needed = trials_needed(success, look_confidence(1))
     if held_out < needed:
         raise ValueError(
             f"success: {success} cannot be established on the {held_out} different held-out rows of"
-            f" {task}; it takes at least {needed} rows held out,"
+            f" {task} at lag {lag}; it takes at least {needed} rows held out,"
             f" about {round(needed / TEST_SHARE)} in all"
         )
-    guessed = _best_constant(test, held_out)
-    if lower_bound(guessed, held_out, confidence) >= success:
+    for part in LEARNED_FROM:
+        if not task.split(part).distinct_sequences(lag):
+            raise ValueError(
+                f"lag: {lag} cannot be learned: no row of {task} is in its {part} part"
+            )
+
+
+def _require_memory(task: Task, success: float, lag: int) -> None:
+    test, generator = task.split("test"), torch.Generator().manual_seed(0)
+    batches = test.draw(lag, MOST_GUESSED, 64, generator)
+    targets = torch.cat([batch.targets for batch in batches])[:, 0]
+    guessed, shown = most_alike(targets, test.answer), len(targets)
+    if lower_bound(guessed, shown, look_confidence(1)) >= success:
         raise ValueError(
             f"success: {success} is reached on {task} without looking: one and the same answer is"
-            f" right for {guessed} of the {held_out} held-out rows; choose a higher success"
+            f" right for {guessed} of {shown} held-out rows at lag {lag}; choose a higher success"
         )
-
-
-def _best_constant(test: Task, sequences: int) -> int:
-    """Sequences that the best constant answer gets right, of those with one answer each."""
-    generator = torch.Generator().manual_seed(0)
-    batches = test.draw(test.shortest_lag, sequences, 256, generator)
-    targets = torch.cat([batch.targets for batch in batches])[:, 0]
-    return most_alike(targets, test.answer)
 
 
 def most_alike(targets: Tensor, answer: ClassAnswer | NumberAnswer) -> int:

@@ -70,6 +70,13 @@ class ClassAnswer:
         """Mean cross entropy, in nats."""
         return torch.nn.functional.cross_entropy(predictions.flatten(0, 1), targets.flatten())
 
+    def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
+        """Mean cross entropy of each sequence."""
+        each = torch.nn.functional.cross_entropy(
+            predictions.flatten(0, 1), targets.flatten(), reduction="none"
+        )
+        return each.view(targets.shape).mean(1)
+
 
 @dataclass(frozen=True)
 class NumberAnswer:
@@ -101,6 +108,11 @@ class NumberAnswer:
         """Mean squared error, in units of ``scale`` squared."""
         outputs = (targets - self.offset) / self.scale
         return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
+
+    def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
+        """Mean squared error of each sequence."""
+        outputs = (targets - self.offset) / self.scale
+        return (predictions[..., 0] - outputs).square().mean(1)
 
 
 class Interface(Protocol):
@@ -135,6 +147,9 @@ class Task(ABC):
     """
 
     Config: ClassVar[type[TaskConfig]]
+    paired: ClassVar[bool] = False
+    """Whether a success is a comparison of a sequence with itself, so that chance is one half."""
+
     inputs: Symbols | Reals
     answer: ClassAnswer | NumberAnswer
 
@@ -146,9 +161,8 @@ class Task(ABC):
         """The shortest lag that can be drawn."""
         return 1
 
-    @property
-    def distinct_sequences(self) -> int | None:
-        """How many different sequences this split can show; None if they are generated."""
+    def distinct_sequences(self, lag: int) -> int | None:
+        """How many different sequences this split can show at ``lag``; None if generated."""
         return None
 
     @abstractmethod
@@ -163,6 +177,10 @@ class Task(ABC):
             ValueError: if ``lag`` is below `shortest_lag`.
 
         """
+
+    def judge(self, predictions: Predictions, batch: Batch) -> Bool[Tensor, " N"]:
+        """Which of the batch's sequences are a success: those with every scored answer right."""
+        return self.answer.right(predictions, batch.targets).all(dim=1)
 
     def split(self, name: Split) -> Self:
         """The task restricted to one part of its sequences; itself where they are generated."""

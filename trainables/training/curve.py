@@ -29,14 +29,14 @@ def forgetting_curve(
 ) -> Iterator[CurvePoint]:
     """The success of ``model`` at every rung it ``passed`` and at multiples of the last.
 
-    Beyond the reach, the curve ends before a lag that the model cannot read, that does not fit into
-    memory, or that would cost more than ``most_gflop``: at a long lag one evaluation of a quadratic
-    model can cost more than all its training.
+    Beyond the reach, the curve ends before a lag that the model cannot read, at which the task has
+    no sequences, that does not fit into memory, or that would cost more than ``most_gflop``: at a
+    long lag one evaluation of a quadratic model can cost more than all its training.
     """
     test = task.split("test")
     lags = [(lag, True) for lag in passed] + [(passed[-1] * k, False) for k in BEYOND]
     for lag, learned in lags:
-        if not learned and not _within(model, task.length(lag), most_gflop):
+        if not learned and not _shown(model, test, lag, most_gflop):
             return
         generator = streams.generator("curve", lag, 0)
         try:
@@ -48,7 +48,10 @@ def forgetting_curve(
         yield CurvePoint(name, lag, tally.successes, tally.sequences, learned)
 
 
-def _within(model: Model, length: int, most_gflop: float) -> bool:
-    """Whether the model can read ``length`` steps, and at no more than ``most_gflop`` a point."""
+def _shown(model: Model, task: Task, lag: int, most_gflop: float) -> bool:
+    """Whether there is something to read, the model can, and at no more than ``most_gflop``."""
+    if task.distinct_sequences(lag) == 0:
+        return False
+    length = task.length(lag)
     readable = model.longest is None or length <= model.longest
     return readable and 1e-9 * CURVE_SEQUENCES * model.flops(length, 1) <= most_gflop

@@ -54,8 +54,7 @@ def evaluate(
     successes = shown = 0
     for batch in task.draw(lag, sequences, batch_size, generator):
         there = batch.to(device)
-        predictions = model(there.inputs, there.scored)
-        right = task.answer.right(predictions, there.targets).all(dim=1)
+        right = task.judge(model(there.inputs, there.scored), there)
         successes += int(right.sum())
         shown += len(right)
     model.train(was_training)

@@ -34,19 +34,20 @@ class Member:
             self.model.parameters(), lr=config.training.learning_rate, fused=True
         )
         self._clip_norm = config.training.clip_norm
-        self._answer = task.answer
+        self._task = task
 
     def learn(self, batch: Batch) -> tuple[float, int]:
         """One step of gradient descent.
 
         Returns:
-            the batch's mean loss and how many of its sequences were right, both before the step.
+            the batch's mean loss and how many of its rows were a success, both before the step.
             Where the loss is not finite, no step is taken.
         """
         predictions = self.model(batch.inputs, batch.scored)
-        loss = self._answer.loss(predictions, batch.targets)
+        loss = self._task.answer.loss(predictions, batch.targets)
         value = float(loss.detach())
-        successes = int(self._answer.right(predictions.detach(), batch.targets).all(dim=1).sum())
+        right = self._task.judge(predictions.detach(), batch)
+        successes = int(right.sum()) * len(batch.inputs) // max(1, len(right))
         if value == value and abs(value) != float("inf"):
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()

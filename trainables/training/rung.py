@@ -174,7 +174,12 @@ class RungTraining:
         return [lag for lag in self.ladder.rungs if lag < self.lag]
 
     def _likely_to_pass(self) -> bool:
-        """Whether recent batches, then a selection draw, reach the rate that the test asks for."""
+        """Whether recent batches, then a selection draw, reach the rate that the test asks for.
+
+        Never on a paired task: there only a member that is done learning is asked.
+        """
+        if self.splits["test"].paired:
+            return False
         shown = sum(sequences for _, sequences in self.recent)
         if self.progress.sequences < self.progress.resume_at or shown < RECENT_SEQUENCES:
             return False
@@ -188,7 +193,7 @@ class RungTraining:
         return False
 
     def _rate_needed(self) -> float:
-        distinct = self.splits["test"].distinct_sequences
+        distinct = self.splits["test"].distinct_sequences(self.lag)
         shown = min(self.ladder.test_sequences, distinct or self.ladder.test_sequences)
         return rate_needed(shown, self.ladder.success, self.progress.looks + 1)
 

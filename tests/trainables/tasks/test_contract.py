@@ -18,7 +18,7 @@ from trainables.randomness import Streams, digest
 from trainables.tasks import TASKS
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Symbols
 
-NOT_GENERATED = {"parquet"}
+NOT_GENERATED = {"parquet", "stream"}
 FALSE_ALARM = 1e-6
 ANSWERS = 2000
 

@@ -58,7 +58,7 @@ def test_a_finite_split_is_shown_at_most_once(tmp_path: Path) -> None:
             self.seen += inputs[:, 0, 0].tolist()
             return torch.zeros(len(inputs), 1, 2)
 
-    held_out = test.distinct_sequences
+    held_out = test.distinct_sequences(1)
     assert 20 < held_out < 120
     tally = evaluate(as_model(Looks()), test, 4, 10_000, seeded(), CPU)
     assert tally.sequences == held_out == len(set(Looks.seen)) == len(Looks.seen)

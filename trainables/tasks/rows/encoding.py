@@ -71,7 +71,9 @@ class Standardised(Encoding):
     Noise in a column of integers, or of booleans, is of integers.
     """
 
-    def __init__(self, rows: Rows, train: Bool[np.ndarray, " R"], filler: FillerKind) -> None:
+    def __init__(
+        self, rows: Rows, train: Bool[np.ndarray, " R"], filler: FillerKind, name: str
+    ) -> None:
         super().__init__(filler)
         self.features = rows.values.shape[1]
         self.inputs = Reals(self.features)
@@ -103,10 +105,22 @@ class Standardised(Encoding):
 
 
 class Vocabulary(Encoding):
-    """Each integer is a symbol: its rank among all in the file; blank is one more symbol."""
+    """Each integer is a symbol: its rank among all in the file; blank is one more symbol.
 
-    def __init__(self, rows: Rows, train: Bool[np.ndarray, " R"], filler: FillerKind) -> None:
+    Raises:
+        ValueError: if the values are not integers, one a step; ``name`` is their column.
+
+    """
+
+    def __init__(
+        self, rows: Rows, train: Bool[np.ndarray, " R"], filler: FillerKind, name: str
+    ) -> None:
         super().__init__(filler)
+        if rows.values.dtype.kind not in "iu" or rows.values.shape[1] != 1:
+            raise ValueError(
+                f"values: tokens, but {name!r} of {rows.file} is no list of integers;"
+                " allowed: numbers"
+            )
         self.vocabulary = _distinct(rows)
         self.inputs = Symbols(len(self.vocabulary) + (filler == "blank"))
         self.pool = self.encode(_pool(rows, train))
@@ -155,9 +169,8 @@ def _pool(rows: Rows, train: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
     order = np.flatnonzero(train)[np.argsort(rows.hashes[train], kind="stable")]
     most = POOL_VALUES // rows.values.shape[1]
     fitting = int(np.searchsorted(np.cumsum(rows.lengths[order]), most, side="right"))
-    starts = rows.ends - rows.lengths
     kept = order[: max(1, fitting)]
-    return np.concatenate([rows.values[starts[row] : rows.ends[row]] for row in kept])
+    return rows.whole(kept)
 
 
 VALUES: dict[str, type[Standardised] | type[Vocabulary]] = {

@@ -40,3 +40,18 @@ def row_hashes(steps: Steps) -> UInt64[np.ndarray, " R"]:
 def in_part(hashes: UInt64[np.ndarray, " R"], part: Split) -> Bool[np.ndarray, " R"]:
     """Which rows belong to ``part``."""
     return np.searchsorted(ENDS, hashes / 2.0**64, side="right") == PARTS.index(part)
+
+
+def require_parts(hashes: UInt64[np.ndarray, " R"], name: str) -> None:
+    """Refuse rows of which some part gets none.
+
+    Raises:
+        ValueError: beginning with ``name``.
+
+    """
+    for part in PARTS:
+        if not in_part(hashes, part).any():
+            raise ValueError(
+                f"{name} has too few different sequences ({len(np.unique(hashes))}): none falls to"
+                f" the {part} part"
+            )

@@ -1,0 +1,207 @@
+"""``stream``: the next step of the user's own unlabelled sequences, with and without the old ones.
+
+x_1 .. x_context x_{context+1} ..  ->  x_{context+1} x_{context+2} ..
+
+Every row of a Parquet file, or of a folder of them, is a stream of symbols or numbers. At a lag,
+each window is shown twice: as it is, and with all inputs that lie ``lag`` or more steps before the
+first step predicted replaced by those of another stream. What the true ones are worth is what a
+model predicts better with them. (Khandelwal et al. 2018, "Sharp nearby, fuzzy far away", shuffle
+or drop the context of a trained model; here the model is trained on both.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from copy import copy
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from pydantic import Field
+from torch import Tensor
+
+from trainables.shapes import Predictions
+from trainables.tasks.rows.encoding import VALUES, Standardised, Vocabulary
+from trainables.tasks.rows.reading import read_rows
+from trainables.tasks.rows.shown import Shown
+from trainables.tasks.rows.splitting import in_part, require_parts
+from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Split, Task, TaskConfig
+
+REDRAWS = 8
+"""Of streams that are to be others; where few are there, one may stay: its pair then tells less."""
+
+
+class Stream(Task):
+    """``answers`` predictions a window, at its last steps; T = context + answers - 1.
+
+    The answer at step s is the input of step s + 1, and lags count from there: the input at step s
+    lies 1 step back. A batch of B rows is B // 2 windows as they are, then the same with their old
+    inputs replaced; of an odd B, one more as it is. A success is a window whose mean loss is lower
+    as it is: chance is one half, and a model that does not use the old inputs never succeeds, as
+    the two losses are equal.
+    """
+
+    paired = True
+
+    class Config(TaskConfig):
+        """Which column of which file, and how much of it is shown at once.
+
+        Attributes:
+            path: a Parquet file, or a folder of them
+            sequence: a column of lists of numbers; rows too short for a window are left out
+            context: steps shown before the first one predicted; the longest lag there is
+            answers: steps predicted a window
+            values: ``numbers``, which are standardised, or ``tokens``: integers that are symbols
+
+        """
+
+        kind: Literal["stream"] = "stream"
+        path: Path
+        sequence: str
+        context: int = Field(ge=2)
+        answers: int = Field(default=8, ge=1)
+        values: Literal["numbers", "tokens"] = "numbers"
+
+        @property
+        def identity(self) -> dict[str, Any]:
+            return self.model_dump(mode="json", exclude={"path"})
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.rows = read_rows(config.path, {"sequence": config.sequence})
+        self.steps = config.context + config.answers
+        name = f"{config.sequence!r} of {config.path}"
+        if self.rows.values.shape[1] != 1:
+            raise ValueError(f"sequence: {name} holds lists of lists; allowed: lists of numbers")
+        self._is_long = self.rows.lengths >= self.steps
+        if not self._is_long.any():
+            raise ValueError(
+                f"context: {config.context} and {config.answers} answers take {self.steps} steps,"
+                f" but the longest row of {name} has {self.rows.longest}"
+            )
+        require_parts(
+            self.rows.hashes[self._is_long], f"path: {config.path}, of rows of {self.steps} steps,"
+        )
+        train = in_part(self.rows.hashes, "train") & self._is_long
+        self.encoding = VALUES[config.values](self.rows, train, "noise", config.sequence)
+        self.inputs, self.answer = self.encoding.inputs, _answer(self.encoding)
+        self._restrict(None)
+
+    def __str__(self) -> str:
+        return str(self.config.path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Read again where it is unpickled: the data may be too large to send."""
+        return _read_part, (type(self), self.config, self._part)
+
+    def distinct_sequences(self, lag: int) -> int:
+        """Streams, one window of each; none if there is no context as old as ``lag``."""
+        return self._shown.different if lag <= self.config.context else 0
+
+    def length(self, lag: int) -> int:
+        """The same at every lag; it raises ValueError if the context is shorter than ``lag``."""
+        if lag > self.config.context:
+            raise ValueError(
+                f"lag: {lag} is not allowed; the longest of stream is its context,"
+                f" {self.config.context}"
+            )
+        return self.steps - 1
+
+    def split(self, name: Split) -> Self:
+        part = copy(self)
+        part._restrict(name)
+        return part
+
+    def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
+        self._require(lag)
+        shown = self._shown.any(-(-batch_size // 2), generator)
+        others = self._others(shown, generator)
+        return self.show(shown, others, lag, batch_size, generator)
+
+    def draw(
+        self, lag: int, sequences: int, batch_size: int, generator: torch.Generator
+    ) -> Iterator[Batch]:
+        """One window of each stream at most, twice, each giving its old inputs to one other."""
+        self._require(lag)
+        picks = self._shown.each_once(sequences, generator)
+        others = np.roll(picks, 1)
+        at_once = max(1, batch_size // 2)
+        for first in range(0, len(picks), at_once):
+            some = slice(first, first + at_once)
+            rows = 2 * len(picks[some])
+            yield self.show(picks[some], others[some], lag, rows, generator)
+
+    def show(
+        self,
+        rows: Int[np.ndarray, " W"],
+        others: Int[np.ndarray, " W"],
+        lag: int,
+        batch_size: int,
+        generator: torch.Generator,
+    ) -> Batch:
+        """A window of each of ``rows``, then they again with old inputs of ``others``.
+
+        Where a window begins in its stream is drawn; ``batch_size`` is twice the windows, or one
+        less.
+        """
+        steps, context = self.length(lag), self.config.context
+        windows, donors = self._windows(rows, generator), self._windows(others, generator)
+        again = torch.cat((windows, windows))[:batch_size]
+        inputs = again[:, :steps].clone()
+        replaced = donors[: batch_size - len(rows), : context - lag + 1]
+        inputs[len(rows) :, : context - lag + 1] = replaced
+        scored = torch.arange(context - 1, steps).repeat(batch_size, 1)
+        return Batch(inputs, self._targets(again[:, context:]), scored)
+
+    def judge(self, predictions: Predictions, batch: Batch) -> Bool[Tensor, " N"]:
+        """Of each window shown twice, whether the loss was lower as it is."""
+        losses = self.answer.losses(predictions, batch.targets)
+        as_it_is, replaced = losses[: -(-len(losses) // 2)], losses[-(-len(losses) // 2) :]
+        return as_it_is[: len(replaced)] < replaced
+
+    def _windows(self, rows: Int[np.ndarray, " W"], generator: torch.Generator) -> Tensor:
+        room = self.rows.lengths[rows] - self.steps + 1
+        unit = torch.rand(len(rows), generator=generator, dtype=torch.float64).numpy()
+        return self.encoding.encode(
+            self.rows.windows(rows, (unit * room).astype(np.int64), self.steps)
+        )
+
+    def _targets(self, following: Tensor) -> Tensor:
+        """The inputs of the steps predicted as answers: classes, or numbers in their own units."""
+        if isinstance(self.answer, ClassAnswer):
+            return following
+        return self.answer.value(following)
+
+    def _others(
+        self, rows: Int[np.ndarray, " W"], generator: torch.Generator
+    ) -> Int[np.ndarray, " W"]:
+        """For each row another, drawn from all that hold another sequence where there is one."""
+        others, hashes = self._shown.any(len(rows), generator), self.rows.hashes
+        for _ in range(REDRAWS):
+            same = hashes[others] == hashes[rows]
+            others[same] = self._shown.any(int(same.sum()), generator)
+        return others
+
+    def _restrict(self, part: Split | None) -> None:
+        self._part = part
+        chosen = self._is_long
+        if part is not None:
+            chosen = chosen & in_part(self.rows.hashes, part)
+        self._shown = Shown(np.flatnonzero(chosen), self.rows.hashes)
+
+
+def _answer(encoding: Standardised | Vocabulary) -> ClassAnswer | NumberAnswer:
+    if isinstance(encoding, Vocabulary):
+        return ClassAnswer(len(encoding.vocabulary))
+    # right or wrong is not asked of a stream: any tolerance would do
+    return NumberAnswer(
+        math.inf, scale=float(encoding.deviation[0]), offset=float(encoding.mean[0])
+    )
+
+
+def _read_part(task: type[Stream], config: Stream.Config, part: Split | None) -> Stream:
+    whole = task(config)
+    return whole if part is None else whole.split(part)
