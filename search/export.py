@@ -17,10 +17,9 @@ from search.pictures import forgetting_curves
 from search.ranking import describe, rank
 from search.spec import Spec
 from search.versions import versions
-from trainables.records import MemberRung, of_task
+from trainables.records import MemberRung, best_member, of_task
 from trainables.tasks import TASKS
 from trainables.training.climber import weights_file
-from trainables.trial import best_member
 
 
 def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:

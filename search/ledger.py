@@ -54,6 +54,16 @@ class Record:
         return self.ended_by is not None
 
     @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What its members measured, as `trainables.records.MemberRung`."""
+        return list(self.report.get("rows", ()))
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether its final weights were measured: the forgetting curve, the gradient horizon."""
+        return bool(self.report.get("horizon"))
+
+    @property
     def progress(self) -> float:
         """log2(reach) and the part of the failing rung; 0 before the first report."""
         return float(self.report.get("progress", 0.0))
@@ -118,6 +128,13 @@ class Ledger:
         record = self.records[number]
         if not record.finished:
             self._put(replace(record, ended_by=ended_by, error=error, ended_ms=self._now()))
+
+    def looked_at(
+        self, number: int, curve: list[dict[str, Any]], horizon: list[dict[str, Any]]
+    ) -> None:
+        """A trial that was stopped was measured afterwards."""
+        record = self.records[number]
+        self._put(replace(record, report={**record.report, "curve": curve, "horizon": horizon}))
 
     def reopen(self, number: int) -> None:
         """A trial that had ended is to go on."""

@@ -25,6 +25,7 @@ class Display:
         self._started = time.monotonic()
         self._done_before = 0
         self._said: set[int] = set()
+        self._stage = ""
 
     @contextmanager
     def following(self, ledger: Ledger) -> Iterator[None]:
@@ -55,6 +56,12 @@ class Display:
             soft_wrap=True,
         )
 
+    def measuring(self, done: int, total: int) -> None:
+        """Say how many of the stopped trials have their forgetting curve."""
+        self._stage = f"forgetting curves of stopped trials: {done} of {total}"
+        if not self._console.is_terminal and done == 0:
+            self._console.print(f"Measuring the forgetting curves of {total} stopped trials")
+
     def _screen(self) -> Group:
         records = list(self._ledger.records.values()) if self._ledger else []
         running = [r for r in records if not r.finished]
@@ -69,7 +76,7 @@ class Display:
             f"{done}/{self._trials} trials ended",
             f"{ended['pruned']} pruned",
             f"{len(records) - done} running",
-            self._time_left(done),
+            self._stage or self._time_left(done),
         ]
         return Text("  ·  ".join(parts), style="bold")
 

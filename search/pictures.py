@@ -1,4 +1,4 @@
-"""Pictures: the forgetting curve of one configuration, or of several laid over each other."""
+"""Pictures: forgetting curves and gradient horizons, of one configuration or several together."""
 
 from __future__ import annotations
 
@@ -45,6 +45,40 @@ def forgetting_curves(curves: Mapping[str, Points], success: float) -> bytes:
     axes.set_title("Forgetting curve (filled: learned, hollow: beyond)", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    return _png(figure)
+
+
+def gradient_horizons(horizons: Mapping[str, Points]) -> bytes:
+    """A PNG of the gradient's norm by steps back, two lines a label: first and final weights.
+
+    Points are `trainables.records.HorizonPoint`; each stands for the steps up to the next one.
+    """
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for number, (label, points) in enumerate(horizons.items()):
+        for moment, style in (("start", ":"), ("end", "-")):
+            chosen = [p for p in points if p["moment"] == moment and p["norm"] > 0]
+            if chosen:
+                axes.plot(
+                    [p["back"] for p in chosen],
+                    [p["norm"] for p in chosen],
+                    style,
+                    color=f"C{number}",
+                    marker="o",
+                    markersize=3,
+                    label=f"{label} ({'first' if moment == 'start' else 'final'} weights)",
+                )
+    axes.set_xscale("symlog", base=2, linthresh=1)
+    axes.set_yscale("log")
+    axes.set(xlabel="steps back from the scored answer", ylabel="norm of the answer's gradient")
+    axes.set_title("Gradient horizon", fontsize=10, loc="left")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, loc="best")
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

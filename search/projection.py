@@ -23,10 +23,10 @@ class Point:
 
 
 def points(record: Record, spec: Spec) -> Iterator[Point]:
-    """Every metric of a trial; those that may still change only once it has finished."""
+    """Every metric of a trial; those that may still change only once they cannot."""
     yield from _by_sequence(record, spec)
     if record.finished and record.report:
-        yield from _by_lag(record, spec)
+        yield from _solved_by_lag(record, spec)
         for key in ("reach", "training_gflop", "busy_seconds"):
             yield Point(key, float(record.report.get(key, 0.0)), 0)
         rows = record.report["rows"]
@@ -47,22 +47,30 @@ def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
         yield Point("progress", progress, spent)
 
 
-def _by_lag(record: Record, spec: Spec) -> Iterator[Point]:
-    """``solved_fraction`` over the members, and ``success_by_lag``: the forgetting curve.
+def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
+    """``solved_fraction``: of the members, by lag."""
+    solved: dict[tuple[str, int], int] = defaultdict(int)
+    for row in record.rows:
+        solved[row["task"], row["lag"]] += row["solved"]
+    for (task, lag), count in solved.items():
+        yield Point(_key("solved_fraction", task, spec), count / spec.ladder.members, lag)
 
-    A trial that was stopped has no curve; there, what its members showed on each rung stands in.
+
+def final_points(record: Record, spec: Spec) -> Iterator[Point]:
+    """``success_by_lag``, the forgetting curve, and ``gradient_norm_*`` by steps back.
+
+    Where no rung was passed there is no curve; what the members showed stands in for it.
     """
-    solved: dict[tuple[str, int], list[bool]] = defaultdict(list)
-    shown: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for row in record.report["rows"]:
-        solved[row["task"], row["lag"]].append(row["solved"])
-        shown[row["task"], row["lag"]].append(row["success_rate"])
-    for (task, lag), outcomes in solved.items():
-        share = sum(outcomes) / spec.ladder.members
-        yield Point(_key("solved_fraction", task, spec), share, lag)
     curve = {(p["task"], p["lag"]): p["successes"] / p["sequences"] for p in record.report["curve"]}
+    shown: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for row in record.rows:
+        shown[row["task"], row["lag"]].append(row["success_rate"])
     for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
         yield Point(_key("success_by_lag", task, spec), rate, lag)
+    for point in record.report["horizon"]:
+        metric = f"gradient_norm_{point['moment']}"
+        if math.isfinite(point["norm"]):
+            yield Point(_key(metric, point["task"], spec), point["norm"], point["back"])
 
 
 def _key(metric: str, task: str, spec: Spec) -> str:

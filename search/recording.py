@@ -22,8 +22,8 @@ from mlflow.tracking import MlflowClient
 
 from search.folder import SearchFolder, UserError
 from search.ledger import Record
-from search.pictures import forgetting_curves
-from search.projection import Point, points, status, tags
+from search.pictures import forgetting_curves, gradient_horizons
+from search.projection import Point, final_points, points, status, tags
 from search.ranking import describe, rank, reach_text
 from search.spec import Spec
 from search.versions import git_commit
@@ -35,6 +35,7 @@ SECONDS_BEFORE_RETRY = 15.0
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
+MEASURED_TAG = "longspan.final_weights_measured"
 LONGEST_PARAM = 6000
 
 
@@ -202,20 +203,20 @@ class Tracker:
         self.begin()
         run = self._runs.get(record.number)
         if run is not None and run.info.status != "RUNNING":
+            if record.looked_at and MEASURED_TAG not in run.data.tags:
+                self._send_final(client, run.info.run_id, record)
             return
         if run is None:
             run = self._runs[record.number] = self._make_run(client, record)
         run_id = run.info.run_id
         sent = self._sent.setdefault(record.number, set())
         fresh = [point for point in points(record, self._spec) if point not in sent]
-        for first in range(0, len(fresh), METRICS_PER_BATCH):
-            batch = fresh[first : first + METRICS_PER_BATCH]
-            # One time for all of a trial's points: sent twice, they are the same rows.
-            metrics = [Metric(p.key, p.value, record.started_ms, p.step) for p in batch]
-            client.log_batch(run_id, metrics=metrics)
-            sent.update(batch)
+        _log_points(client, run_id, fresh, record)
+        sent.update(fresh)
         if record.finished:
             self._send_end(client, run_id, record)
+            if record.looked_at:
+                self._send_final(client, run_id, record)
             self._runs[record.number] = client.get_run(run_id)
             del self._sent[record.number]
 
@@ -243,11 +244,23 @@ class Tracker:
         if table.exists():
             content = table.read_bytes()
             _log_bytes(client, run_id, content, "outcomes.parquet", self._folder.path)
-        picture = curves_picture([record], self._spec)
-        if picture is not None:
-            _log_bytes(client, run_id, picture, "forgetting_curve.png", self._folder.path)
         client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, self._spec).items()])
         client.set_terminated(run_id, status(record), record.ended_ms)
+
+    def _send_final(self, client: MlflowClient, run_id: str, record: Record) -> None:
+        """What was measured of the final weights; for a trial that was stopped, afterwards."""
+        _log_points(client, run_id, list(final_points(record, self._spec)), record)
+        label = describe(record.configuration)
+        norms = record.report["horizon"]
+        pictures = {
+            "forgetting_curve.png": curves_picture([record], self._spec),
+            "gradient_horizon.png": gradient_horizons({label: norms}) if norms else None,
+        }
+        for name, picture in pictures.items():
+            if picture is not None:
+                _log_bytes(client, run_id, picture, name, self._folder.path)
+        client.set_tag(run_id, MEASURED_TAG, "yes")
+        self._runs[record.number] = client.get_run(run_id)
 
     def end(self, records: Sequence[Record], finished: bool) -> None:
         """The parent's leaderboard and pictures, and its end."""
@@ -290,6 +303,14 @@ def leaderboard_markdown(best: Sequence[Record]) -> str:
             f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.ended_by} | {words} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _log_points(client: MlflowClient, run_id: str, fresh: Sequence[Point], record: Record) -> None:
+    """In batches; one time for all of a trial's points: sent twice, they are the same rows."""
+    for first in range(0, len(fresh), METRICS_PER_BATCH):
+        batch = fresh[first : first + METRICS_PER_BATCH]
+        metrics = [Metric(p.key, p.value, record.started_ms, p.step) for p in batch]
+        client.log_batch(run_id, metrics=metrics)
 
 
 def _log_bytes(client: MlflowClient, run_id: str, content: bytes, name: str, aside: Path) -> None:

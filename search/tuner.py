@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import ray
 from ray import tune
 
+from search.afterwards import measure_stopped
 from search.export import export_best
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger
@@ -68,15 +69,20 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
             with suppress(KeyboardInterrupt), local_ray(), display.following(ledger):
                 _fit(spec, folder, ledger)
+                if _all_ended(spec, ledger):  # not after Ctrl-C
+                    measure_stopped(spec, folder, ledger, display.measuring)
         finally:
             records = list(ledger.records.values())
-            ended = sum(record.finished for record in records)
-            finished = ended >= spec.search.trials
+            finished = _all_ended(spec, ledger)
             seconds = time.monotonic() - started
             behind = recorder.close(records, finished)
         if finished and behind is None:
             behind = _publish_best(spec, folder)
     return Ended(finished, seconds, behind)
+
+
+def _all_ended(spec: Spec, ledger: Ledger) -> bool:
+    return sum(record.finished for record in ledger.records.values()) >= spec.search.trials
 
 
 def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:

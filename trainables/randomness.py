@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-Purpose = Literal["weights", "train", "selection", "test", "curve", "verify", "certify"]
+Purpose = Literal["weights", "train", "selection", "test", "curve", "verify", "certify", "horizon"]
 _PURPOSES: dict[Purpose, int] = {
     "weights": 0,
     "train": 1,
@@ -24,6 +24,7 @@ _PURPOSES: dict[Purpose, int] = {
     "curve": 4,
     "verify": 5,
     "certify": 6,
+    "horizon": 7,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,3 +113,9 @@ class TracePoint:
 def of_task(rows: Iterable[MemberRung], task: str) -> list[MemberRung]:
     """The rows of one task."""
     return [row for row in rows if row.task == task]
+
+
+def best_member(rows: Sequence[MemberRung], lag: int) -> int:
+    """The member that solved ``lag`` with the highest success rate; of equals, the first."""
+    solved = [row for row in rows if row.lag == lag and row.solved]
+    return max(solved, key=lambda row: (row.success_rate, -row.member)).member

@@ -13,13 +13,12 @@ import torch
 
 from trainables.config import LadderConfig, TrialConfig
 from trainables.ladder import Climb, EndedClimb, passed_rungs, progress, reach
-from trainables.models.model import build
-from trainables.records import CurvePoint, MemberRung, TracePoint, of_task
+from trainables.records import CurvePoint, HorizonPoint, MemberRung, TracePoint, of_task
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task, TaskConfig
-from trainables.training import checkpoint, weights
-from trainables.training.climber import Climber, weights_file
-from trainables.training.curve import forgetting_curve
+from trainables.training import checkpoint
+from trainables.training.climber import Climber, trial_streams
+from trainables.training.final import Final
 from trainables.training.rung import RungTraining
 
 REPORTS_PER_BUDGET = 10
@@ -82,6 +81,7 @@ class Trial:
         self.device, self.clock = device, clock
         self.rows: list[MemberRung] = []
         self.curve: list[CurvePoint] = []
+        self.horizon: list[HorizonPoint] = []
         self.trace: list[TracePoint] = []
         self.climber: Climber | None = None
         self._at_the_top: dict[str, Any] = {}
@@ -103,8 +103,7 @@ class Trial:
                 self.climber.rows = {(r.lag, r.member): r for r in of_task(self.rows, name)}
             climbs.append(self.climber.climb())
             self._keep_climber(name, climbs[-1])
-            if not any(point.task == name for point in self.curve):
-                self.curve += self._forgetting_curve(name, task, climbs[-1].passed)
+            self._measure_final(name)
         self.climber = None
         self._save()
         metrics = self.metrics(_ended(climbs))
@@ -131,6 +130,7 @@ class Trial:
             "ended_by": ended_by,
             "rows": [asdict(row) for row in self.rows],
             "curve": [asdict(point) for point in self.curve],
+            "horizon": [asdict(point) for point in self.horizon],
             "trace": [asdict(point) for point in self.trace],
         }
 
@@ -182,6 +182,7 @@ class Trial:
         self.climber.restore(self._at_the_top[name])
         if max(row.lag for row in of_task(self.rows, name)) < self.spec.ladder.stop:
             self.curve = [point for point in self.curve if point.task != name]
+            self.horizon = [point for point in self.horizon if point.task != name]
 
     def _keep_climber(self, name: str, climbed: Climb) -> None:
         """Keep the members that stand at the top: they go on if the ladder is made longer."""
@@ -189,20 +190,13 @@ class Trial:
         if climbed.ended_by == "top" and self.climber:
             self._at_the_top[name] = self.climber.state()
 
-    def _forgetting_curve(self, name: str, task: Task, passed: Sequence[int]) -> list[CurvePoint]:
-        if not passed or self.climber is None:
-            return []
-        member = best_member(of_task(self.rows, name), passed[-1])
-        model = build(self.spec.config.model, task, seed=0).to(self.device)
-        try:
-            kept = weights.read(weights_file(self.climber.weights, passed[-1], member))
-        except (OSError, weights.DamagedWeightsError) as error:
-            log.warning("%s; the trial has no forgetting curve", error)
-            return []
-        model.load_state_dict(kept)
-        spent = sum(row.training_gflop for row in of_task(self.rows, name))
-        streams = self.climber.streams
-        return list(forgetting_curve(model, name, task, passed, streams, spent / 20, self.device))
+    def _measure_final(self, name: str) -> None:
+        """The forgetting curve and the gradient horizon of a task's climb, once."""
+        if any(point.task == name for point in self.horizon):
+            return
+        curve, horizon = _final(self.spec, name, self.folder, self.rows, self.device).measure()
+        self.curve += curve
+        self.horizon += horizon
 
     def _climber(self, name: str, task: Task, task_config: TaskConfig) -> Climber:
         return Climber(
@@ -212,7 +206,7 @@ class Trial:
             task_config=task_config,
             ladder=self.spec.ladder,
             seed=self.spec.seed,
-            weights=self.folder / "weights" / name,
+            weights=_weights(self.folder, name),
             device=self.device,
             tick=self._tick,
             measured=self._measured,
@@ -241,6 +235,7 @@ class Trial:
             "configuration": self.spec.config.digest,
             "rows": [asdict(row) for row in self.rows],
             "curve": [asdict(point) for point in self.curve],
+            "horizon": [asdict(point) for point in self.horizon],
             "trace": [asdict(point) for point in self.trace],
             "task": self._task,
             "climber": self.climber.state() if self.climber else None,
@@ -257,15 +252,43 @@ class Trial:
             saved = {}
         self.rows = [MemberRung(**row) for row in saved.get("rows", ())]
         self.curve = [CurvePoint(**point) for point in saved.get("curve", ())]
+        self.horizon = [HorizonPoint(**point) for point in saved.get("horizon", ())]
         self.trace = [TracePoint(**point) for point in saved.get("trace", ())]
         self._at_the_top = saved.get("at_the_top", {})
         return saved
 
 
-def best_member(rows: Sequence[MemberRung], lag: int) -> int:
-    """The member that solved ``lag`` with the highest success rate; of equals, the first."""
-    solved = [row for row in rows if row.lag == lag and row.solved]
-    return max(solved, key=lambda row: (row.success_rate, -row.member)).member
+def measure_final(
+    spec: TrialSpec, folder: Path, rows: Sequence[MemberRung], device: torch.device
+) -> tuple[list[CurvePoint], list[HorizonPoint]]:
+    """What a trial that was stopped would have measured at its end, from what it left."""
+    curve: list[CurvePoint] = []
+    horizon: list[HorizonPoint] = []
+    for name in spec.tasks:
+        points, norms = _final(spec, name, folder, rows, device).measure()
+        curve += points
+        horizon += norms
+    return curve, horizon
+
+
+def _final(
+    spec: TrialSpec, name: str, folder: Path, rows: Sequence[MemberRung], device: torch.device
+) -> Final:
+    config = spec.tasks[name]
+    return Final(
+        config=spec.config,
+        ladder=spec.ladder,
+        name=name,
+        task=TASKS[config.kind](config),
+        rows=of_task(rows, name),
+        folder=_weights(folder, name),
+        streams=trial_streams(spec.config, config, spec.seed),
+        device=device,
+    )
+
+
+def _weights(folder: Path, task: str) -> Path:
+    return folder / "weights" / task
 
 
 def _ended(climbs: Sequence[Climb]) -> EndedClimb:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,15 @@ def record(folder: SearchFolder) -> Record:
         }
         for n in (32, 64)
     ]
+    horizon = [
+        {"task": "recall", "moment": moment, "lag": 8, "back": back, "norm": norm / (1 + back)}
+        for moment, norm in (("start", 0.5), ("end", 2.0))
+        for back in (0, 1, 2, 4, 8)
+    ]
     report = {
         "progress": 3.5, "reach": 8, "reaches": {"recall": 8}, "training_gflop": 8.0,
         "rows": rows, "curve": curve, "trace": trace, "busy_seconds": 4.0,
+        "horizon": horizon,
     }  # fmt: skip
     ledger.reported(0, report)
     ledger.finished(0, "failed_rung")
@@ -106,9 +113,32 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     assert run.data.tags["ended_by"] == "failed_rung"
     assert run.data.params == {"model/cell/kind": "lstm"}
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-    assert names == {"config.yaml", "outcomes.parquet", "forgetting_curve.png"}
+    pictures = {"forgetting_curve.png", "gradient_horizon.png"}
+    assert names == {"config.yaml", "outcomes.parquet"} | pictures
+    assert history(client, run, "gradient_norm_end") == [
+        (0, 2.0), (1, 1.0), (2, 2 / 3), (4, 0.4), (8, 2 / 9),
+    ]  # fmt: skip
     assert run.info.start_time == record.started_ms
     assert run.info.end_time == record.ended_ms
+
+
+def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
+    folder: SearchFolder, record: Record
+) -> None:
+    """Its run has ended by then, in this driver or in an earlier one."""
+    unmeasured = {**record.report, "curve": [], "horizon": []}
+    stopped = replace(record, ended_by="pruned", report=unmeasured)
+    tracker = Tracker(SPEC, folder)
+    tracker.send(stopped)
+    client, (run,) = children(folder)
+    assert (run.info.status, history(client, run, "success_by_lag")) == ("KILLED", [])
+    measured = replace(stopped, report=record.report)
+    for driver in (tracker, tracker, Tracker(SPEC, folder)):
+        driver.send(measured)
+    client, (run,) = children(folder)
+    assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
+    assert [lag for lag, _ in history(client, run, "solved_fraction")] == [8, 16]
+    assert run.info.status == "KILLED"
 
 
 def test_sent_again_by_another_driver_nothing_doubles(

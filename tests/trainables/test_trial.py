@@ -7,7 +7,7 @@ import math
 import random
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.config import LadderConfig
 from trainables.ladder import Climb, EndedClimb, EndedRung
-from trainables.records import MemberRung
+from trainables.records import MemberRung, best_member
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch
 from trainables.training import checkpoint
 from trainables.training.member import Member
-from trainables.trial import TrialSpec, _ended, best_member, run_trial
+from trainables.trial import TrialSpec, _ended, measure_final, run_trial
 
 SMALL: dict[str, Any] = {
     "start": 4,
@@ -208,6 +208,29 @@ def test_the_curve_holds_every_rung_passed_and_some_beyond(name: str) -> None:
         assert all(p["successes"] >= 0.6 * 128 for p in points if p["lag"] == reach)
 
 
+@pytest.mark.parametrize("name", SPECS)
+def test_the_horizon_is_taken_at_first_and_at_final_weights(name: str) -> None:
+    """At the reach; where nothing was learned, at first weights alone, at the ladder's start."""
+    result, _, _, _ = in_peace(name)
+    for task, reach in result["reaches"].items():
+        points = [point for point in result["horizon"] if point["task"] == task]
+        assert {point["moment"] for point in points} == ({"start", "end"} if reach else {"start"})
+        assert {point["lag"] for point in points} == {reach or 4}
+        backs = [point["back"] for point in points if point["moment"] == "start"]
+        assert backs == [back for back in (0, 1, 2, 4, 8) if back <= (reach or 4)]
+        assert all(math.isfinite(point["norm"]) for point in points)
+
+
+def test_what_a_stopped_trial_left_is_measured_afterwards_as_by_itself(tmp_path: Path) -> None:
+    """The trial is cut off before it measures; the same points follow from its rows and weights."""
+    spec = SPECS["increments"]
+    result, _ = run(spec, tmp_path)
+    rows = [MemberRung(**row) for row in result["rows"]]
+    curve, horizon = measure_final(spec, tmp_path, rows, CPU)
+    assert [asdict(point) for point in curve] == result["curve"]
+    assert [asdict(point) for point in horizon] == result["horizon"]
+
+
 # How a trial ends
 
 
@@ -227,6 +250,7 @@ def test_a_budget_below_a_batch_still_ends_with_a_look(tmp_path: Path) -> None:
     assert all(row["test_sequences"] == 64 for row in result["rows"])
     assert 0 < result["progress"] < 2
     assert (result["curve"], result["trace"]) == ([], [])
+    assert {point["moment"] for point in result["horizon"]} == {"start"}
     assert len(reports) == 3
 
 

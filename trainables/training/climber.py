@@ -49,7 +49,7 @@ class Climber:
         self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
         self.clock = clock
         self.regime = REGIMES[config.training.regime.kind](config.training.regime)
-        self.streams = Streams(seed, digest([config.digest, task_config.identity]))
+        self.streams = trial_streams(config, task_config, seed)
         self.rows: dict[tuple[int, int], MemberRung] = {}
         self.members: dict[int, Member] = {}
         self.training: RungTraining | None = None
@@ -163,6 +163,11 @@ class Climber:
             self.members[number] = self._fresh(number, self.ladder.start)
             self.members[number].restore(saved)
         self._cut_off = state["under_way"]
+
+
+def trial_streams(config: TrialConfig, task: TaskConfig, seed: int) -> Streams:
+    """The random streams of a configuration on a task, in a search of this seed."""
+    return Streams(seed, digest([config.digest, task.identity]))
 
 
 def weights_file(folder: Path, lag: int, member: int) -> Path:

@@ -1,0 +1,98 @@
+"""What is measured of a climb when it is over: the forgetting curve and the gradient horizon.
+
+It needs the rows and the weights that the climb left, not the climb itself, so a trial that was
+stopped from outside is measured too, afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trainables.config import LadderConfig, TrialConfig
+from trainables.ladder import passed_rungs
+from trainables.models.model import Model, build
+from trainables.randomness import Streams
+from trainables.records import CurvePoint, HorizonPoint, MemberRung, Moment, best_member
+from trainables.tasks.task import Task
+from trainables.training import weights
+from trainables.training.climber import weights_file
+from trainables.training.curve import forgetting_curve
+from trainables.training.horizon import gradient_horizon
+from trainables.training.regimes import REGIMES
+from trainables.training.rung import out_of_memory
+
+log = logging.getLogger(__name__)
+
+SHARE_OF_TRAINING = 1 / 20
+"""The most that one point of a curve beyond the reach may cost, of all training so far."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """One climb, measured when it is over.
+
+    Args:
+        name: the task's name in the trial
+        rows: of this task
+        folder: where the climb left its weights
+    """
+
+    config: TrialConfig
+    ladder: LadderConfig
+    name: str
+    task: Task
+    rows: Sequence[MemberRung]
+    folder: Path
+    streams: Streams
+    device: torch.device
+
+    def measure(self) -> tuple[list[CurvePoint], list[HorizonPoint]]:
+        """The forgetting curve, empty where no rung was passed, and the gradient horizon."""
+        passed = passed_rungs([r.outcome for r in self.rows], self.ladder.rungs, self.ladder.rule)
+        lag = passed[-1] if passed else self.ladder.start
+        member = best_member(self.rows, lag) if passed else 0
+        horizon = self._horizon(self._first(lag, member), lag, "start")
+        final = self._learned(lag, member) if passed else None
+        if final is None:
+            return [], horizon
+        horizon += self._horizon(final, lag, "end")
+        spent = sum(row.training_gflop for row in self.rows)
+        most = spent * SHARE_OF_TRAINING
+        curve = forgetting_curve(
+            final, self.name, self.task, passed, self.streams, most, self.device
+        )
+        return list(curve), horizon
+
+    def _first(self, lag: int, member: int) -> Model:
+        """The model as the member started."""
+        regime = REGIMES[self.config.training.regime.kind](self.config.training.regime)
+        rung = self.ladder.start if regime.carries_weights else lag
+        seed = self.streams.seed_of("weights", rung, member)
+        return build(self.config.model, self.task, seed).to(self.device)
+
+    def _learned(self, lag: int, member: int) -> Model | None:
+        """The model as the member solved the lag; None where its weights are damaged."""
+        try:
+            kept = weights.read(weights_file(self.folder, lag, member))
+        except (OSError, weights.DamagedWeightsError) as error:
+            log.warning("%s; the trial has no forgetting curve", error)
+            return None
+        model = build(self.config.model, self.task, seed=0).to(self.device)
+        model.load_state_dict(kept)
+        return model
+
+    def _horizon(self, model: Model, lag: int, moment: Moment) -> list[HorizonPoint]:
+        generator = self.streams.generator("horizon", lag, 0)
+        try:
+            return list(
+                gradient_horizon(model, self.name, self.task, lag, moment, generator, self.device)
+            )
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return []
