@@ -16,6 +16,7 @@ def card(record: Record, outcome: dict[str, Any]) -> str:
         _title(record, outcome),
         _measured(outcome),
         _curve(outcome),
+        _horizon(outcome),
         _use(),
         _what(record),
     ]
@@ -74,6 +75,22 @@ def _curve(outcome: dict[str, Any]) -> str:
         rate = p["successes"] / p["sequences"]
         lines.append(f"| {p['lag']} | {rate:.1%} | {'learned' if p['learned'] else 'beyond'} |")
     return "\n".join(lines) + "\n"
+
+
+def _horizon(outcome: dict[str, Any]) -> str:
+    norms = {(p["moment"], p["back"]): p["norm"] for p in outcome["gradient_horizon"]}
+    if not norms:
+        return ""
+    farthest = max(back for _, back in norms)
+    first, final = (f"{norms.get((moment, farthest), 0):.1e}" for moment in ("start", "end"))
+    return f"""\
+## Gradient horizon
+
+![norm of the answer's gradient by steps back](gradient_horizon.png)
+
+From {farthest} steps back on, the answer's gradient has norm {first} at first weights and {final}
+at these: how much of a dependency that long training could see, and what it made of it.
+"""
 
 
 def _use() -> str:

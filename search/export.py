@@ -13,7 +13,7 @@ import yaml
 from search.card import card
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger, Record
-from search.pictures import forgetting_curves
+from search.pictures import forgetting_curves, gradient_horizons
 from search.ranking import describe, rank
 from search.spec import Spec
 from search.versions import versions
@@ -86,6 +86,9 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
         label = describe(record.configuration)
         picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
+    if outcome["gradient_horizon"]:
+        norms = gradient_horizons({describe(record.configuration): outcome["gradient_horizon"]})
+        (aside / "gradient_horizon.png").write_bytes(norms)
     (aside / "CARD.md").write_text(card(record, outcome))
     aside.replace(target)
 
@@ -123,5 +126,6 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "forgetting_curve": sorted(
             (p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"]
         ),
+        "gradient_horizon": [p for p in record.report.get("horizon", ()) if p["task"] == task],
         "versions": versions(),
     }

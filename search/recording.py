@@ -277,6 +277,14 @@ class Tracker:
         picture = curves_picture(best[:5], self._spec)
         if picture is not None:
             _log_bytes(client, self._parent, picture, "forgetting_curves.png", self._folder.path)
+        norms = {
+            f"{r.number}: {describe(r.configuration)}": r.report["horizon"]
+            for r in best[:5]
+            if r.looked_at
+        }
+        if norms:
+            content = gradient_horizons(norms)
+            _log_bytes(client, self._parent, content, "gradient_horizons.png", self._folder.path)
         client.set_terminated(self._parent, "FINISHED" if finished else "KILLED")
 
 

@@ -28,7 +28,7 @@ def exported(small_search: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_a_folder_holds_what_the_card_says(exported: Path) -> None:
     names = {path.name for path in exported.iterdir()}
     expected = {"config.yaml", "model.safetensors", "outcome.json", "CARD.md"}
-    assert names == expected | {"forgetting_curve.png"}
+    assert names == expected | {"forgetting_curve.png", "gradient_horizon.png"}
     outcome = json.loads((exported / "outcome.json").read_text())
     card = (exported / "CARD.md").read_text()
     assert f"**at least {outcome['lag']} steps**" in card
