@@ -98,7 +98,7 @@ class TracePoint:
 
     Attributes:
         sequences: training sequences of the whole trial so far
-        loss: mean loss of the last batch
+        loss: mean over the member's recent training sequences at the rung's lag
         success_rate: over the member's recent training sequences
     """
 

@@ -170,7 +170,7 @@ class Trial:
                 lag=training.lag,
                 member=training.member.number,
                 sequences=self._sequences(),
-                loss=training.progress.loss,
+                loss=training.recent_loss,
                 success_rate=training.recent_rate,
             )
         )

@@ -104,13 +104,23 @@ class RungTraining:
         self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
         self.progress = RungProgress()
         self.stretches = Stretches(ladder.sequences)
-        self.recent: deque[tuple[int, int]] = deque()
+        self.recent: deque[tuple[int, int, float]] = deque()
 
     @property
     def recent_rate(self) -> float:
         """Success rate over the recent training sequences at the rung's lag."""
-        shown = sum(sequences for _, sequences in self.recent)
-        return sum(right for right, _ in self.recent) / shown if shown else 0.0
+        shown = sum(size for _, size, _ in self.recent)
+        return sum(right for right, _, _ in self.recent) / shown if shown else 0.0
+
+    @property
+    def recent_loss(self) -> float:
+        """Mean loss of the recent training sequences at the rung's lag; one batch's says little.
+
+        Before the first of them, the last batch's, of whatever lag.
+        """
+        shown = sum(size for _, size, _ in self.recent)
+        total = sum(loss * size for _, size, loss in self.recent)
+        return total / shown if shown else self.progress.loss
 
     def run(self, tick: Tick) -> Measured:
         """Train until the rung is solved or given up."""
@@ -163,8 +173,8 @@ class RungTraining:
         self.progress.cost += 3e-9 * size * self.member.model.flops(length, answers)
         if lag == self.lag:
             self.stretches.add(self.progress.loss, right, size)
-            self.recent.append((right, size))
-            while sum(shown for _, shown in self.recent) - self.recent[0][1] >= RECENT_SEQUENCES:
+            self.recent.append((right, size, self.progress.loss))
+            while sum(shown for _, shown, _ in self.recent) - self.recent[0][1] >= RECENT_SEQUENCES:
                 self.recent.popleft()
         else:
             self.stretches.rehearse(size)
@@ -180,7 +190,7 @@ class RungTraining:
         """
         if self.splits["test"].paired:
             return False
-        shown = sum(sequences for _, sequences in self.recent)
+        shown = sum(size for _, size, _ in self.recent)
         if self.progress.sequences < self.progress.resume_at or shown < RECENT_SEQUENCES:
             return False
         wanted = self._rate_needed()
@@ -242,7 +252,7 @@ class RungTraining:
         """Go on from `state`."""
         self.progress = RungProgress(**state["progress"])
         self.stretches.restore(state["stretches"])
-        self.recent = deque(tuple(pair) for pair in state["recent"])
+        self.recent = deque(tuple(batch) for batch in state["recent"])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])
 

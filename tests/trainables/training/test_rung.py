@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -340,9 +341,24 @@ def test_without_a_rung_below_there_is_nothing_to_rehearse() -> None:
 @given(batch=st.integers(1, 200))
 def test_the_recent_sequences_are_the_fewest_batches_that_hold_128(batch: int) -> None:
     def check(training: RungTraining) -> None:
-        sizes = [size for _, size in training.recent]
+        sizes = [size for _, size, _ in training.recent]
         used = training.progress.sequences
         assert sum(sizes) - sizes[0] < 128
         assert sum(sizes) >= min(128, used)
 
     attempt(knowing(0.5), ladder(sequences=400), batch_size=batch).run(check)
+
+
+def test_the_recent_loss_is_the_mean_over_them() -> None:
+    """Known losses, one a batch of 64: the mean of the last two; at first, the only one."""
+    seen: list[tuple[float, float]] = []
+
+    def check(training: RungTraining) -> None:
+        seen.append((training.progress.loss, training.recent_loss))
+
+    attempt(knowing(0.0), ladder(sequences=384), batch_size=64).run(check)
+    losses = [loss for loss, _ in seen]
+    assert len(set(losses)) == len(losses) > 3
+    assert seen[0][1] == pytest.approx(losses[0])
+    for (earlier, _), (loss, recent) in pairwise(seen):
+        assert recent == pytest.approx((earlier + loss) / 2)
