@@ -10,13 +10,13 @@ from search.ledger import Record
 from search.ranking import describe
 
 
-def card(record: Record, outcome: dict[str, Any], task: dict[str, Any]) -> str:
-    """The card of one exported folder, in Markdown."""
+def card(record: Record, outcome: dict[str, Any], config: dict[str, Any]) -> str:
+    """The card of one exported folder with its ``config.yaml``, in Markdown."""
     parts = [
         _title(record, outcome),
         _measured(outcome),
         _curve(outcome),
-        _use(task),
+        _use(config["task"], config["plugins"]),
         _what(record),
     ]
     return "\n".join(part for part in parts if part)
@@ -76,19 +76,22 @@ def _curve(outcome: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _use(task: dict[str, Any]) -> str:
+def _use(task: dict[str, Any], plugins: list[str]) -> str:
     data = ', data="your copy of the Parquet file"' if "path" in task else ""
+    named = f", plugins={plugins}" if plugins else ""
+    options = "".join(f" --plugin {plugin}" for plugin in plugins)
     return f"""\
 ## How to load
 
 ```python
 import trainables
 
-model = trainables.load("this folder"{data})  # a torch.nn.Module
+model = trainables.load("this folder"{data}{named})  # a torch.nn.Module
 answers = model(inputs, scored)  # inputs (B, T) or (B, T, F); scored (B, S); answers (B, S, C)
 ```
 
-`longspan verify THIS_FOLDER` measures the claim again, on fresh sequences, from the weights alone.
+`longspan verify THIS_FOLDER{options}` measures the claim again, on fresh sequences, from the
+weights alone.
 """
 
 

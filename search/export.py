@@ -16,6 +16,7 @@ from search.pictures import forgetting_curves
 from search.ranking import describe, rank
 from search.spec import Spec
 from search.versions import versions
+from trainables.plugins import needed
 from trainables.records import MemberRung, of_task
 from trainables.training.climber import weights_file
 from trainables.trial import best_member
@@ -55,17 +56,18 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     shutil.copyfile(source, aside / "model.safetensors")
-    config = {
+    config: dict[str, Any] = {
         "configuration": record.configuration,
         "task": spec.tasks_by_name[task].model_dump(mode="json"),
     }
+    config["plugins"] = needed(spec.plugins, config)
     (aside / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (aside / "outcome.json").write_text(json.dumps(outcome, indent=2) + "\n")
     if outcome["forgetting_curve"]:
         label = describe(record.configuration)
         picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
-    (aside / "CARD.md").write_text(card(record, outcome, config["task"]))
+    (aside / "CARD.md").write_text(card(record, outcome, config))
     aside.replace(target)
 
 

@@ -1,9 +1,10 @@
 """Optuna proposes: Ray's own `OptunaSearch`, with the study on disk as the source of truth.
 
-It falls short in four places, and is extended there. Its study is in memory, here a journal file.
+It falls short in five places, and is extended there. Its study is in memory, here a journal file.
 Its sampler's random state is lost with the process, here it follows from the trial's number. It
-cannot go on with trials cut off, here they are handed out again before new ones are asked for. And
-it tells Optuna alone how a trial went, here the ledger is written first.
+cannot go on with trials cut off, here they are handed out again before new ones are asked for. It
+hands out whatever is proposed, here what breaks a constraint is told so and asked for anew. And it
+tells Optuna alone how a trial went, here the ledger is written first.
 """
 
 from __future__ import annotations
@@ -20,13 +21,22 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from pydantic import ValidationError
 from ray.tune.search.optuna import OptunaSearch
 
+from search.constraints import is_refused, refuse
+from search.folder import UserError
 from search.ledger import Ledger
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.parts import one_line
 
 METRIC = "progress"
+MOST_REFUSED = 200
+"""Proposals refused one after the other before a search gives up."""
+
+Broken = Callable[[TrialConfig], Mapping[str, float]]
+"""From a configuration to how far it exceeds each constraint that it breaks."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -59,6 +69,7 @@ class StudySearch(OptunaSearch):
         study: where everything suggested and told is kept
         trials: how many trials the search is to have in all
         start_with: parameters of the first trials; read when the study is new
+        broken: what a proposal breaks; one that breaks anything is refused, and is no trial
     """
 
     def __init__(
@@ -69,6 +80,7 @@ class StudySearch(OptunaSearch):
         sampler: Callable[[int], BaseSampler],
         trials: int,
         start_with: Sequence[Mapping[str, Any]] = (),
+        broken: Broken = lambda config: {},
     ) -> None:
         super().__init__(
             space,
@@ -78,7 +90,7 @@ class StudySearch(OptunaSearch):
             study_name=study.study_name,
             storage=study._storage,
         )
-        self._ledger, self._make_sampler = ledger, sampler
+        self._ledger, self._make_sampler, self._broken = ledger, sampler, broken
         self._study = study
         if not study.get_trials(deepcopy=False):
             for parameters in start_with:
@@ -86,7 +98,7 @@ class StudySearch(OptunaSearch):
         self._waiting = reconcile(study, ledger)
         known = study.get_trials(deepcopy=False)
         self._next = sum(trial.state != TrialState.WAITING for trial in known)
-        self._new = trials - self._next
+        self._new = trials - self._next + sum(is_refused(trial) for trial in known)
 
     @property
     def left(self) -> int:
@@ -94,7 +106,36 @@ class StudySearch(OptunaSearch):
         return len(self._waiting) + max(0, self._new)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next trial: one cut off earlier, or a new one; None when there are enough."""
+        """The next trial: one cut off earlier, or a new one; None when there are enough.
+
+        Raises:
+            UserError: if proposal after proposal breaks the constraints, or one is malformed.
+        """
+        broken: Mapping[str, float] = {}
+        for _ in range(MOST_REFUSED):
+            if not self._ask(trial_id):
+                return None
+            proposed = super().suggest(trial_id)
+            trial = self._ot_trials[trial_id]
+            config = _validated(proposed)
+            known = trial.number in self._ledger.records
+            broken = {} if known else self._broken(config)
+            if not broken:
+                break
+            refuse(self._study, self._ot_trials.pop(trial_id), broken)
+            self._new += 1
+        else:
+            raise UserError(
+                f"constraints: {MOST_REFUSED} proposals in a row were refused, the last by "
+                f"{', '.join(broken)}; loosen them or offer smaller choices, under a new name"
+            )
+        self._ledger.started(
+            trial.number, dict(trial.params), config.model_dump(mode="json"), config.digest
+        )
+        return {"number": trial.number, "configuration": proposed}
+
+    def _ask(self, trial_id: str) -> bool:
+        """Lay ready the trial that goes by this id; whether there is one."""
         if trial_id not in self._ot_trials:
             if self._waiting:
                 trial = self._ot_trials[trial_id] = self._waiting.pop(0)
@@ -105,14 +146,8 @@ class StudySearch(OptunaSearch):
                 self._next += 1
                 self._new -= 1
             else:
-                return None
-        proposed = super().suggest(trial_id)
-        trial = self._ot_trials[trial_id]
-        config = TrialConfig.model_validate(proposed)
-        self._ledger.started(
-            trial.number, dict(trial.params), config.model_dump(mode="json"), config.digest
-        )
-        return {"number": trial.number, "configuration": proposed}
+                return False
+        return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what was measured. Optuna is told at the end: its samplers use no more."""
@@ -144,17 +179,27 @@ class StudySearch(OptunaSearch):
         """Nothing to restore."""
 
 
+def _validated(proposed: dict[str, Any] | None) -> TrialConfig:
+    try:
+        return TrialConfig.model_validate(proposed)
+    except ValidationError as error:
+        raise UserError(f"space: proposes what gives no model: {one_line(error)}") from None
+
+
 def reconcile(study: optuna.Study, ledger: Ledger) -> list[optuna.Trial]:
     """Make study and ledger agree after a crash; the trials to go on with, oldest first.
 
     A trial that the study holds as running has ended if the ledger says so (the driver died
-    between the two), and is told; otherwise it was cut off, and goes on.
+    between the two), and is told; otherwise it was cut off, and goes on. So is a proposal that was
+    being refused.
     """
     cut_off = []
     for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         trial = optuna.Trial(study, frozen._trial_id)
         record = ledger.records.get(frozen.number)
-        if record is None or not record.finished:
+        if is_refused(frozen):
+            study.tell(trial, state=TrialState.PRUNED)
+        elif record is None or not record.finished:
             cut_off.append(trial)
         elif record.report:
             study.tell(trial, record.progress)

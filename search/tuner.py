@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import ray
 from ray import tune
 
+from search.constraints import Constraints
 from search.folder import SearchFolder
 from search.ledger import Ledger
 from search.live import Display
@@ -75,7 +76,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
 
 
 def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
-    space = find_space(spec.space)
+    space = find_space(spec)
     seed = spec.search.seed
     searcher = StudySearch(
         space,
@@ -84,6 +85,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         lambda number: make_sampler(spec.search.sampler, seed, number),
         spec.search.trials,
         spec.search.start_with,
+        Constraints(spec).broken,
     )
     if not searcher.left:
         return

@@ -8,20 +8,21 @@ Only safetensors and YAML by the safe loader are read: nothing in a folder from 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from trainables.config import TrialConfig
 from trainables.models.model import Model, build
 from trainables.parts import Config, OneOf, one_line
+from trainables.plugins import load_plugins, require_loaded
 from trainables.randomness import Streams
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task, TaskConfig
@@ -32,10 +33,22 @@ VERIFY_SEQUENCES = 2000
 
 
 class ExportedConfig(Config):
-    """``config.yaml`` of an exported folder."""
+    """``config.yaml`` of an exported folder.
 
+    Attributes:
+        plugins: modules that bring its layers or its task; never imported on a file's word
+    """
+
+    plugins: list[str] = []
     configuration: TrialConfig
     task: Annotated[TaskConfig, OneOf(TASKS)]
+
+    @field_validator("plugins")
+    @classmethod
+    def _given(cls, plugins: list[str]) -> list[str]:
+        """Ahead of the parts that they bring."""
+        require_loaded(plugins)
+        return plugins
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ def _require_claim(outcome: Any, file: Path) -> None:
         raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
 
 
-def load(folder: str | Path, data: str | Path | None = None) -> Model:
+def load(folder: str | Path, data: str | Path | None = None, plugins: Sequence[str] = ()) -> Model:
     """The model in an exported folder, as an `nn.Module` with its weights.
 
     Call it as ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers and
@@ -137,10 +150,13 @@ def load(folder: str | Path, data: str | Path | None = None) -> Model:
     Args:
         folder: as ``longspan export`` left it
         data: the task's Parquet file, where it no longer lies where it was
+        plugins: modules with layers or tasks of one's own, which are imported; what a folder
+            asks for is not unless it is named here
 
     Raises:
         ValueError: in one line, if a file is missing or is not what it should be.
     """
+    load_plugins(plugins)
     exported = read(Path(folder))
     return exported.model(exported.task(Path(data) if data is not None else None))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.commands import EXIT_INTERRUPTED, RUNS, Name, Runs, console
 from search.folder import SearchFolder, UserError
+
+if TYPE_CHECKING:
+    from search.spec import Spec
 
 
 def search(
@@ -65,6 +68,7 @@ def _search(folder: SearchFolder) -> None:
     )
     ended = run_search(spec, folder, Display(console, spec.search.trials))
     console.print(leaderboard(Ledger(folder).records.values()))
+    _print_refused(spec, folder)
     if ended.behind:
         console.print(ended.behind, style="yellow")
     if not ended.finished:
@@ -93,8 +97,18 @@ def status(name: Name, runs: Runs = RUNS) -> None:
     state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     console.print(leaderboard(records))
+    _print_refused(spec, folder)
     if state == "stopped":
         console.print(f"Go on with: longspan resume {name}")
+
+
+def _print_refused(spec: Spec, folder: SearchFolder) -> None:
+    """How many proposals cost no training, where there are constraints."""
+    if spec.constraints.limits:
+        from search.constraints import count_refused
+
+        refused = count_refused(folder.journal, spec.name)
+        console.print(f"{refused} proposals refused by constraints", highlight=False)
 
 
 def quickstart() -> Path:
