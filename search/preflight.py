@@ -27,6 +27,7 @@ from trainables.tasks.task import Task
 BUILT = 32
 """How many of the draws are built as models."""
 
+
 def check(spec: Spec) -> None:
     """Refuse a spec that names what is not there or asks for what cannot be.
 

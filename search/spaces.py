@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -61,7 +62,7 @@ def known_spaces(plugins: Sequence[str], folders: Sequence[str] = ()) -> dict[st
     return known
 
 
-def _declared(name: str, choices: dict[str, object]) -> Space:
+def _declared(name: str, choices: dict[Any, Any]) -> Space:
     try:
         return DeclaredSpace.model_validate(choices)
     except ValidationError as error:

@@ -84,7 +84,7 @@ class Spec(Config):
 
     name: str = Field(pattern=f"^{NAME.pattern}$")
     space: str
-    choices: dict[str, Any] | None = None
+    choices: dict[Any, Any] | None = None
     import_from: list[str] = []
     plugins: list[str] = []
     tasks: list[Annotated[TaskConfig, OneOf(TASKS)]] = Field(min_length=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,18 @@ def test_a_refusal_names_the_parameter_and_what_is_allowed(content: Any, line: s
     said = refusal(content)
     assert said.startswith(line)
     assert "\n" not in said
+
+
+def test_the_page_shows_the_example_and_lists_every_shipped_space() -> None:
+    page = Path("docs/spaces.md").read_text()
+    assert Path("examples/spaces/gates_and_state_spaces.yaml").read_text() in page
+    for name in SPACES:
+        assert f"| `{name}` |" in page
+
+
+def test_the_page_s_function_is_a_space() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", Path("docs/spaces.md").read_text(), re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(code, module)
+    for config in draw(module["wide_or_deep"], 20):
+        outline(config.model, RECALL)
