@@ -82,6 +82,7 @@ def test_the_check_runs(folder: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.slow
 def test_the_search_runs_and_what_it_finds_is_verified(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,9 +112,6 @@ def test_the_search_runs_and_what_it_finds_is_verified(
     done = longspan("export", "my-layer", *arguments)
     assert done.returncode == 0, done.stderr
     (exported,) = best.glob("*-trial-00000")
-    done = longspan("verify", str(exported))
-    assert done.returncode == 2
-    assert "--plugin decay" in done.stderr
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), str(folder)]))
     done = longspan("verify", str(exported), "--plugin", "decay")
     assert "lag" in done.stdout, done.stderr

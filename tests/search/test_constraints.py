@@ -62,8 +62,14 @@ def searcher(
 ) -> StudySearch:
     """As after the driver started anew."""
     study, ledger = open_study(folder.journal, "study"), Ledger(folder)
-    make = lambda number: make_sampler(sampler, 7, number)  # noqa: E731
-    return StudySearch(SPACES["quick"], study, ledger, make, trials, broken=broken)
+    return StudySearch(
+        SPACES["quick"],
+        study,
+        ledger,
+        lambda number: make_sampler(sampler, 7, number),
+        trials,
+        broken=broken,
+    )
 
 
 # What is counted
@@ -211,8 +217,14 @@ def refused_share(tmp_path: Path, sampler: str, seed: int) -> float:
     folder = SearchFolder(tmp_path, f"{sampler}-{seed}")
     folder.create("")
     broken = Constraints(spec(max_parameters=3000)).broken
-    make = lambda number: make_sampler(sampler, seed, number)  # noqa: E731
-    search = StudySearch(SPACES["quick"], study, Ledger(folder), make, 16, broken=broken)
+    search = StudySearch(
+        SPACES["quick"],
+        study,
+        Ledger(folder),
+        lambda number: make_sampler(sampler, seed, number),
+        16,
+        broken=broken,
+    )
     for number in range(16):
         search.suggest(str(number))
         search.on_trial_complete(str(number), result(1.0))
