@@ -10,7 +10,7 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from search.constraints import EXCESS, Constraints, count_refused, is_refused
+from search.constraints import EXCESS, Constraints, count_refused, is_refused, refuse
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger
 from search.preflight import check
@@ -236,6 +236,19 @@ def test_tpe_learns_what_is_refused(tmp_path: Path) -> None:
     random = [refused_share(tmp_path, "random", seed) for seed in range(3)]
     learned = [refused_share(tmp_path, "tpe", seed) for seed in range(3)]
     assert max(learned) < min(random) - 0.2
+
+
+def test_tpe_learns_how_far_off_a_proposal_was() -> None:
+    """Where nothing is accepted yet, it moves towards what exceeds the least."""
+    last = []
+    for seed in range(3):
+        study = optuna.create_study(direction="maximize")
+        for number in range(60):
+            study.sampler = make_sampler("tpe", seed, number)
+            trial = study.ask()
+            refuse(study, trial, {"max_parameters": float(trial.suggest_int("width", 1, 1000))})
+        last += [trial.params["width"] for trial in study.trials[-20:]]
+    assert sorted(last)[len(last) // 2] < 200  # the median; 500 where nothing is learned
 
 
 # Before a search
