@@ -10,14 +10,14 @@ from search.ledger import Record
 from search.ranking import describe
 
 
-def card(record: Record, outcome: dict[str, Any]) -> str:
-    """The card of one exported folder, in Markdown."""
+def card(record: Record, outcome: dict[str, Any], config: dict[str, Any]) -> str:
+    """The card of one exported folder with its ``config.yaml``, in Markdown."""
     parts = [
         _title(record, outcome),
         _measured(outcome),
         _curve(outcome),
         _horizon(outcome),
-        _use(),
+        _use(config["plugins"]),
         _what(record),
     ]
     return "\n".join(part for part in parts if part)
@@ -93,18 +93,21 @@ at these: how much of a dependency that long training could see, and what it mad
 """
 
 
-def _use() -> str:
-    return """\
+def _use(plugins: list[str]) -> str:
+    named = f", plugins={plugins}" if plugins else ""
+    options = "".join(f" --plugin {plugin}" for plugin in plugins)
+    return f"""\
 ## How to load
 
 ```python
 import trainables
 
-model = trainables.load("this folder")  # a torch.nn.Module
+model = trainables.load("this folder"{named})  # a torch.nn.Module
 answers = model(inputs, scored)  # inputs (B, T) or (B, T, F); scored (B, S); answers (B, S, C)
 ```
 
-`longspan verify THIS_FOLDER` measures the claim again, on fresh sequences, from the weights alone.
+`longspan verify THIS_FOLDER{options}` measures the claim again, on fresh sequences, from the
+weights alone.
 """
 
 

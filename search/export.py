@@ -17,6 +17,7 @@ from search.pictures import forgetting_curves, gradient_horizons
 from search.ranking import describe, rank
 from search.spec import Spec
 from search.versions import versions
+from trainables.plugins import needed
 from trainables.records import MemberRung, best_member, of_task
 from trainables.tasks import TASKS
 from trainables.training.climber import weights_file
@@ -74,12 +75,13 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     shutil.copyfile(source, aside / "model.safetensors")
     task_config = spec.tasks_by_name[task]
     measured_on = TASKS[task_config.kind](task_config)
-    config = {
+    config: dict[str, Any] = {
         "configuration": record.configuration,
         "task": task_config.model_dump(mode="json"),
         "inputs": asdict(measured_on.inputs),
         "answer": asdict(measured_on.answer),
     }
+    config["plugins"] = needed(spec.plugins, config)
     (aside / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (aside / "outcome.json").write_text(json.dumps(outcome, indent=2) + "\n")
     if outcome["forgetting_curve"]:
@@ -89,7 +91,7 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     if outcome["gradient_horizon"]:
         norms = gradient_horizons({describe(record.configuration): outcome["gradient_horizon"]})
         (aside / "gradient_horizon.png").write_bytes(norms)
-    (aside / "CARD.md").write_text(card(record, outcome))
+    (aside / "CARD.md").write_text(card(record, outcome, config))
     aside.replace(target)
 
 

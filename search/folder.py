@@ -40,6 +40,7 @@ class SearchFolder:
         self.path = self.runs / name
         self.spec = self.path / "spec.yaml"
         self.journal = self.path / "study.journal"
+        self.refused = self.path / "refused.jsonl"
         self.outcomes = self.path / "outcomes"
         self.trials = self.path / "trials"
         self.tune = self.path / "tune"

@@ -6,10 +6,12 @@ Parquet outcomes can all be brought up to date from it after a crash.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from search import outcomes
@@ -79,6 +81,15 @@ class Record:
         return self.ended_by in ("top", "pruned", "time", "memory", "error")
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A proposal that broke constraints, by ``excess`` in parts of what is allowed."""
+
+    number: int
+    parameters: dict[str, Any]
+    excess: float
+
+
 class Ledger:
     """The records of one search.
 
@@ -88,6 +99,7 @@ class Ledger:
     Attributes:
         records: by number
         damaged: one line by number for each record that cannot be read
+        refused: by number, the proposals that broke constraints, which are no trials
     """
 
     def __init__(
@@ -99,6 +111,7 @@ class Ledger:
         self._folder, self._listeners, self._clock = folder, listeners, clock
         self.records: dict[int, Record] = {}
         self.damaged: dict[int, str] = {}
+        self.refused = {proposal.number: proposal for proposal in _refused(folder.refused)}
         for path in sorted(folder.trials.glob("[0-9]*/record.json")):
             try:
                 record = Record(**read_json(path))
@@ -142,6 +155,12 @@ class Ledger:
         report = {**record.report, "ended_by": None}
         self._put(replace(record, ended_by=None, ended_ms=None, error=None, report=report))
 
+    def refuse(self, number: int, parameters: dict[str, Any], excess: float) -> None:
+        """A proposal broke constraints by so much, and is not trained."""
+        self.refused[number] = Refused(number, parameters, excess)
+        with self._folder.refused.open("a") as file:
+            file.write(json.dumps(asdict(self.refused[number])) + "\n")
+
     def mend_outcomes(self) -> None:
         """Write again, from the records, each part of the outcomes that is damaged or missing."""
         for number, record in self.records.items():
@@ -164,3 +183,12 @@ class Ledger:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
+
+
+def _refused(path: Path) -> Iterator[Refused]:
+    """Every line that is whole; a proposal of which the line is damaged is judged anew."""
+    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
+        try:
+            yield Refused(**json.loads(line))
+        except (ValueError, TypeError):
+            log.warning("%s: line %d is damaged; its proposal is judged anew", path, number)

@@ -7,20 +7,25 @@ import warnings
 
 import optuna
 import torch
+from pydantic import ValidationError
 
+from search.constraints import Constraints
 from search.folder import UserError
-from search.scheduler import draw
+from search.scheduler import DRAWS, draw
 from search.searcher import make_sampler
 from search.spaces import find_space
 from search.spec import Spec
 from spaces import Space
-from trainables.models.model import build
+from trainables.config import TrialConfig
+from trainables.models.model import outline
+from trainables.parts import one_line
 from trainables.reliability import look_confidence, trials_needed
 from trainables.tasks import TASKS
 from trainables.tasks.held_out import require_held_out
 from trainables.tasks.task import Task
 
-DRAWS = 8
+BUILT = 32
+"""How many of the draws are built as models."""
 
 
 def check(spec: Spec) -> None:
@@ -55,17 +60,37 @@ def _check_task(spec: Spec, name: str, task: Task) -> None:
 
 
 def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
-    """Build a few draws: what a space suggests must be something that a model is built from."""
-    space = find_space(spec.space)
+    """Read many draws, build some: what a space suggests must be what a model is built from."""
+    space = find_space(spec)
     _check_start(spec, space)
     try:
-        for config in draw(space, DRAWS):
+        drawn = draw(space, DRAWS)
+        for config in drawn[:BUILT]:
             for task in tasks.values():
-                with torch.device("meta"):
-                    build(config.model, task, seed=0)
+                outline(config.model, task)
+    except ValidationError as error:
+        raise UserError(f"space: {spec.space!r} gives no model: {one_line(error)}") from None
     except Exception as error:  # whatever the user's own function raises
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"space: {spec.space!r} gives no model: {reason}") from None
+    _check_constraints(spec, drawn)
+
+
+def _check_constraints(spec: Spec, drawn: list[TrialConfig]) -> None:
+    """Refuse constraints that hardly any proposal could keep."""
+    constraints = Constraints(spec)
+    sizes = [constraints.sizes(config) for config in drawn]
+    limits = constraints.limits
+    if any(all(size[key] <= limits[key] for key in limits) for size in sizes):
+        return
+    keeping = {key: sum(size[key] <= limits[key] for size in sizes) for key in limits}
+    tightest = min(keeping, key=lambda key: keeping[key])
+    smallest = min(size[tightest] for size in sizes)
+    raise UserError(
+        f"constraints.{tightest}: {limits[tightest]:,} leaves nothing of {spec.space!r}: of "
+        f"{len(sizes)} random proposals {keeping[tightest]} keep it and none keeps them all; "
+        f"the smallest seen is {smallest:,.0f}"
+    )
 
 
 def _check_start(spec: Spec, space: Space) -> None:

@@ -14,16 +14,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import optuna
-import torch
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
+from search.constraints import Constraints
 from search.ledger import Record
 from search.searcher import METRIC, make_sampler
 from search.spec import Spec
 from spaces import Space
 from trainables.config import LadderConfig, TrialConfig
 from trainables.ladder import RungOutcome, progress
-from trainables.models.model import Model
+from trainables.models.model import outline
 from trainables.records import MemberRung
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task
@@ -33,6 +33,8 @@ REDUCTION_FACTOR = 4
 GRACE_FRACTION = 0.1
 """First comparison: the cost of one member spending this part of its budget on the first rung."""
 MILESTONES = 12
+DRAWS = 200
+"""Random configurations that a space is judged by before its search starts."""
 
 
 def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
@@ -58,9 +60,15 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
 
 
 def typical_cost(spec: Spec, space: Space, draws: int = 32) -> float:
-    """Median over the space of `GRACE_FRACTION` of one member's budget on the first rung, GFLOP."""
+    """Median over the space of `GRACE_FRACTION` of one member's budget on the first rung, GFLOP.
+
+    What the constraints refuse does not count, unless that is all.
+    """
     task = next(iter(TASKS[t.kind](t) for t in spec.tasks))
-    costs = sorted(_cost(config, task, spec.ladder) for config in draw(space, draws))
+    constraints = Constraints(spec)
+    drawn = draw(space, DRAWS if constraints.limits else draws)
+    kept = [config for config in drawn if not constraints.broken(config)] or drawn
+    costs = sorted(_cost(config, task, spec.ladder) for config in kept[:draws])
     return GRACE_FRACTION * statistics.median(costs)
 
 
@@ -88,8 +96,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cost(config: TrialConfig, task: Task, ladder: LadderConfig) -> float:
-    with torch.device("meta"):
-        model = Model(config.model, task.inputs, task.answer.outputs)
+    model = outline(config.model, task)
     return 3e-9 * ladder.sequences * model.flops(task.length(ladder.start), 1)
 
 

@@ -1,16 +1,17 @@
 """Optuna proposes: Ray's own `OptunaSearch`, with the study on disk as the source of truth.
 
-It falls short in four places, and is extended there. Its study is in memory, here a journal file.
+It falls short in five places, and is extended there. Its study is in memory, here a journal file.
 Its sampler's random state is lost with the process, here it follows from the trial's number. It
-cannot go on with trials cut off, here they are handed out again before new ones are asked for. And
-it tells Optuna alone how a trial went, here the ledger is written first.
+cannot go on with trials cut off, here they are handed out again before new ones are asked for. It
+hands out whatever is proposed, here what breaks a constraint is told so and asked for anew. And it
+tells Optuna alone how a trial went, here the ledger is written first.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,23 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
+from pydantic import ValidationError
 from ray.tune.search.optuna import OptunaSearch
 
+from search.constraints import refuse
+from search.folder import UserError
 from search.ledger import Ledger
 from search.study import told
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.parts import one_line
 
 METRIC = "progress"
+MOST_REFUSED = 200
+"""Proposals refused one after the other before a search gives up."""
+
+Broken = Callable[[TrialConfig], Mapping[str, float]]
+"""From a configuration to how far it exceeds each constraint that it breaks."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -47,6 +57,7 @@ class StudySearch(OptunaSearch):
     Args:
         study: as `search.study.restore_study` gives it; running trials are handed out again first
         trials: how many trials the search is to have in all
+        broken: what a proposal breaks; one that breaks anything is refused, and is no trial
     """
 
     def __init__(
@@ -56,6 +67,7 @@ class StudySearch(OptunaSearch):
         ledger: Ledger,
         sampler: Callable[[int], BaseSampler],
         trials: int,
+        broken: Broken = lambda config: {},
     ) -> None:
         super().__init__(
             space,
@@ -65,38 +77,71 @@ class StudySearch(OptunaSearch):
             study_name=study.study_name,
             storage=study._storage,
         )
-        self._ledger, self._make_sampler = ledger, sampler
+        self._ledger, self._make_sampler, self._broken = ledger, sampler, broken
         self._study = study
         known = study.get_trials(deepcopy=False)
         running = [trial for trial in known if trial.state == TrialState.RUNNING]
         self._cut_off = [optuna.Trial(study, trial._trial_id) for trial in running]
-        asked_for = [trial.number for trial in known if trial.state == TrialState.WAITING]
-        new = trials - len(known) + len(asked_for)
-        self._new = [*asked_for, *range(len(known), trials)][: max(0, new)]
+        self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
+        self._next = len(known)
+        self._new = trials - len(known) + len(self._asked_for) + len(ledger.refused)
 
     @property
     def left(self) -> int:
         """Trials still to be handed out."""
-        return len(self._cut_off) + len(self._new)
+        return len(self._cut_off) + max(0, self._new)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next trial: one cut off earlier, or a new one; None when there are enough."""
-        if trial_id not in self._ot_trials:
-            if self._cut_off:
-                trial = self._ot_trials[trial_id] = self._cut_off.pop(0)
-                self._study.sampler = self._make_sampler(trial.number)
-            elif self._new:
-                self._study.sampler = self._make_sampler(self._new.pop(0))
-                self._ot_trials[trial_id] = self._study.ask()
-            else:
+        """The next trial: one cut off earlier, or a new one; None when there are enough.
+
+        Raises:
+            UserError: if proposal after proposal breaks the constraints, or one is malformed.
+        """
+        broken: Mapping[str, float] = {}
+        for _ in range(MOST_REFUSED):
+            if not self._ask(trial_id):
                 return None
-        proposed = super().suggest(trial_id)
-        trial = self._ot_trials[trial_id]
-        config = TrialConfig.model_validate(proposed)
+            proposed = super().suggest(trial_id)
+            trial = self._ot_trials[trial_id]
+            config = _validated(proposed)
+            known = trial.number in self._ledger.records
+            broken = {} if known else self._broken(config)
+            if not broken:
+                break
+            excess = sum(broken.values())
+            self._ledger.refuse(trial.number, dict(trial.params), excess)
+            refuse(self._study, self._ot_trials.pop(trial_id), excess)
+            self._new += 1
+        else:
+            raise UserError(
+                f"constraints: {MOST_REFUSED} proposals in a row were refused, the last by "
+                f"{', '.join(broken)}; loosen them or offer smaller choices, under a new name"
+            )
         self._ledger.started(
             trial.number, dict(trial.params), config.model_dump(mode="json"), config.digest
         )
         return {"number": trial.number, "configuration": proposed}
+
+    def _ask(self, trial_id: str) -> bool:
+        """Lay ready the trial that goes by this id; whether there is one."""
+        if trial_id not in self._ot_trials:
+            if self._cut_off:
+                trial = self._ot_trials[trial_id] = self._cut_off.pop(0)
+                self._study.sampler = self._make_sampler(trial.number)
+            elif self._new > 0:
+                self._study.sampler = self._make_sampler(self._next_number())
+                self._ot_trials[trial_id] = self._study.ask()
+                self._new -= 1
+            else:
+                return False
+        return True
+
+    def _next_number(self) -> int:
+        """Of the trial that the study gives next: one that waits there, or a new one."""
+        if self._asked_for:
+            return self._asked_for.pop(0)
+        self._next += 1
+        return self._next - 1
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what was measured. Optuna is told at the end: its samplers use no more."""
@@ -130,3 +175,10 @@ class StudySearch(OptunaSearch):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+def _validated(proposed: dict[str, Any] | None) -> TrialConfig:
+    try:
+        return TrialConfig.model_validate(proposed)
+    except ValidationError as error:
+        raise UserError(f"space: proposes what gives no model: {one_line(error)}") from None

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from search.folder import NAME, UserError
+from search.yaml_files import load_yaml
 from trainables.config import LadderConfig
 from trainables.parts import Config, OneOf, one_line
+from trainables.plugins import load_plugins
 from trainables.tasks import TASKS
 from trainables.tasks.task import TaskConfig
 
@@ -38,6 +40,25 @@ class SearchConfig(Config):
     start_with: list[dict[str, str | int | float]] = []
 
 
+class ConstraintsConfig(Config):
+    """What a proposal must keep to be trained, at the ladder's top; null for no limit.
+
+    Attributes:
+        max_parameters: trainable numbers of the model
+        max_state_bytes: bytes that one sequence carries from step to step, in float32
+        max_flops_per_step: floating-point operations of answering, a step
+    """
+
+    max_parameters: int | None = Field(default=None, ge=1)
+    max_state_bytes: int | None = Field(default=None, ge=1)
+    max_flops_per_step: float | None = Field(default=None, gt=0)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits there are, by key."""
+        return {key: value for key, value in self if value is not None}
+
+
 class ResourcesConfig(Config):
     """What one trial is given; ``gpus`` may be a fraction."""
 
@@ -53,15 +74,32 @@ class TrackingConfig(Config):
 
 
 class Spec(Config):
-    """What is searched, on what, and how."""
+    """What is searched, on what, and how.
+
+    Attributes:
+        choices: what a YAML space says; kept here, since a study's choices must not change
+        import_from: folders where modules are looked for, besides where Python does
+        plugins: modules that bring layers, tasks or spaces; imported when a spec is read
+    """
 
     name: str = Field(pattern=f"^{NAME.pattern}$")
     space: str
+    choices: dict[Any, Any] | None = None
+    import_from: list[str] = []
+    plugins: list[str] = []
     tasks: list[Annotated[TaskConfig, OneOf(TASKS)]] = Field(min_length=1)
     ladder: LadderConfig = LadderConfig()
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
+    constraints: ConstraintsConfig = ConstraintsConfig()
+
+    @field_validator("plugins")
+    @classmethod
+    def _loaded(cls, plugins: list[str], info: ValidationInfo) -> list[str]:
+        """Ahead of ``tasks``, whose kinds a plugin may bring."""
+        load_plugins(plugins, info.data.get("import_from", ()))
+        return plugins
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -87,15 +125,20 @@ class Spec(Config):
 
 
 def read(path: Path) -> Spec:
-    """The spec in a YAML file, with its data paths made absolute.
+    """The spec in a YAML file, with its paths made absolute and its YAML space taken in.
 
-    Relative data paths count from the spec's own folder, or, where nothing is there, from the
-    current folder.
+    Relative paths count from the spec's own folder, or, where nothing is there, from the current
+    folder. Modules are imported from both.
 
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
-    content = _yaml(path)
+    content = load_yaml(path, "a spec")
+    _take_in_space(content, path.parent)
+    folders = content.get("import_from") or [".", Path.cwd()]
+    if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
+        located = [str(_located(Path(str(folder)), path.parent)) for folder in folders]
+        content["import_from"] = list(dict.fromkeys(located))
     for task in content.get("tasks") or []:
         if isinstance(task, dict) and isinstance(task.get("path"), str):
             task["path"] = str(_located(Path(task["path"]), path.parent))
@@ -105,18 +148,15 @@ def read(path: Path) -> Spec:
         raise UserError(f"{path}: {one_line(error)}") from None
 
 
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give a YAML spec") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: a spec is a mapping of keys, not {type(content).__name__}")
-    return content
+def _take_in_space(content: dict[str, Any], folder: Path) -> None:
+    """Put a YAML space's content into the spec, so that nothing depends on its file."""
+    space = content.get("space")
+    if (
+        isinstance(space, str)
+        and space.endswith((".yaml", ".yml"))
+        and content.get("choices") is None
+    ):
+        content["choices"] = load_yaml(_located(Path(space), folder), "a space")
 
 
 def _located(data: Path, folder: Path) -> Path:

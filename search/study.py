@@ -20,7 +20,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from search.ledger import Ledger, Record
+from search.constraints import EXCESS
+from search.ledger import Ledger, Record, Refused
 from search.whole import set_aside, write_aside
 from spaces import Space
 
@@ -48,14 +49,15 @@ def restore_study(
 
     A trial is complete if the ledger says that it ended, and running if not; one that the ledger
     does not know, below others that it does, waits to be proposed, as do the trials with which the
-    search is to start.
+    search is to start. A refused proposal is pruned, and says by how much it was too large.
     """
     proposed = _proposed(journal, name, ledger)
     known = {n: parameters for n, parameters in proposed.items() if n in ledger.damaged}
     for number in sorted(ledger.damaged):
         again = "goes on from its checkpoint" if number in known else "is proposed anew"
         log.warning("%s; trial %d %s", ledger.damaged[number], number, again)
-    last = max([*ledger.records, *ledger.damaged, len(start_with) - 1], default=-1)
+    taken = [*ledger.records, *ledger.damaged, *ledger.refused, len(start_with) - 1]
+    last = max(taken, default=-1)
     lines = _Journal()
     study = optuna.create_study(
         storage=JournalStorage(lines), study_name=name, direction="maximize"
@@ -65,6 +67,8 @@ def restore_study(
             study.add_trial(_of_record(ledger.records[number], space))
         elif number in known:
             study.add_trial(_running(known[number], space))
+        elif number in ledger.refused:
+            study.add_trial(_of_refused(ledger.refused[number], space))
         else:
             asked = start_with[number] if number < len(start_with) else {}
             fixed = {"fixed_params": dict(asked)}
@@ -86,6 +90,14 @@ def _of_record(record: Record, space: Space) -> FrozenTrial:
     if record.finished:
         trial.state, trial.value = told(record)
         trial.datetime_complete = _moment(record.ended_ms or record.started_ms)
+    return trial
+
+
+def _of_refused(proposal: Refused, space: Space) -> FrozenTrial:
+    trial = _running(proposal.parameters, space)
+    trial.state = TrialState.PRUNED
+    trial.set_constraint(EXCESS, proposal.excess)
+    trial.datetime_complete = trial.datetime_start
     return trial
 
 

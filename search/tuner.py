@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from search.afterwards import measure_stopped
+from search.constraints import Constraints
 from search.export import export_best
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger
@@ -95,7 +96,7 @@ def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
 
 
 def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
-    space = find_space(spec.space)
+    space = find_space(spec)
     seed = spec.search.seed
     ledger.mend_outcomes()
     study = restore_study(folder.journal, spec.name, space, ledger, spec.search.start_with)
@@ -105,6 +106,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         ledger,
         lambda number: make_sampler(spec.search.sampler, seed, number),
         spec.search.trials,
+        Constraints(spec).broken,
     )
     if not searcher.left:
         return

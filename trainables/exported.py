@@ -8,20 +8,21 @@ Only safetensors and YAML by the safe loader are read: nothing in a folder from 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from trainables.config import TrialConfig
 from trainables.models.model import Model, build
 from trainables.parts import Config, OneOf, one_line
+from trainables.plugins import load_plugins, require_loaded
 from trainables.randomness import Streams
 from trainables.tasks import TASKS
 from trainables.tasks.task import (
@@ -42,14 +43,23 @@ class ExportedConfig(Config):
     """``config.yaml`` of an exported folder.
 
     Attributes:
+        plugins: modules that bring its layers or its task; never imported on a file's word
         inputs: what one step of a sequence is, so that the model can be built without the data
         answer: what the model gives at a scored step
     """
 
+    plugins: list[str] = []
     configuration: TrialConfig
     task: Annotated[TaskConfig, OneOf(TASKS)]
     inputs: Symbols | Reals
     answer: ClassAnswer | NumberAnswer
+
+    @field_validator("plugins")
+    @classmethod
+    def _given(cls, plugins: list[str]) -> list[str]:
+        """Ahead of the parts that they bring."""
+        require_loaded(plugins)
+        return plugins
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ def _require_claim(outcome: Any, file: Path) -> None:
         raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
 
 
-def load(folder: str | Path) -> Model:
+def load(folder: str | Path, plugins: Sequence[str] = ()) -> Model:
     """The model in an exported folder, as an `nn.Module` with its weights.
 
     Call it as ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers and
@@ -155,10 +165,13 @@ def load(folder: str | Path) -> Model:
 
     Args:
         folder: as ``longspan export`` left it
+        plugins: modules with layers or tasks of one's own, which are imported; what a folder
+            asks for is not unless it is named here
 
     Raises:
         ValueError: in one line, if a file is missing or is not what it should be.
     """
+    load_plugins(plugins)
     return read(Path(folder)).model()
 
 

@@ -17,6 +17,14 @@ EXIT_INTERRUPTED = 130
 RUNS = Path("runs")
 
 Name = Annotated[str, typer.Argument(help="The search's name.", show_default=False)]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        help="A module with layers or tasks of your own; it is imported. May be repeated.",
+        metavar="MODULE",
+    ),
+]
 Runs = Annotated[
     Path,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands import EXIT_CLAIM_FAILS, RUNS, Name, Runs, console
+from search.commands import EXIT_CLAIM_FAILS, RUNS, Name, Plugins, Runs, console
 from search.folder import SearchFolder, UserError
 
 
@@ -48,16 +48,19 @@ def verify(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the fresh sequences; drawn anew without one.")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Measure an export's claim again, on fresh sequences, from the weights alone.
 
     Exits with 1 if the claim is not established.
     """
     from trainables import exported
+    from trainables.plugins import load_plugins
     from trainables.reliability import CONFIDENCE
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     try:
+        load_plugins(plugin or (), [Path.cwd()] if plugin else ())
         claim = exported.read(folder)
         tally = exported.verify(claim, seed, data)
     except ValueError as error:

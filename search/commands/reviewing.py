@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from search.commands import RUNS, Runs, console
+from search.commands import RUNS, Plugins, Runs, console
 from search.folder import UserError
 
 
@@ -40,13 +41,15 @@ def list_(
     what: Annotated[
         str, typer.Argument(help="spaces, tasks or cells", metavar="spaces|tasks|cells")
     ],
+    plugin: Plugins = None,
 ) -> None:
     """List what can be chosen, each with what it is."""
-    from spaces import SPACES
+    from search.spaces import known_spaces
     from trainables.models.cells import LAYERS
     from trainables.tasks import TASKS
 
-    tables: dict[str, Mapping[str, Any]] = {"spaces": SPACES, "tasks": TASKS, "cells": LAYERS}
+    spaces = known_spaces(plugin or (), [str(Path.cwd())] if plugin else ())
+    tables: dict[str, Mapping[str, Any]] = {"spaces": spaces, "tasks": TASKS, "cells": LAYERS}
     if what not in tables:
         raise UserError(f"list: {what!r} is not known; allowed: {', '.join(tables)}")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

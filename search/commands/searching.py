@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.commands import EXIT_INTERRUPTED, RUNS, Name, Runs, console
 from search.folder import SearchFolder, UserError
+
+if TYPE_CHECKING:
+    pass
 
 
 def search(
@@ -64,7 +67,10 @@ def _search(folder: SearchFolder) -> None:
         f"{spec.ladder.members} members each. Everything goes to {folder.path}"
     )
     ended = run_search(spec, folder, Display(console, spec.search.trials))
-    console.print(leaderboard(Ledger(folder).records.values()))
+    ledger = Ledger(folder)
+    console.print(leaderboard(ledger.records.values()))
+    if spec.constraints.limits:
+        console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
         console.print(ended.behind, style="yellow")
     if not ended.finished:
@@ -88,11 +94,14 @@ def status(name: Name, runs: Runs = RUNS) -> None:
     folder = SearchFolder(runs, name)
     folder.require()
     spec = specs.read(folder.spec)
-    records = Ledger(folder).records.values()
+    ledger = Ledger(folder)
+    records = ledger.records.values()
     done = sum(record.finished for record in records)
     state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     console.print(leaderboard(records))
+    if spec.constraints.limits:
+        console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
         console.print(f"Go on with: longspan resume {name}")
 

@@ -62,6 +62,14 @@ BAD_SPECS = {
     "an unknown key of a task": ({"tasks": [{"kind": "recall", "x": 1}]}, "x"),
     "an unknown space": ({"space": "qick"}, "'qick'"),
     "a space that is not there": ({"space": "nowhere:space"}, "nowhere:space"),
+    "a YAML space that is not there": ({"space": "nowhere.yaml"}, "nowhere.yaml"),
+    "a plugin that is not there": ({"plugins": ["no_such_plugin"]}, "plugins: 'no_such_plugin'"),
+    "an unknown constraint": ({"constraints": {"max_layers": 3}}, "constraints.max_layers"),
+    "a constraint out of range": ({"constraints": {"max_parameters": 0}}, "max_parameters: 0"),
+    "a constraint that nothing keeps": (
+        {"constraints": {"max_state_bytes": 1}},
+        "constraints.max_state_bytes: 1 leaves nothing of 'quick'",
+    ),
     "an unknown sampler": ({"search": {"sampler": "grid"}}, "search.sampler"),
     "a start that the space does not offer": (
         {"search": {"start_with": [{"model/cell/kind": "abacus"}]}},

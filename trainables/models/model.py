@@ -104,3 +104,9 @@ def build(config: ModelConfig, task: Interface, seed: int) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Model(config, task.inputs, task.answer.outputs)
+
+
+def outline(config: ModelConfig, task: Interface) -> Model:
+    """A model for ``task`` without numbers in it: for what can be counted before it is trained."""
+    with torch.device("meta"):
+        return build(config, task, seed=0)

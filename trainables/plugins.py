@@ -1,0 +1,100 @@
+"""Plugins: importable modules that bring layers, tasks or spaces of one's own, in tables.
+
+A plugin's ``LAYERS`` and ``TASKS`` are put into the shipped tables, where configurations look their
+kinds up when they are read. Its ``SPACES`` are the search's to read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trainables.models.cells import LAYERS
+from trainables.models.layer import Layer
+from trainables.tasks import TASKS
+from trainables.tasks.task import Task
+
+TABLES: dict[str, tuple[dict[str, Any], type]] = {"LAYERS": (LAYERS, Layer), "TASKS": (TASKS, Task)}
+
+
+def load_plugins(names: Sequence[str], folders: Sequence[str | Path] = ()) -> list[ModuleType]:
+    """Import modules and put their layers and tasks into the tables; once is as good as twice.
+
+    Args:
+        names: of the modules
+        folders: where modules are looked for besides where Python does, from then on
+
+    Raises:
+        ValueError: in one line, if a module is no plugin or brings what is there already.
+    """
+    sys.path += [folder for folder in map(str, folders) if folder not in sys.path]
+    return [_load(name) for name in names]
+
+
+def require_loaded(names: Sequence[str]) -> None:
+    """Register plugins that the caller has imported; a file's word imports nothing.
+
+    Raises:
+        ValueError: in one line, if one has not been imported.
+    """
+    for name in names:
+        if name not in sys.modules:
+            raise ValueError(
+                f"{name!r} is needed and was not given; if you trust it: "
+                f"trainables.load(DIR, plugins=[{name!r}]) or longspan verify DIR --plugin {name}"
+            )
+    load_plugins(names)
+
+
+def needed(names: Sequence[str], configuration: Any) -> list[str]:
+    """Those of the plugins whose layers or tasks a plain nested configuration names."""
+    kinds = set(_kinds(configuration))
+    return [
+        name
+        for name in names
+        if any(kinds & set(getattr(sys.modules[name], table, ())) for table in TABLES)
+    ]
+
+
+def _load(name: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # whatever the module's own code raises
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"{name!r} cannot be imported: {reason}") from None
+    brought = {table: getattr(module, table, {}) for table in TABLES}
+    if not any(hasattr(module, table) for table in (*TABLES, "SPACES")):
+        raise ValueError(f"{name!r} has no table; a plugin has LAYERS, TASKS or SPACES")
+    for table, entries in brought.items():
+        _require_new(f"{name!r}: {table}", entries, *TABLES[table])
+    for table, entries in brought.items():
+        TABLES[table][0].update(entries)
+    return module
+
+
+def _require_new(where: str, entries: Any, table: Mapping[str, Any], base: type) -> None:
+    if not isinstance(entries, Mapping):
+        raise ValueError(f"{where} is no mapping from kinds to classes")
+    for kind, entry in entries.items():
+        if not (isinstance(entry, type) and issubclass(entry, base)):
+            raise ValueError(
+                f"{where}: {kind!r} is no subclass of {base.__module__}.{base.__name__}"
+            )
+        if table.get(kind, entry) is not entry:
+            raise ValueError(f"{where}: {kind!r} is taken; give it another kind")
+        config = getattr(entry, "Config", None)
+        fields = getattr(config, "model_fields", {})
+        if "kind" not in fields or fields["kind"].default != kind:
+            raise ValueError(f'{where}: {kind!r} has no Config with kind: Literal["{kind}"]')
+
+
+def _kinds(nested: Any) -> Iterator[str]:
+    if isinstance(nested, Mapping):
+        if isinstance(nested.get("kind"), str):
+            yield nested["kind"]
+        for inner in nested.values():
+            yield from _kinds(inner)
