@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from search.card import card
+from search.card import card_of
+from search.certifying.exporting import copy_certificates
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger, Record
 from search.pictures import forgetting_curves
@@ -65,7 +66,8 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
         label = describe(record.configuration)
         picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
-    (aside / "CARD.md").write_text(card(record, outcome, config["task"]))
+    copy_certificates(folder.path, record.digest, task, aside)
+    (aside / "CARD.md").write_text(card_of(aside))
     aside.replace(target)
 
 

@@ -59,13 +59,13 @@ def _by_lag(record: Record, spec: Spec) -> Iterator[Point]:
         shown[row["task"], row["lag"]].append(row["success_rate"])
     for (task, lag), outcomes in solved.items():
         share = sum(outcomes) / spec.ladder.members
-        yield Point(_key("solved_fraction", task, spec), share, lag)
+        yield Point(metric_key("solved_fraction", task, spec), share, lag)
     curve = {(p["task"], p["lag"]): p["successes"] / p["sequences"] for p in record.report["curve"]}
     for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
-        yield Point(_key("success_by_lag", task, spec), rate, lag)
+        yield Point(metric_key("success_by_lag", task, spec), rate, lag)
 
 
-def _key(metric: str, task: str, spec: Spec) -> str:
+def metric_key(metric: str, task: str, spec: Spec) -> str:
     """Metrics by lag carry the task's name where there are several."""
     return metric if len(spec.tasks) == 1 else f"{metric}/{task}"
 

@@ -20,6 +20,7 @@ import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from search.certifying.tracking import send_certificates
 from search.folder import SearchFolder
 from search.ledger import Record
 from search.pictures import forgetting_curves
@@ -226,8 +227,9 @@ class Tracker:
         client.set_terminated(run_id, status(record), record.ended_ms)
 
     def end(self, records: Sequence[Record], finished: bool) -> None:
-        """The parent's leaderboard and pictures, and its end."""
+        """The certificates, the parent's leaderboard and pictures, and its end."""
         client = self.connect()
+        send_certificates(client, self._runs, self._spec, self._folder)
         best = rank(records)[:10]
         if best:
             now = round(time.time() * 1000)

@@ -54,9 +54,7 @@ class Plan:
         return float(stats.binom.cdf(self.failures, self.members, 1 - probability))
 
 
-def plan_for(
-    reliability: float, confidence: float, failures: int = 0, candidates: int = 1
-) -> Plan:
+def plan_for(reliability: float, confidence: float, failures: int = 0, candidates: int = 1) -> Plan:
     """The smallest plan that establishes ``reliability`` with ``failures`` allowed.
 
     Its members n are the fewest with P(Bin(n, reliability) >= n - failures) at most the

@@ -42,12 +42,14 @@ class TrialSpec:
     Attributes:
         tasks: by name; progress is the mean over them
         seed: the search's
+        curve: whether to measure forgetting curves at the end
     """
 
     config: TrialConfig
     tasks: Mapping[str, TaskConfig]
     ladder: LadderConfig
     seed: int
+    curve: bool = True
 
 
 def run_trial(
@@ -98,7 +100,7 @@ class Trial:
             else:
                 self.climber.rows = {(r.lag, r.member): r for r in of_task(self.rows, name)}
             climbs.append(self.climber.climb())
-            if not any(point.task == name for point in self.curve):
+            if self.spec.curve and not any(point.task == name for point in self.curve):
                 self.curve += self._forgetting_curve(name, task, climbs[-1].passed)
         self.climber = None
         self._save()

@@ -40,9 +40,7 @@ def test_a_plan_is_the_smallest_that_keeps_the_error(
     assert plan.needed == smallest - failures
 
 
-@pytest.mark.parametrize(
-    ("failures", "members"), [(0, 14), (1, 22), (2, 30), (3, 37), (4, 44)]
-)
+@pytest.mark.parametrize(("failures", "members"), [(0, 14), (1, 22), (2, 30), (3, 37), (4, 44)])
 def test_the_plans_of_the_documents(failures: int, members: int) -> None:
     assert plan_for(0.8, 0.95, failures).members == members
 
