@@ -51,17 +51,22 @@ def falling(width: float) -> Callable[[np.random.Generator], Probabilities]:
     return draw
 
 
-def just_short(rng: np.random.Generator) -> Probabilities:
-    """The hardest case: every configuration is just not reliable from the second rung on."""
-    found = np.ones((CONFIGURATIONS, len(LAGS)))
-    found[:, 1] = 0.79
-    return found
+def at_rung(rung: int, probability: float) -> Callable[[np.random.Generator], Probabilities]:
+    """Configurations all alike: sure but for one rung, which they solve with ``probability``."""
+
+    def draw(rng: np.random.Generator) -> Probabilities:
+        found = np.ones((CONFIGURATIONS, len(LAGS)))
+        found[:, rung] = probability
+        return found
+
+    return draw
 
 
 POPULATIONS = {
     "falls off slowly": falling(0.5),
     "falls off fast": falling(0.15),
-    "all just short, 0.79": just_short,
+    "0.79 at the second rung": at_rung(1, 0.79),
+    "0.5 at the first rung": at_rung(0, 0.5),
 }
 
 
