@@ -66,7 +66,7 @@ POPULATIONS = {
     "falls off slowly": falling(0.5),
     "falls off fast": falling(0.15),
     "0.79 at the second rung": at_rung(1, 0.79),
-    "0.5 at the first rung": at_rung(0, 0.5),
+    "0.6 at the first rung": at_rung(0, 0.6),
 }
 
 

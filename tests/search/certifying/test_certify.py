@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mlflow.tracking import MlflowClient
 
 from search import outcomes, recording
@@ -27,19 +27,43 @@ from search.spec import CertifyConfig, ResourcesConfig
 from tests.search.conftest import COMMAND, longspan
 from tests.search.test_refusals import run
 from trainables.certificate import plan_for
+from trainables.config import TrialConfig
+from trainables.trial import TrialSpec, run_trial
 
 PLAN = ["--reliability", "0.6", "--confidence", "0.9"]
 TIMES = {"started_ms", "ended_ms", "wall_seconds", "device_seconds", "others"}
 
-# A small search is not repeated for every test: they run in order, on one copy of it.
+SPEC = """\
+name: small
+space: quick
+tasks: [{kind: recall}]
+ladder: {start: 4, stop: 16, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}
+search: {trials: 1, seed: 3}
+"""
+CONFIGURATION = {
+    "model": {"cell": {"kind": "rnn"}, "readout": {"kind": "attention"}, "hidden_size": 32},
+    "training": {"learning_rate": 7.3e-3},
+}
+
+# Certifying by the command is slow; the tests that read what it left share it.
 
 
 @pytest.fixture(scope="module")
-def runs(small_search: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs folder of a finished search that may be written to."""
-    folder = tmp_path_factory.mktemp("certified") / "runs"
-    shutil.copytree(small_search, folder)
-    return folder
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of a finished search of one trial, laid without Ray."""
+    runs = tmp_path_factory.mktemp("runs")
+    folder = SearchFolder(runs, "small")
+    (runs / "spec.yaml").write_text(SPEC)
+    spec = specs.read(runs / "spec.yaml")
+    folder.create(spec.to_yaml())
+    config = TrialConfig.model_validate(CONFIGURATION)
+    trial = TrialSpec(config, spec.tasks_by_name, spec.ladder, spec.search.seed)
+    report = run_trial(trial, folder.trial(0), lambda *_: None, torch.device("cpu"))
+    ledger = Ledger(folder)
+    ledger.started(0, {}, config.model_dump(mode="json"), config.digest)
+    ledger.reported(0, report)
+    ledger.finished(0, report["ended_by"])
+    return runs
 
 
 class Inline:
@@ -256,11 +280,11 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_a_user_can_get_wrong_is_one_line(
-    case: str, small_search: Path, monkeypatch: pytest.MonkeyPatch,
+    case: str, runs: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     arguments, expected = WRONG[case]
-    code = run(monkeypatch, "certify", *arguments, "--runs", str(small_search))
+    code = run(monkeypatch, "certify", *arguments, "--runs", str(runs))
     error = capsys.readouterr().err
     assert code == 2
     assert error.count("\n") == 1, error
