@@ -133,6 +133,7 @@ def _certify(
             found = certificate(store, candidate, plan)
             store.certify(candidate, found, markdown(found))
         store.write_outcomes(candidates)
+        store.clear(candidates)
         return Certified(
             plan, candidates, [c for label in labels if (c := store.certificate(label))]
         )

@@ -8,6 +8,7 @@ beforehand · ``outcomes/`` Parquet, as of a search · and for each candidate, u
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,6 +87,12 @@ class Store:
         folder.parent.mkdir(parents=True, exist_ok=True)
         write_json(folder.with_suffix(".json"), asdict(climbed))
         forget(job)
+
+    def clear(self, candidates: Sequence[Candidate]) -> None:
+        """Remove the checkpoints of members that were given up, or struck while they were kept."""
+        for candidate in candidates:
+            for folder in (self.path / candidate.label / "members").glob("*/"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def members(self, candidate: Candidate) -> list[Climbed]:
         """The members that have ended, by number."""
