@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from search.ledger import Record
 from search.ranking import describe
 
 
-def card(record: Record, outcome: dict[str, Any], config: dict[str, Any]) -> str:
-    """The card of one exported folder with its ``config.yaml``, in Markdown."""
+def card_of(folder: Path) -> str:
+    """The card of one exported folder, in Markdown, from what else lies in it."""
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    outcome = json.loads((folder / "outcome.json").read_text())
+    certificate = folder / "certificate.json"
     parts = [
-        _title(record, outcome),
+        _title(config["configuration"], outcome),
         _measured(outcome),
+        _certified(json.loads(certificate.read_text()) if certificate.exists() else None),
         _curve(outcome),
         _horizon(outcome),
         _use(config["plugins"]),
-        _what(record),
+        _what(config["configuration"]),
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _title(record: Record, outcome: dict[str, Any]) -> str:
+def _title(configuration: dict[str, Any], outcome: dict[str, Any]) -> str:
     at_least = "at least " if outcome["censored"] else ""
     return f"""\
-# {describe(record.configuration)}
+# {describe(configuration)}
 
 Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"]}`:
 {outcome["solved"]} of {outcome["members"]} independently trained members solved that lag
@@ -58,6 +63,24 @@ quorum solved, below the first that it did not.
 
 This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
 by: its reach is an estimate that flatters. It is not a certificate.
+"""
+
+
+def _certified(certificate: dict[str, Any] | None) -> str:
+    if certificate is None:
+        return """\
+## Certificate
+
+None yet. `longspan certify THIS_FOLDER` tries the configuration on members that the search never
+used, and writes down what may be claimed.
+"""
+    rung = next((r for r in certificate["rungs"] if r["lag"] == certificate["lag"]), None)
+    count = f" {rung['solved']} of {rung['tried']} did." if rung else ""
+    return f"""\
+## Certificate
+
+**{certificate["claim"]}**{count} On members that the search never used; how, and under which
+assumptions, is in CERTIFICATE.md.
 """
 
 
@@ -111,11 +134,11 @@ weights alone.
 """
 
 
-def _what(record: Record) -> str:
+def _what(configuration: dict[str, Any]) -> str:
     return f"""\
 ## Configuration
 
 ```yaml
-{yaml.safe_dump(record.configuration, sort_keys=False).rstrip()}
+{yaml.safe_dump(configuration, sort_keys=False).rstrip()}
 ```
 """

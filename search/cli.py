@@ -8,6 +8,7 @@ from typing import cast
 import typer
 
 from search.commands import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from search.commands.certifying import certify
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (search, resume, status, export, verify, ui):
+for command in (search, resume, status, certify, export, verify, ui):
     app.command()(command)
 app.command(name="list")(list_)
 

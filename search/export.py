@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from search.card import card
+from search.card import card_of
+from search.certifying.exporting import copy_certificates
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger, Record
 from search.pictures import forgetting_curves, gradient_horizons
@@ -91,7 +92,8 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     if outcome["gradient_horizon"]:
         norms = gradient_horizons({describe(record.configuration): outcome["gradient_horizon"]})
         (aside / "gradient_horizon.png").write_bytes(norms)
-    (aside / "CARD.md").write_text(card(record, outcome, config))
+    copy_certificates(folder.path, record.digest, task, aside)
+    (aside / "CARD.md").write_text(card_of(aside))
     aside.replace(target)
 
 

@@ -146,12 +146,24 @@ class SearchFolder:
         Raises:
             UserError: if another process holds it. The lock goes with the process, however it dies.
         """
-        with (self.path / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"name: {self.name!r} is being searched by another process; "
-                    f"watch it with `longspan status {self.name}`"
-                ) from None
+        refusal = (
+            f"name: {self.name!r} is being searched by another process; "
+            f"watch it with `longspan status {self.name}`"
+        )
+        with held(self.path / "lock", refusal):
             yield
+
+
+@contextmanager
+def held(path: Path, refusal: str) -> Iterator[None]:
+    """Hold the file ``path`` for this process; the hold goes with it, however it dies.
+
+    Raises:
+        UserError: ``refusal``, if another process holds it.
+    """
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(refusal) from None
+        yield

@@ -14,7 +14,7 @@ from search.folder import UserError
 from search.scheduler import DRAWS, draw
 from search.searcher import make_sampler
 from search.spaces import find_space
-from search.spec import Spec
+from search.spec import ResourcesConfig, Spec
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
@@ -41,7 +41,7 @@ def check(spec: Spec) -> None:
     except (ValueError, OSError) as error:
         raise UserError(f"tasks: {' '.join(str(error).split())}") from None
     _check_space(spec, tasks)
-    _check_machine(spec)
+    check_machine(spec.resources)
 
 
 def _check_task(spec: Spec, name: str, task: Task) -> None:
@@ -114,9 +114,14 @@ def _check_start(spec: Spec, space: Space) -> None:
                 )
 
 
-def _check_machine(spec: Spec) -> None:
+def check_machine(resources: ResourcesConfig) -> None:
+    """Refuse more than this machine has.
+
+    Raises:
+        UserError: in one line.
+    """
     cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
-    if spec.resources.cpus > cpus:
-        raise UserError(f"resources.cpus: {spec.resources.cpus:g} is not allowed; there are {cpus}")
-    if spec.resources.gpus > gpus:
-        raise UserError(f"resources.gpus: {spec.resources.gpus:g} is not allowed; there are {gpus}")
+    if resources.cpus > cpus:
+        raise UserError(f"resources.cpus: {resources.cpus:g} is not allowed; there are {cpus}")
+    if resources.gpus > gpus:
+        raise UserError(f"resources.gpus: {resources.gpus:g} is not allowed; there are {gpus}")

@@ -53,7 +53,7 @@ def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
     for row in record.rows:
         solved[row["task"], row["lag"]] += row["solved"]
     for (task, lag), count in solved.items():
-        yield Point(_key("solved_fraction", task, spec), count / spec.ladder.members, lag)
+        yield Point(metric_key("solved_fraction", task, spec), count / spec.ladder.members, lag)
 
 
 def final_points(record: Record, spec: Spec) -> Iterator[Point]:
@@ -66,14 +66,14 @@ def final_points(record: Record, spec: Spec) -> Iterator[Point]:
     for row in record.rows:
         shown[row["task"], row["lag"]].append(row["success_rate"])
     for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
-        yield Point(_key("success_by_lag", task, spec), rate, lag)
+        yield Point(metric_key("success_by_lag", task, spec), rate, lag)
     for point in record.report["horizon"]:
         metric = f"gradient_norm_{point['moment']}"
         if math.isfinite(point["norm"]):
-            yield Point(_key(metric, point["task"], spec), point["norm"], point["back"])
+            yield Point(metric_key(metric, point["task"], spec), point["norm"], point["back"])
 
 
-def _key(metric: str, task: str, spec: Spec) -> str:
+def metric_key(metric: str, task: str, spec: Spec) -> str:
     """Metrics by lag carry the task's name where there are several."""
     return metric if len(spec.tasks) == 1 else f"{metric}/{task}"
 

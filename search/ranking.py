@@ -18,11 +18,18 @@ def rank(records: Iterable[Record]) -> list[Record]:
     )
 
 
-def leaderboard(records: Iterable[Record], top: int = 10) -> Table:
-    """A table of the best trials; ≥ marks a reach that is censored."""
+def leaderboard(
+    records: Iterable[Record], top: int = 10, certified: Mapping[str, str] | None = None
+) -> Table:
+    """A table of the best trials; ≥ marks a reach that is censored.
+
+    ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
+    """
     table = Table(title="Longest dependency learned", title_justify="left")
     for name in ("#", "trial", "reach", "progress"):
         table.add_column(name, justify="right", no_wrap=True)
+    if certified:
+        table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     table.add_column("params", justify="right", no_wrap=True)
@@ -32,6 +39,7 @@ def leaderboard(records: Iterable[Record], top: int = 10) -> Table:
             str(record.number),
             reach_text(record),
             f"{record.progress:.2f}",
+            *([certified.get(record.digest, "")] if certified else []),
             record.ended_by or "running",
             describe(record.configuration),
             f"{_parameters(record):,}",

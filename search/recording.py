@@ -20,6 +20,7 @@ import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from search.certifying.tracking import send_certificates
 from search.folder import SearchFolder, UserError
 from search.ledger import Record
 from search.pictures import forgetting_curves, gradient_horizons
@@ -263,9 +264,10 @@ class Tracker:
         self._runs[record.number] = client.get_run(run_id)
 
     def end(self, records: Sequence[Record], finished: bool) -> None:
-        """The parent's leaderboard and pictures, and its end."""
+        """The certificates, the parent's leaderboard and pictures, and its end."""
         client = self.connect()
         self.begin()
+        send_certificates(client, self._runs, self._spec, self._folder)
         best = rank(records)[:10]
         if best:
             now = round(time.time() * 1000)

@@ -73,6 +73,22 @@ class TrackingConfig(Config):
     experiment: str | None = None
 
 
+class CertifyConfig(Config):
+    """What a certificate is to establish, on members that the search never used.
+
+    Attributes:
+        top: how many of the best configurations are certified; they share the error
+        reliability: the probability with which a fresh member learns the lag
+        confidence: of all the claims together
+        failures: members that may fail; more of them ask for more members and forgive more
+    """
+
+    top: int = Field(default=1, ge=1, le=1000)
+    reliability: float = Field(default=0.8, gt=0, le=0.9999)
+    confidence: float = Field(default=0.95, gt=0, le=0.9999)
+    failures: int = Field(default=1, ge=0, le=1000)
+
+
 class Spec(Config):
     """What is searched, on what, and how.
 
@@ -92,6 +108,7 @@ class Spec(Config):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
+    certify: CertifyConfig = CertifyConfig()
     constraints: ConstraintsConfig = ConstraintsConfig()
 
     @field_validator("plugins")

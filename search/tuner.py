@@ -24,7 +24,7 @@ from search.recording import Recorder
 from search.scheduler import make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
-from search.spec import Spec
+from search.spec import ResourcesConfig, Spec
 from search.study import restore_study
 
 WORKER_FAILURES = 2
@@ -121,7 +121,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
             search_alg=searcher,
             scheduler=make_scheduler(spec, space, finished),
             num_samples=searcher.left,
-            max_concurrent_trials=spec.search.concurrency or slots(spec),
+            max_concurrent_trials=spec.search.concurrency or slots(spec.resources),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
             trial_name_creator=lambda trial: f"trial-{trial.config['number']:05d}",
@@ -136,11 +136,11 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
     tuner.fit()
 
 
-def slots(spec: Spec) -> int:
+def slots(resources: ResourcesConfig) -> int:
     """How many trials the cluster holds side by side."""
     there = ray.cluster_resources()
-    by_cpu = there.get("CPU", 1) / spec.resources.cpus
-    by_gpu = there.get("GPU", 0) / spec.resources.gpus if spec.resources.gpus else by_cpu
+    by_cpu = there.get("CPU", 1) / resources.cpus
+    by_gpu = there.get("GPU", 0) / resources.gpus if resources.gpus else by_cpu
     return max(1, int(min(by_cpu, by_gpu)))
 
 

@@ -89,17 +89,26 @@ class Exported:
         """The success rate claimed."""
         return float(self.outcome["success"])
 
-    def task(self, data: Path | None = None) -> Task:
+    def task_config(self, data: Path | None = None) -> TaskConfig:
         """The task it was measured on; ``data`` stands in for the path in the configuration.
+
+        Raises:
+            ValueError: if ``data`` is given and the task reads none.
+        """
+        config = self.config.task
+        if data is None:
+            return config
+        if "path" not in type(config).model_fields:
+            raise ValueError(f"data: {data} is not allowed; {config.kind} reads no file")
+        return type(config).model_validate({**config.model_dump(), "path": str(data)})
+
+    def task(self, data: Path | None = None) -> Task:
+        """The task of `task_config`.
 
         Raises:
             ValueError: if the task's data cannot be read, or it reads none.
         """
-        config = self.config.task
-        if data is not None:
-            if "path" not in type(config).model_fields:
-                raise ValueError(f"data: {data} is not allowed; {config.kind} reads no file")
-            config = type(config).model_validate({**config.model_dump(), "path": str(data)})
+        config = self.task_config(data)
         return TASKS[config.kind](config)
 
     def model(self) -> Model:

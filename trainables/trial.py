@@ -43,12 +43,14 @@ class TrialSpec:
     Attributes:
         tasks: by name; progress is the mean over them
         seed: the search's
+        curve: whether to measure forgetting curves at the end
     """
 
     config: TrialConfig
     tasks: Mapping[str, TaskConfig]
     ladder: LadderConfig
     seed: int
+    curve: bool = True
 
 
 def run_trial(
@@ -103,7 +105,8 @@ class Trial:
                 self.climber.rows = {(r.lag, r.member): r for r in of_task(self.rows, name)}
             climbs.append(self.climber.climb())
             self._keep_climber(name, climbs[-1])
-            self._measure_final(name)
+            if self.spec.curve:
+                self._measure_final(name)
         self.climber = None
         self._save()
         metrics = self.metrics(_ended(climbs))

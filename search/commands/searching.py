@@ -54,6 +54,7 @@ def resume(name: Name, runs: Runs = RUNS) -> None:
 
 def _search(folder: SearchFolder) -> None:
     from search import spec as specs
+    from search.certifying.store import certified_words
     from search.ledger import Ledger
     from search.live import Display
     from search.ranking import leaderboard
@@ -68,7 +69,8 @@ def _search(folder: SearchFolder) -> None:
     )
     ended = run_search(spec, folder, Display(console, spec.search.trials))
     ledger = Ledger(folder)
-    console.print(leaderboard(ledger.records.values()))
+    certified = certified_words(folder.path)
+    console.print(leaderboard(ledger.records.values(), certified=certified))
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
@@ -79,6 +81,7 @@ def _search(folder: SearchFolder) -> None:
     console.print(
         f"Ended after {ended.seconds:.0f} s. Next:\n"
         f"  longspan ui{at}                                   review every trial in MLflow\n"
+        f"  longspan certify {folder.name}{at}                  try the winner on fresh members\n"
         f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
         highlight=False,
         soft_wrap=True,
@@ -88,6 +91,7 @@ def _search(folder: SearchFolder) -> None:
 def status(name: Name, runs: Runs = RUNS) -> None:
     """Show how far a search is, and its leaderboard."""
     from search import spec as specs
+    from search.certifying.store import certified_words
     from search.ledger import Ledger
     from search.ranking import leaderboard
 
@@ -99,7 +103,7 @@ def status(name: Name, runs: Runs = RUNS) -> None:
     done = sum(record.finished for record in records)
     state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
-    console.print(leaderboard(records))
+    console.print(leaderboard(records, certified=certified_words(folder.path)))
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":

@@ -215,6 +215,8 @@ def exported(write: Write, tmp_path: Path) -> Path:
         "plugins": ["own_parts"],
         "configuration": config.model_dump(mode="json"),
         "task": {"kind": "echo"},
+        "inputs": {"vocabulary": 17},
+        "answer": {"classes": 8},
     }
     folder = tmp_path / "export"
     folder.mkdir()

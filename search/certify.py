@@ -1,0 +1,166 @@
+"""Certifying from plan to certificate, for a search's best and for an exported folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.card import card_of
+from search.certifying.candidates import Candidate, of_export, of_search, of_trial
+from search.certifying.certificate import certificate, markdown
+from search.certifying.climbing import Certification, run_members
+from search.certifying.exporting import place
+from search.certifying.live import Display
+from search.certifying.members import Climbed, Job
+from search.certifying.pool import RayPool
+from search.certifying.store import Store
+from search.folder import SearchFolder, UserError
+from search.ledger import Ledger
+from search.preflight import check_machine
+from search.recording import Recorder
+from search.spec import CertifyConfig, ResourcesConfig, Spec
+from search.tuner import local_ray
+from search.whole import write_aside
+from trainables.certificate import Plan, plan_for
+from trainables.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Certified:
+    """How certifying ended.
+
+    Attributes:
+        certificates: of every candidate; none where it was cut off
+        behind: one line where MLflow could not be brought up to date
+    """
+
+    plan: Plan
+    candidates: Sequence[Candidate]
+    certificates: Sequence[dict[str, Any]]
+    behind: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether every candidate is decided."""
+        return bool(self.certificates)
+
+
+def certify_search(
+    spec: Spec,
+    folder: SearchFolder,
+    config: CertifyConfig,
+    resources: ResourcesConfig,
+    seed: int,
+    display: Display,
+) -> Certified:
+    """Certify a search's best, from where an earlier run stopped, and tell MLflow.
+
+    Raises:
+        UserError: if nothing has passed a rung, or the seed was begun with another plan.
+    """
+    store = Store(folder.path, seed)
+    store.require_same(config, CertifyConfig.model_fields)
+    ledger = Ledger(folder)
+    fixed = store.fixed
+    if fixed is None:
+        candidates = of_search(spec, ledger.records.values(), config.top)
+    else:
+        candidates = [
+            of_trial(spec, ledger.records[chosen["trial"]], chosen["task"])
+            for chosen in fixed["candidates"]
+        ]
+    done = _certify(store, candidates, config, resources, display)
+    records = list(ledger.records.values())
+    recorder = Recorder(spec, folder)
+    recorder.start(records)
+    ended = sum(record.finished for record in records)
+    behind = recorder.close(records, ended >= spec.search.trials)
+    return Certified(done.plan, candidates, done.certificates, behind)
+
+
+def certify_export(
+    folder: Path,
+    data: Path | None,
+    config: CertifyConfig,
+    resources: ResourcesConfig,
+    seed: int,
+    display: Display,
+) -> Certified:
+    """Certify an exported folder; the certificate goes into it and onto its card.
+
+    Raises:
+        UserError: if the folder is not an export, or the seed was begun with another plan.
+    """
+    candidate = of_export(folder, data)
+    store = Store(folder, seed)
+    store.require_same(config, CertifyConfig.model_fields.keys() - {"top"})
+    done = _certify(store, [candidate], config, resources, display)
+    for found in done.certificates:
+        place(found, folder)
+        write_aside(folder / "CARD.md", card_of(folder).encode())
+    return done
+
+
+def _certify(
+    store: Store,
+    candidates: Sequence[Candidate],
+    config: CertifyConfig,
+    resources: ResourcesConfig,
+    display: Display,
+) -> Certified:
+    with store.locked():
+        fixed = store.fixed
+        if fixed is None:
+            plan = plan_for(config.reliability, config.confidence, config.failures, len(candidates))
+        else:
+            plan = Plan(**fixed["plan"])
+        labels = [candidate.label for candidate in candidates]
+        known = [found for label in labels if (found := store.certificate(label))]
+        if len(known) == len(candidates):
+            return Certified(plan, candidates, known)
+        _check(candidates, resources)
+        if fixed is None:
+            store.fix(config, candidates, plan)
+        try:
+            _run(
+                Certification(candidates, plan, store.seed, resources, store.folder), store, display
+            )
+        except KeyboardInterrupt:
+            return Certified(plan, candidates, [])
+        for candidate in candidates:
+            found = certificate(store, candidate, plan)
+            store.certify(candidate, found, markdown(found))
+        store.write_outcomes(candidates)
+        store.clear(candidates)
+        return Certified(
+            plan, candidates, [c for label in labels if (c := store.certificate(label))]
+        )
+
+
+def _run(certification: Certification, store: Store, display: Display) -> None:
+    reached = store.reached(certification.candidates)
+    if not any(certification.open_jobs(reached)):
+        return
+
+    def keep(job: Job, climbed: Climbed) -> None:
+        store.keep(job, climbed)
+        display(job, climbed)
+
+    with ExitStack() as stack:
+        stack.enter_context(local_ray())
+        following = display.following(certification.candidates, certification.plan, reached)
+        stack.enter_context(following)
+        run_members(certification, reached, RayPool(certification.resources), keep)
+
+
+def _check(candidates: Iterable[Candidate], resources: ResourcesConfig) -> None:
+    """Refuse what every member would fail by."""
+    check_machine(resources)
+    for candidate in candidates:
+        try:
+            TASKS[candidate.task_config.kind](candidate.task_config)
+        except (ValueError, OSError) as error:
+            raise UserError(f"{candidate.task}: {' '.join(str(error).split())}") from None

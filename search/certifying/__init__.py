@@ -1,0 +1,1 @@
+"""Certifying: a claim about an architecture, made on members that the search never used."""

@@ -1,0 +1,124 @@
+"""Candidates: the configurations that a certificate may be about, and where their claims end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.folder import UserError
+from search.ledger import Record
+from search.ranking import rank
+from search.spec import Spec
+from trainables import exported
+from trainables.config import LadderConfig
+from trainables.ladder import rungs
+from trainables.randomness import Streams, digest
+from trainables.tasks.task import TaskConfig
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration on one task.
+
+    Attributes:
+        configuration: the nested, complete one
+        sha256: of the configuration
+        ladder: as it was searched
+        search_seed: the search's
+        reach: the search's estimate, and the longest lag that is tried
+    """
+
+    search: str
+    trial: int
+    configuration: dict[str, Any]
+    sha256: str
+    task: str
+    task_config: TaskConfig
+    ladder: LadderConfig
+    search_seed: int
+    reach: int
+
+    @property
+    def label(self) -> str:
+        """Its name among the candidates."""
+        return f"trial-{self.trial:05d}-{self.task}"
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """The rungs to be tested: from the ladder's first up to the search's estimate."""
+        return rungs(self.ladder.start, self.reach, self.ladder.ratio)
+
+    def member_seed(self, seed: int, member: int) -> int:
+        """The root of a fresh member's streams.
+
+        The search's members draw from the search's seed itself, so no stream of theirs is met
+        again; nor is one of a certificate with another ``seed``.
+        """
+        streams = Streams(self.search_seed, digest([self.sha256, self.task_config.identity]))
+        return streams.seed_of("certify", 0, member, seed)
+
+
+def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate]:
+    """The ``top`` best configurations that differ, on every task where they passed a rung.
+
+    Raises:
+        UserError: if no finished trial has passed a rung.
+    """
+    best: dict[str, Record] = {}
+    for record in rank(records):
+        if record.finished and any(record.report["reaches"].values()):
+            best.setdefault(record.digest, record)
+    found = [
+        of_trial(spec, record, task)
+        for record in list(best.values())[:top]
+        for task, reach in record.report["reaches"].items()
+        if reach
+    ]
+    if not found:
+        raise UserError(
+            f"name: no trial of {spec.name!r} has passed a rung yet; nothing to certify"
+        )
+    return found
+
+
+def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
+    """One trial's configuration on one of the search's tasks."""
+    return Candidate(
+        search=spec.name,
+        trial=record.number,
+        configuration=record.configuration,
+        sha256=record.digest,
+        task=task,
+        task_config=spec.tasks_by_name[task],
+        ladder=spec.ladder,
+        search_seed=spec.search.seed,
+        reach=record.report["reaches"][task],
+    )
+
+
+def of_export(folder: Path, data: Path | None) -> Candidate:
+    """The configuration in an exported folder.
+
+    Raises:
+        UserError: if the folder is not an export, or one that does not say how it was measured.
+    """
+    try:
+        claim = exported.read(folder)
+        outcome = claim.outcome
+        return Candidate(
+            search=outcome["search"],
+            trial=outcome["trial"],
+            configuration=claim.config.configuration.model_dump(mode="json"),
+            sha256=claim.config.configuration.digest,
+            task=outcome["task"],
+            task_config=claim.task_config(data),
+            ladder=LadderConfig.model_validate(outcome["ladder"]),
+            search_seed=outcome["seed"],
+            reach=claim.lag,
+        )
+    except KeyError as error:
+        raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from None

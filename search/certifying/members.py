@@ -1,0 +1,132 @@
+"""Fresh members: each climbs the ladder alone, as a trial of one member with a seed of its own."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from search.certifying.candidates import Candidate
+from search.spec import ResourcesConfig
+from trainables.config import TrialConfig
+from trainables.trial import TrialSpec, run_trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fresh member, to be sent up to the lag ``goal``.
+
+    Attributes:
+        seed: the certificate's
+        folder: where it keeps its checkpoint
+    """
+
+    candidate: Candidate
+    member: int
+    seed: int
+    goal: int
+    folder: Path
+    resources: ResourcesConfig
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Which member it is."""
+        return self.candidate.label, self.member
+
+    @property
+    def root(self) -> int:
+        """The seed of all its streams."""
+        return self.candidate.member_seed(self.seed, self.member)
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What came of a fresh member.
+
+    Attributes:
+        seed: the root of its streams
+        goal: the lag it was sent to
+        reach: the longest lag it learned, 0 for none
+        ended_by: as of a climb, or ``error``
+        error: one line, where it ended by an error
+        device: what it was trained on
+        rows: `trainables.records.MemberRung`, with this member's number
+    """
+
+    member: int
+    seed: int
+    goal: int
+    reach: int
+    ended_by: str
+    error: str | None
+    device: str
+    rows: list[dict[str, Any]]
+
+
+class _Last:
+    """Keeps a trial's last report, for a member that ends by an error."""
+
+    def __init__(self) -> None:
+        self.report: dict[str, Any] = {"reach": 0, "rows": []}
+
+    def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+        self.report = dict(metrics)
+
+
+def run_member(job: Job) -> Climbed:
+    """Train one member from where its checkpoint left it.
+
+    An error of its own is an outcome like any other; a disk that fails says nothing of the member.
+
+    Raises:
+        OSError: if its checkpoint cannot be written or its data cannot be read.
+    """
+    torch.set_num_threads(max(1, int(job.resources.cpus)))
+    cuda = job.resources.gpus > 0
+    candidate, last = job.candidate, _Last()
+    ladder = candidate.ladder.model_copy(update={"members": 1, "quorum": 1, "stop": job.goal})
+    ended_by, error = "error", None
+    try:
+        trial = TrialSpec(
+            config=TrialConfig.model_validate(candidate.configuration),
+            tasks={candidate.task: candidate.task_config},
+            ladder=ladder,
+            seed=job.root,
+            curve=False,
+        )
+        device = torch.device("cuda" if cuda else "cpu")
+        ended_by = run_trial(trial, job.folder, last, device)["ended_by"]
+    except OSError:
+        raise
+    except Exception as failure:
+        error = " ".join(f"{type(failure).__name__}: {failure}".split())
+    return Climbed(
+        member=job.member,
+        seed=job.root,
+        goal=job.goal,
+        reach=last.report["reach"],
+        ended_by=ended_by,
+        error=error,
+        device=f"{socket.gethostname()}: {_device(cuda)}",
+        rows=[{**row, "member": job.member} for row in last.report["rows"]],
+    )
+
+
+def crashed(job: Job, reason: str) -> Climbed:
+    """A member whose worker died again and again: it has learned nothing."""
+    return Climbed(job.member, job.root, job.goal, 0, "error", reason, "", [])
+
+
+def forget(job: Job) -> None:
+    """Remove a member's checkpoint and weights, once its outcome is kept."""
+    shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _device(cuda: bool) -> str:
+    return torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine()

@@ -1,0 +1,53 @@
+"""Members in Ray's workers, one task each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+
+from search.certifying.members import Climbed, Job, crashed, run_member
+from search.spec import ResourcesConfig
+from search.tuner import WORKER_FAILURES, slots
+
+SECONDS_TO_STOP = 30.0
+
+
+class RayPool:
+    """A pool over the Ray that this process is connected to."""
+
+    def __init__(self, resources: ResourcesConfig) -> None:
+        self.slots = slots(resources)
+        self._run = ray.remote(run_member).options(
+            num_cpus=resources.cpus,
+            num_gpus=resources.gpus,
+            max_retries=WORKER_FAILURES,  # of workers that die; they go on from the checkpoint
+        )
+        self._running: dict[Any, Job] = {}
+
+    def start(self, job: Job) -> None:
+        """Hand a member to Ray."""
+        self._running[self._run.remote(job)] = job
+
+    def stop(self, job: Job) -> None:
+        """End a member's worker, and wait until it is gone: another may take up its folder."""
+        reference = next(ref for ref, other in self._running.items() if other.key == job.key)
+        del self._running[reference]
+        ray.cancel(reference, force=True)
+        ray.wait([reference], timeout=SECONDS_TO_STOP)
+
+    def next(self) -> tuple[Job, Climbed]:
+        """Wait for any member to end.
+
+        Raises:
+            OSError: if one could not write its checkpoint or read its data.
+        """
+        (reference,), _ = ray.wait(list(self._running), num_returns=1)
+        job = self._running.pop(reference)
+        try:
+            climbed: Climbed = ray.get(reference)
+        except OSError as error:
+            raise getattr(error, "cause", error) from None
+        except ray.exceptions.RayError as error:
+            return job, crashed(job, " ".join(str(error).split())[:300])
+        return job, climbed
