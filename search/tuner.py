@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import ray
 from ray import tune
 
+from search.extension import reopen
 from search.folder import SearchFolder
 from search.ledger import Ledger
 from search.live import Display
@@ -60,6 +61,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
         recorder = Recorder(spec, folder)
         ledger = Ledger(folder, listeners=(recorder, display))
+        reopen(ledger, spec)
         recorder.start(list(ledger.records.values()))
         started = time.monotonic()
         try:
