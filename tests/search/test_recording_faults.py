@@ -56,7 +56,7 @@ class Server:
             start_new_session=True,
             env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self._answers():
             assert self._process.poll() is None
             assert time.monotonic() < deadline
