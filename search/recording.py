@@ -1,9 +1,11 @@
 """MLflow records the search: a parent run, and a child run for each trial.
 
 A thread of the driver brings MLflow up to date with the ledger, in batches, off the search's path.
-What MLflow holds of a trial follows from its record alone, metric times included, so sending
-something twice changes nothing, and a tracking server that was away is brought up to date from
-disk when it is back.
+What MLflow holds of a trial follows from its record and its run's start alone, so sending something
+twice changes nothing. The ledger is the spool: after any failure the runs are looked up again, and
+whatever the server does not hold (it was away, it died before it answered, its database was
+replaced) is sent from the records. Nothing else waits in memory: the queue holds at most the newest
+record of each trial.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from search import moved
 from search.certifying.tracking import send_certificates
 from search.folder import SearchFolder, UserError
 from search.ledger import Record
@@ -33,6 +37,8 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_UPDATES = 5.0
 SECONDS_BEFORE_RETRY = 15.0
+SECONDS_BEFORE_CLOSING_AGAIN = 1.0
+CLOSING_ATTEMPTS = 2
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
@@ -50,7 +56,8 @@ class Recorder:
 
     def __init__(self, spec: Spec, folder: SearchFolder) -> None:
         self._tracker = Tracker(spec, folder)
-        self._waiting: dict[int, Record] = {}
+        self._newest: dict[int, Record] = {}
+        self._waiting: set[int] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="recorder", daemon=True)
@@ -58,7 +65,8 @@ class Recorder:
     def __call__(self, record: Record) -> None:
         """Take a record's newest state."""
         with self._lock:
-            self._waiting[record.number] = record
+            self._newest[record.number] = record
+            self._waiting.add(record.number)
 
     def start(self, known: Sequence[Record]) -> None:
         """Begin to record, with the trials of earlier runs of the search first."""
@@ -74,40 +82,68 @@ class Recorder:
         """
         self._closing.set()
         self._thread.join()
-        try:
-            self._send_waiting()
-            self._tracker.end(records, finished)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            return (
-                f"MLflow at {self._tracker.uri} is behind: {reason}. Nothing is lost: "
-                f"`longspan resume {self._tracker.name}` sends what is missing"
-            )
-        return None
+        for attempt in range(CLOSING_ATTEMPTS):
+            try:
+                self._send_waiting()
+                self._tracker.end(records, finished)
+                return None
+            except Exception as error:
+                self._tracker.disconnect()
+                reason = " ".join(str(error).split())[:200]
+                if attempt < CLOSING_ATTEMPTS - 1:
+                    time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
+        return (
+            f"MLflow at {self._tracker.uri} is behind: {reason}. Nothing is lost: "
+            f"`longspan resume {self._tracker.name}` sends what is missing"
+        )
 
     def _follow(self) -> None:
+        away = False
         while not self._closing.is_set():
             pause = SECONDS_BETWEEN_UPDATES
             try:
                 self._send_waiting()
+                away = False
             except Exception as error:  # the search goes on; what is waiting is sent later
-                log.warning("MLflow: %s", " ".join(str(error).split())[:200])
-                pause = SECONDS_BEFORE_RETRY
+                if not away:
+                    log.warning("MLflow: %s", " ".join(str(error).split())[:200])
+                self._tracker.disconnect()
+                away, pause = True, SECONDS_BEFORE_RETRY
             self._closing.wait(pause)
 
     def _send_waiting(self) -> None:
-        self._tracker.begin()
+        if not self._tracker.connected:
+            self._tracker.begin()
+            with self._lock:  # the server may have been replaced by one that holds nothing
+                self._waiting.update(self._newest)
         with self._lock:
             numbers = sorted(self._waiting)
         for number in numbers:
             with self._lock:
-                record = self._waiting.pop(number)
-            try:
-                self._tracker.send(record)
-            except BaseException:
-                with self._lock:
-                    self._waiting.setdefault(number, record)
-                raise
+                record = self._newest[number]
+                self._waiting.discard(number)
+            self._tracker.send(record)
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """A trial's run in MLflow; times in milliseconds since the epoch, no end while it runs.
+
+    Attributes:
+        measured: whether it holds what was measured of the final weights
+    """
+
+    run_id: str
+    started_ms: int
+    ended_ms: int | None
+    measured: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> TrialRun:
+        """What is kept of MLflow's run."""
+        ended = None if run.info.status == "RUNNING" else run.info.end_time
+        measured = MEASURED_TAG in run.data.tags
+        return cls(run.info.run_id, run.info.start_time, ended, measured)
 
 
 class Tracker:
@@ -122,15 +158,32 @@ class Tracker:
         self._commit = {"mlflow.source.git.commit": commit} if commit else {}
         self._experiment = self._parent = ""
         self._begun = False
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, TrialRun] = {}
         self._sent: dict[int, set[Point]] = {}
+
+    @property
+    def _artifacts(self) -> Path:
+        return self._folder.runs / "mlartifacts"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the runs have been looked up, and nothing has failed since."""
+        return self._client is not None
+
+    def disconnect(self) -> None:
+        """Forget what the server holds: of a request that failed, nobody knows what was done."""
+        self._client, self._experiment, self._parent = None, "", ""
+        self._begun = False
+        self._runs, self._sent = {}, {}
 
     def connect(self) -> MlflowClient:
         """The client, with the experiment there and the search's runs known."""
         if self._client is None:
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+            # MLflow would repeat a request that may have been done: a second run for one trial.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
             os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
             logging.getLogger("alembic").setLevel(logging.WARNING)
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             client = MlflowClient(tracking_uri=self.uri)
@@ -141,29 +194,45 @@ class Tracker:
 
     def _find_experiment(self, client: MlflowClient) -> str:
         name = self._spec.tracking.experiment or "longspan"
+        if self._spec.tracking.uri is None:
+            moved.follow(self._folder.runs / "mlflow.db", self._artifacts)
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         own = self._spec.tracking.uri is None
-        location = (self._folder.runs / "mlartifacts").as_uri() if own else None
+        location = self._artifacts.as_uri() if own else None
         kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages MLflow shows
         return str(client.create_experiment(name, artifact_location=location, tags=kind))
 
     def _find_runs(self, client: MlflowClient) -> None:
-        """The runs of this search."""
+        """The runs of this search.
+
+        Of two runs of one trial, made by a request whose answer was lost, the first is kept.
+        """
         query = f"tags.`{SEARCH_TAG}` = '{self._folder.identity}'"
         token: str | None = None
+        doubles: list[str] = []
         while True:
-            page = client.search_runs([self._experiment], query, max_results=1000, page_token=token)
+            page = client.search_runs(
+                [self._experiment],
+                query,
+                max_results=1000,
+                order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+                page_token=token,
+            )
             for run in page:
                 trial = run.data.tags.get(TRIAL_TAG)
-                if trial is None:
+                if trial is None and not self._parent:
                     self._parent = run.info.run_id
+                elif trial is not None and int(trial) not in self._runs:
+                    self._runs[int(trial)] = TrialRun.of(run)
                 else:
-                    self._runs[int(trial)] = run
+                    doubles.append(run.info.run_id)
             token = page.token
             if not token:
                 break
+        for run_id in doubles:
+            client.delete_run(run_id)
 
     def begin(self) -> None:
         """Have the parent run under way; it is made where there is none."""
@@ -188,7 +257,7 @@ class Tracker:
                 f"MLflow at {self.uri} does not know trial {number}; "
                 f"`longspan resume {self.name}` sends what is missing"
             )
-        return str(self._runs[number].info.run_id)
+        return self._runs[number].run_id
 
     def _make_parent(self, client: MlflowClient) -> str:
         found = {SEARCH_TAG: self._folder.identity, "space": self._spec.space}
@@ -199,29 +268,38 @@ class Tracker:
         return str(run.info.run_id)
 
     def send(self, record: Record) -> None:
-        """Bring the trial's run up to date, and end it once the trial has."""
+        """Bring the trial's run up to date, and end it once the trial has.
+
+        A run that has ended says all there is to say of a record with the same end. Of any other it
+        is outdated (the trial went on, up a longer ladder), and is replaced.
+        """
         client = self.connect()
         self.begin()
         run = self._runs.get(record.number)
-        if run is not None and run.info.status != "RUNNING":
-            if record.looked_at and MEASURED_TAG not in run.data.tags:
-                self._send_final(client, run.info.run_id, record)
-            return
+        if run is not None and run.ended_ms is not None:
+            if run.ended_ms == record.ended_ms:
+                if record.looked_at and not run.measured:
+                    self._send_final(client, run, record)
+                return
+            client.delete_run(run.run_id)
+            run = None
         if run is None:
             run = self._runs[record.number] = self._make_run(client, record)
-        run_id = run.info.run_id
-        sent = self._sent.setdefault(record.number, set())
+        if record.number not in self._sent:
+            self._send_params(client, run.run_id, record)
+            self._sent[record.number] = set()
+        sent = self._sent[record.number]
         fresh = [point for point in points(record, self._spec) if point not in sent]
-        _log_points(client, run_id, fresh, record)
+        _log_points(client, run, fresh)
         sent.update(fresh)
         if record.finished:
-            self._send_end(client, run_id, record)
+            self._send_end(client, run.run_id, record)
+            run = self._runs[record.number] = replace(run, ended_ms=record.ended_ms)
             if record.looked_at:
-                self._send_final(client, run_id, record)
-            self._runs[record.number] = client.get_run(run_id)
+                self._send_final(client, run, record)
             del self._sent[record.number]
 
-    def _make_run(self, client: MlflowClient, record: Record) -> Run:
+    def _make_run(self, client: MlflowClient, record: Record) -> TrialRun:
         found = tags(record, self._spec)
         found |= {SEARCH_TAG: self._folder.identity, TRIAL_TAG: str(record.number)}
         found |= {"mlflow.parentRunId": self._parent, "configuration": record.digest}
@@ -232,10 +310,13 @@ class Tracker:
             run_name=f"{self.name}-{record.number:05d}",
             tags=found,
         )
+        return TrialRun.of(run)
+
+    @staticmethod
+    def _send_params(client: MlflowClient, run_id: str, record: Record) -> None:
         params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in record.parameters.items()]
         for first in range(0, len(params), PARAMS_PER_BATCH):
-            client.log_batch(run.info.run_id, params=params[first : first + PARAMS_PER_BATCH])
-        return run
+            client.log_batch(run_id, params=params[first : first + PARAMS_PER_BATCH])
 
     def _send_end(self, client: MlflowClient, run_id: str, record: Record) -> None:
         client.log_text(
@@ -248,9 +329,9 @@ class Tracker:
         client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, self._spec).items()])
         client.set_terminated(run_id, status(record), record.ended_ms)
 
-    def _send_final(self, client: MlflowClient, run_id: str, record: Record) -> None:
+    def _send_final(self, client: MlflowClient, run: TrialRun, record: Record) -> None:
         """What was measured of the final weights; for a trial that was stopped, afterwards."""
-        _log_points(client, run_id, list(final_points(record, self._spec)), record)
+        _log_points(client, run, list(final_points(record, self._spec)))
         label = describe(record.configuration)
         norms = record.report["horizon"]
         pictures = {
@@ -259,15 +340,16 @@ class Tracker:
         }
         for name, picture in pictures.items():
             if picture is not None:
-                _log_bytes(client, run_id, picture, name, self._folder.path)
-        client.set_tag(run_id, MEASURED_TAG, "yes")
-        self._runs[record.number] = client.get_run(run_id)
+                _log_bytes(client, run.run_id, picture, name, self._folder.path)
+        client.set_tag(run.run_id, MEASURED_TAG, "yes")
+        self._runs[record.number] = replace(run, measured=True)
 
     def end(self, records: Sequence[Record], finished: bool) -> None:
         """The certificates, the parent's leaderboard and pictures, and its end."""
         client = self.connect()
         self.begin()
-        send_certificates(client, self._runs, self._spec, self._folder)
+        run_ids = {number: run.run_id for number, run in self._runs.items()}
+        send_certificates(client, run_ids, self._spec, self._folder)
         best = rank(records)[:10]
         if best:
             now = round(time.time() * 1000)
@@ -315,12 +397,12 @@ def leaderboard_markdown(best: Sequence[Record]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _log_points(client: MlflowClient, run_id: str, fresh: Sequence[Point], record: Record) -> None:
-    """In batches; one time for all of a trial's points: sent twice, they are the same rows."""
+def _log_points(client: MlflowClient, run: TrialRun, fresh: Sequence[Point]) -> None:
+    """In batches; one time for all of a run's points: sent twice, they are the same rows."""
     for first in range(0, len(fresh), METRICS_PER_BATCH):
         batch = fresh[first : first + METRICS_PER_BATCH]
-        metrics = [Metric(p.key, p.value, record.started_ms, p.step) for p in batch]
-        client.log_batch(run_id, metrics=metrics)
+        metrics = [Metric(p.key, p.value, run.started_ms, p.step) for p in batch]
+        client.log_batch(run.run_id, metrics=metrics)
 
 
 def _log_bytes(client: MlflowClient, run_id: str, content: bytes, name: str, aside: Path) -> None:

@@ -21,6 +21,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from search.constraints import EXCESS
+from search.history import BoundedStudy
 from search.ledger import Ledger, Record, Refused
 from search.whole import set_aside, write_aside
 from spaces import Space
@@ -74,7 +75,7 @@ def restore_study(
             fixed = {"fixed_params": dict(asked)}
             study.add_trial(create_trial(state=TrialState.WAITING, system_attrs=fixed))
     lines.write_to(journal)
-    return study
+    return BoundedStudy(name, study._storage)
 
 
 def told(record: Record) -> tuple[TrialState, float | None]:

@@ -15,6 +15,7 @@ from ray import tune
 from search.afterwards import measure_stopped
 from search.constraints import Constraints
 from search.export import export_best
+from search.extension import reopen
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger
 from search.live import Display
@@ -64,6 +65,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
         recorder = Recorder(spec, folder)
         ledger = Ledger(folder, listeners=(recorder, display))
+        reopen(ledger, spec)
         recorder.start(list(ledger.records.values()))
         started = time.monotonic()
         try:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 from search.certifying.certificate import markdown
@@ -20,7 +20,7 @@ from search.spec import Spec
 
 
 def send_certificates(
-    client: MlflowClient, runs: Mapping[int, Run], spec: Spec, folder: SearchFolder
+    client: MlflowClient, runs: Mapping[int, str], spec: Spec, folder: SearchFolder
 ) -> None:
     """Bring the trials' runs up to date with the search's certificates.
 
@@ -29,17 +29,17 @@ def send_certificates(
     """
     words: dict[int, list[str]] = defaultdict(list)
     for found in certificates(folder.path):
-        run = runs.get(found["trial"])
-        if run is None:
+        run_id = runs.get(found["trial"])
+        if run_id is None:
             continue
         ended = found["ended_ms"]
         batch = [Metric(p.key, p.value, ended, p.step) for p in points(found, spec)]
-        client.log_batch(run.info.run_id, metrics=batch)
+        client.log_batch(run_id, metrics=batch)
         words[found["trial"]].append(summary(found, spec))
-        client.set_tag(run.info.run_id, "certified", "; ".join(words[found["trial"]]))
+        client.set_tag(run_id, "certified", "; ".join(words[found["trial"]]))
         where = f"certificates/seed-{found['seed']}-{found['task']}"
-        client.log_dict(run.info.run_id, found, f"{where}.json")
-        client.log_text(run.info.run_id, markdown(found), f"{where}.md")
+        client.log_dict(run_id, found, f"{where}.json")
+        client.log_text(run_id, markdown(found), f"{where}.md")
 
 
 def points(found: Mapping[str, Any], spec: Spec) -> Iterator[Point]:

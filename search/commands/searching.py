@@ -45,10 +45,33 @@ def search(
     _search(folder)
 
 
-def resume(name: Name, runs: Runs = RUNS) -> None:
-    """Go on with a search that was cut off: nothing is lost and nothing is counted twice."""
+def resume(
+    name: Name,
+    runs: Runs = RUNS,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Go on to this many trials in all.")
+    ] = None,
+    stop: Annotated[
+        int | None,
+        typer.Option(min=2, help="Go on to this lag with the trials that reached the top."),
+    ] = None,
+) -> None:
+    """Go on with a search that was cut off, or make one that has ended longer.
+
+    Nothing is lost and nothing is counted twice.
+    """
+    from search import spec as specs
+    from search.extension import extended
+    from search.preflight import check
+
     folder = SearchFolder(runs, name)
     folder.require()
+    spec = specs.read(folder.spec)
+    longer = extended(spec, trials, stop)
+    check(longer)
+    if longer != spec:
+        with folder.locked():
+            folder.change_spec(longer.to_yaml())
     _search(folder)
 
 

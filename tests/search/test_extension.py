@@ -1,0 +1,149 @@
+"""A search that had ended goes on: more trials, a longer ladder, a new cell, another folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search import outcomes
+from search import spec as specs
+from search.extension import extended, reopen
+from search.folder import SearchFolder, UserError
+from search.ledger import Ledger
+from search.searcher import StudySearch, make_sampler
+from search.spec import Spec
+from search.study import open_study, restore_study
+from tests.search.conftest import longspan, write_spec
+from tests.search.test_damage import result
+from tests.search.test_search import assert_stores_agree, rows
+
+SPEC = Spec.model_validate(
+    {
+        "name": "s",
+        "space": "quick",
+        "tasks": [{"kind": "recall"}],
+        "ladder": {"start": 4, "stop": 8},
+        "search": {"trials": 5},
+    }
+)
+
+
+def test_a_search_can_only_grow() -> None:
+    assert extended(SPEC, 7, 32).search.trials == 7
+    assert extended(SPEC, 7, 32).ladder.rungs == (4, 8, 16, 32)
+    assert extended(SPEC) == SPEC
+    with pytest.raises(UserError, match="--trials: 4 is not allowed; s has 5"):
+        extended(SPEC, trials=4)
+    with pytest.raises(UserError, match="--stop: 7 is not allowed; the ladder ends at 8"):
+        extended(SPEC, stop=7)
+
+
+def test_every_rung_that_was_climbed_stays_one() -> None:
+    odd = SPEC.model_copy(update={"ladder": SPEC.ladder.model_copy(update={"stop": 10})})
+    with pytest.raises(UserError, match="--stop: 32 is not allowed; the last rung, 10"):
+        extended(odd, stop=32)
+
+
+def space(trial: optuna.Trial) -> None:
+    trial.suggest_categorical("model/cell/kind", ["rnn", "lstm"])
+    trial.suggest_float("training/learning_rate", 1e-4, 1e-2, log=True)
+
+
+def wider(trial: optuna.Trial) -> None:
+    trial.suggest_categorical("model/cell/kind", ["rnn", "lstm", "gru"])
+    trial.suggest_float("training/learning_rate", 1e-5, 1e-2, log=True)
+
+
+def narrower(trial: optuna.Trial) -> None:
+    trial.suggest_categorical("model/cell/kind", ["lstm", "gru"])
+    trial.suggest_float("training/learning_rate", 1e-4, 1e-2, log=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SearchFolder:
+    folder = SearchFolder(tmp_path, "s")
+    folder.create(SPEC.to_yaml())
+    return folder
+
+
+@pytest.mark.parametrize("then", [wider, narrower])
+def test_a_space_may_gain_and_lose_choices(folder: SearchFolder, then: object) -> None:
+    """Optuna refuses it within a study; the study is written anew from the ledger."""
+    kinds: set[str] = set()
+    for chosen, trials in ((space, 12), (then, 40)):
+        ledger = Ledger(folder)
+        study = restore_study(folder.journal, "s", chosen, ledger)  # type: ignore[arg-type]
+        search = StudySearch(
+            chosen,  # type: ignore[arg-type]
+            study,
+            ledger,
+            lambda n: make_sampler("tpe", 7, n),
+            trials,
+        )
+        while proposed := search.suggest("t"):
+            kinds.add(proposed["configuration"]["model"]["cell"]["kind"])
+            search.on_trial_complete("t", result(proposed["number"]))
+    assert kinds == {"rnn", "lstm", "gru"}
+    trials_there = open_study(folder.journal, "s").get_trials()
+    assert [t.number for t in trials_there] == list(range(40))
+    choices = {
+        t.distributions["model/cell/kind"].choices  # type: ignore[attr-defined]
+        for t in trials_there
+        if "model/cell/kind" in t.params
+    }
+    assert len(choices) == 1
+    assert "gru" in next(iter(choices))
+
+
+def test_only_trials_that_ended_at_the_top_are_reopened(folder: SearchFolder) -> None:
+    ledger = Ledger(folder)
+    for number, ended_by in enumerate(["top", "failed_rung", "pruned"]):
+        ledger.started(number, {}, {}, "d")
+        ledger.reported(number, json.loads(str(result(number, ended_by)["report"])))
+        ledger.finished(number, ended_by)
+    reopen(ledger, SPEC)
+    assert all(record.finished for record in ledger.records.values())
+    reopen(ledger, extended(SPEC, stop=16))
+    assert [record.finished for record in ledger.records.values()] == [False, True, True]
+    assert Ledger(folder).records == ledger.records
+
+
+@pytest.mark.slow
+def test_a_copied_search_made_longer_is_as_if_it_had_been_so_from_the_start(
+    tmp_path: Path,
+) -> None:
+    """By the command: 6 trials up to lag 8, the folder moved away, then 8 trials up to lag 16."""
+    text = """\
+name: small
+space: quick
+tasks: [{kind: recall}]
+ladder: {start: 4, stop: STOP, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}
+search: {trials: TRIALS, sampler: random, scheduler: none, seed: 3}
+"""
+    first, second, whole = (tmp_path / name for name in ("first", "second", "whole"))
+    for runs, stop, trials in ((first, "8", "6"), (whole, "16", "8")):
+        runs.mkdir()
+        spec = write_spec(runs, text.replace("STOP", stop).replace("TRIALS", trials))
+        done = longspan("search", str(spec), "--runs", str(runs))
+        assert done.returncode == 0, done.stderr
+    assert "top" in outcomes_of(first)
+    shutil.copytree(first, second)
+    shutil.rmtree(first)
+    options = ("--runs", str(second), "--trials", "8", "--stop", "16")
+    done = longspan("resume", "small", *options)
+    assert done.returncode == 0, done.stderr
+    assert rows(second, "small") == rows(whole, "small")
+    assert outcomes_of(second) == outcomes_of(whole)
+    assert_stores_agree(second, "small", 8)
+    assert specs.read(SearchFolder(second, "small").spec).ladder.stop == 16
+    assert not first.exists()
+
+
+def outcomes_of(runs: Path) -> list[str | None]:
+    records = Ledger(SearchFolder(runs, "small")).records
+    assert outcomes.read(SearchFolder(runs, "small").outcomes).num_rows > 0
+    return [records[number].ended_by for number in sorted(records)]

@@ -1,0 +1,53 @@
+"""A sampler sees a bounded part of a long study: what matters to it, and nobody else less."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from search import history
+from search.history import BoundedStudy
+from search.searcher import make_sampler
+
+
+@pytest.fixture
+def study(monkeypatch: pytest.MonkeyPatch) -> BoundedStudy:
+    """Forty trials, the earliest the best but one under way; a sampler is to see ten."""
+    monkeypatch.setattr(history, "MOST_TRIALS", 10)
+    monkeypatch.setattr(history, "BEST_TRIALS", 3)
+    whole = optuna.create_study(study_name="s", direction="maximize")
+    distribution = optuna.distributions.FloatDistribution(0, 40)
+    for number in range(40):
+        running = number == 20
+        whole.add_trial(
+            create_trial(
+                state=TrialState.RUNNING if running else TrialState.COMPLETE,
+                value=None if running else float(40 - number),
+                params={"x": float(number)},
+                distributions={"x": distribution},
+            )
+        )
+    return BoundedStudy("s", whole._storage)
+
+
+def test_a_sampler_sees_the_best_the_latest_and_those_under_way(study: BoundedStudy) -> None:
+    seen = [trial.number for trial in study._get_trials(deepcopy=False)]
+    assert seen == [0, 1, 2, 20, *range(33, 40)]
+
+
+def test_everybody_else_sees_all(study: BoundedStudy) -> None:
+    assert [trial.number for trial in study.get_trials()] == list(range(40))
+    assert study.best_trial.number == 0
+
+
+def test_a_short_study_is_shown_whole(study: BoundedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TPE then proposes the same from either."""
+    monkeypatch.setattr(history, "MOST_TRIALS", 40)
+    proposed = []
+    for shown in (study, optuna.load_study(study_name="s", storage=study._storage)):
+        shown.sampler = make_sampler("tpe", 0, 0)
+        trial = shown.ask()
+        proposed.append(trial.suggest_float("x", 0, 40))
+        shown.tell(trial, state=TrialState.FAIL)
+    assert proposed[0] == proposed[1]
