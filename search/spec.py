@@ -53,7 +53,12 @@ class TrackingConfig(Config):
 
 
 class Spec(Config):
-    """What is searched, on what, and how."""
+    """What is searched, on what, and how.
+
+    Attributes:
+        controls: of the tasks, before the first search on them: ``refuse`` a task that fails one,
+            ``warn`` of it, or ``off``
+    """
 
     name: str = Field(pattern=f"^{NAME.pattern}$")
     space: str
@@ -62,6 +67,7 @@ class Spec(Config):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
+    controls: Literal["refuse", "warn", "off"] = "refuse"
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

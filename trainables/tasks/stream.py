@@ -162,6 +162,10 @@ class Stream(Task):
         as_it_is, replaced = losses[: -(-len(losses) // 2)], losses[-(-len(losses) // 2) :]
         return as_it_is[: len(replaced)] < replaced
 
+    def old(self, batch: Batch, lag: int) -> Bool[Tensor, "B T"]:
+        """Counted from the step predicted, which is the one after the scored."""
+        return super().old(batch, lag - 1)
+
     def _windows(self, rows: Int[np.ndarray, " W"], generator: torch.Generator) -> Tensor:
         room = self.rows.lengths[rows] - self.steps + 1
         unit = torch.rand(len(rows), generator=generator, dtype=torch.float64).numpy()
