@@ -13,7 +13,7 @@ from search.folder import UserError, write_json
 from search.spec import Spec
 from trainables.controls import CONTROLS, Controls, measure
 from trainables.randomness import digest
-from trainables.tasks.rows.files import files_of
+from trainables.tasks.rows.files import stamp
 from trainables.tasks.task import Task
 
 
@@ -62,9 +62,6 @@ def keep(spec: Spec, task: Task, runs: Path, measured: Sequence[Controls]) -> No
 def _kept(spec: Spec, task: Task, runs: Path) -> Path:
     """Where it is noted: under the task, its files as they are now, the rungs and the success."""
     told = task.config.model_dump(mode="json")
-    files = []
-    if "path" in told:
-        stats = [(str(file.path), file.path.stat()) for file in files_of(task.config.path)]
-        files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    files = stamp(task.config.path) if "path" in told else ()
     name = digest([told, files, spec.ladder.rungs, spec.ladder.success])[:16]
     return runs / "controls" / f"{task.config.kind}-{name}.json"
