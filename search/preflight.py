@@ -28,8 +28,23 @@ BUILT = 32
 """How many of the draws are built as models."""
 
 
-def check(spec: Spec) -> None:
+def check(spec: Spec) -> dict[str, Task]:
     """Refuse a spec that names what is not there or asks for what cannot be.
+
+    Returns:
+        its tasks, by name
+
+    Raises:
+        UserError: in one line.
+    """
+    tasks = check_tasks(spec)
+    _check_space(spec, tasks)
+    check_machine(spec.resources)
+    return tasks
+
+
+def check_tasks(spec: Spec) -> dict[str, Task]:
+    """The spec's tasks by name, if their data and the ladder fit together.
 
     Raises:
         UserError: in one line.
@@ -40,8 +55,7 @@ def check(spec: Spec) -> None:
             _check_task(spec, name, task)
     except (ValueError, OSError) as error:
         raise UserError(f"tasks: {' '.join(str(error).split())}") from None
-    _check_space(spec, tasks)
-    check_machine(spec.resources)
+    return tasks
 
 
 def _check_task(spec: Spec, name: str, task: Task) -> None:

@@ -96,6 +96,8 @@ class Spec(Config):
         choices: what a YAML space says; kept here, since a study's choices must not change
         import_from: folders where modules are looked for, besides where Python does
         plugins: modules that bring layers, tasks or spaces; imported when a spec is read
+        controls: of the tasks, before the first search on them: ``refuse`` a task that fails one,
+            ``warn`` of it, or ``off``
     """
 
     name: str = Field(pattern=f"^{NAME.pattern}$")
@@ -108,6 +110,7 @@ class Spec(Config):
     search: SearchConfig = SearchConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
+    controls: Literal["refuse", "warn", "off"] = "refuse"
     certify: CertifyConfig = CertifyConfig()
     constraints: ConstraintsConfig = ConstraintsConfig()
 

@@ -38,9 +38,10 @@ def search(
     folder = SearchFolder(runs, chosen.name)
     if folder.exists:
         folder.create("")  # refuses, before anything slow is done
+    from search.controlling import check_once
     from search.preflight import check
 
-    check(chosen)
+    check_once(chosen, check(chosen), folder.runs, console)
     folder.create(chosen.to_yaml())
     _search(folder)
 

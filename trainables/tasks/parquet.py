@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Int
 from pydantic import Field, model_validator
 
-from trainables.tasks.rows.encoding import VALUES, FillerKind
+from trainables.tasks.rows.encoding import FillerKind, ValueKind, encoding_of
 from trainables.tasks.rows.labels import AnswerKind, labels
 from trainables.tasks.rows.lags import lags_of, near
 from trainables.tasks.rows.reading import read_rows
@@ -70,7 +70,7 @@ class Parquet(Task):
         answer: AnswerKind | None = None
         tolerance: float | None = Field(default=None, gt=0)
         filler: FillerKind = "noise"
-        values: Literal["numbers", "tokens"] = "numbers"
+        values: ValueKind = "numbers"
 
         @model_validator(mode="after")
         def _near_a_lag(self) -> Self:
@@ -96,7 +96,7 @@ class Parquet(Task):
         target = f"{config.target!r} of {config.path}"
         column = rows.columns["target"]
         self.labels = labels(column, target, config.answer, config.tolerance, train)
-        self.encoding = VALUES[config.values](rows, train, config.filler, config.sequence)
+        self.encoding = encoding_of(rows, config.values, config.filler, config.sequence)
         self.lags = None if config.lag is None else lags_of(rows, config.lag)
         self.rows, self.answer, self.inputs = rows, self.labels.answer, self.encoding.inputs
         self._restrict(None)

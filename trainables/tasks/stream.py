@@ -24,7 +24,7 @@ from pydantic import Field
 from torch import Tensor
 
 from trainables.shapes import Predictions
-from trainables.tasks.rows.encoding import VALUES, Standardised, Vocabulary
+from trainables.tasks.rows.encoding import Standardised, ValueKind, Vocabulary, encoding_of
 from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.shown import Shown
 from trainables.tasks.rows.splitting import in_part, require_parts
@@ -63,7 +63,7 @@ class Stream(Task):
         sequence: str
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
-        values: Literal["numbers", "tokens"] = "numbers"
+        values: ValueKind = "numbers"
 
         @property
         def identity(self) -> dict[str, Any]:
@@ -85,8 +85,7 @@ class Stream(Task):
         require_parts(
             self.rows.hashes[self._is_long], f"path: {config.path}, of rows of {self.steps} steps,"
         )
-        train = in_part(self.rows.hashes, "train") & self._is_long
-        self.encoding = VALUES[config.values](self.rows, train, "noise", config.sequence)
+        self.encoding = encoding_of(self.rows, config.values, "noise", config.sequence, self.steps)
         self.inputs, self.answer = self.encoding.inputs, _answer(self.encoding)
         self._restrict(None)
 
@@ -161,6 +160,10 @@ class Stream(Task):
         losses = self.answer.losses(predictions, batch.targets)
         as_it_is, replaced = losses[: -(-len(losses) // 2)], losses[-(-len(losses) // 2) :]
         return as_it_is[: len(replaced)] < replaced
+
+    def old(self, batch: Batch, lag: int) -> Bool[Tensor, "B T"]:
+        """Counted from the step predicted, which is the one after the scored."""
+        return super().old(batch, lag - 1)
 
     def _windows(self, rows: Int[np.ndarray, " W"], generator: torch.Generator) -> Tensor:
         room = self.rows.lengths[rows] - self.steps + 1

@@ -182,6 +182,10 @@ class Task(ABC):
         """Which of the batch's sequences are a success: those with every scored answer right."""
         return self.answer.right(predictions, batch.targets).all(dim=1)
 
+    def old(self, batch: Batch, lag: int) -> Bool[Tensor, "B T"]:
+        """Which inputs lie ``lag`` or more steps before the first scored answer of a sequence."""
+        return torch.arange(batch.inputs.shape[1]) <= batch.scored[:, :1] - lag
+
     def split(self, name: Split) -> Self:
         """The task restricted to one part of its sequences; itself where they are generated."""
         return self

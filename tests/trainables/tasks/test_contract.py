@@ -247,6 +247,22 @@ def test_train_and_test_draws_are_disjoint(case: Case) -> None:
 
 
 @each_case
+def test_train_and_test_answers_are_independent(case: Case) -> None:
+    """What is drawn to train on says nothing of what is drawn to test, draw by draw."""
+    streams = Streams(seed=0, identity=digest(dict(case.config)))
+    first = [
+        case.task.sample(case.lags[1], 4000, streams.generator(purpose, case.lags[1], 0))
+        .targets[:, 0]
+        .numpy()
+        for purpose in ("train", "selection", "test")
+    ]
+    if isinstance(case.task.answer, NumberAnswer):
+        first = [numbers > np.median(numbers) for numbers in first]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert dependence(first[one], first[other]) > FALSE_ALARM
+
+
+@each_case
 def test_configuration_is_tagged_by_the_table_key_and_round_trips(case: Case) -> None:
     """One string a choice; a configuration survives being written down."""
     part = TASKS[case.kind]

@@ -16,6 +16,7 @@ from scipy import stats
 from tests.trainables.tasks.labelled import digits, seeded, task_of, unscaled, write
 from trainables.tasks.parquet import Parquet
 from trainables.tasks.rows import reading
+from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.splitting import PARTS, in_part
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
@@ -297,15 +298,27 @@ def test_a_pickled_task_is_read_again(tmp_path: Path) -> None:
     assert torch.equal(again.sample(4, 8, seeded()).inputs, task.sample(4, 8, seeded()).inputs)
 
 
-def test_many_rows_are_kept_behind_a_memory_map(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """And are the same rows."""
     small = digits()
     monkeypatch.setattr(reading, "IN_MEMORY_BYTES", 1000)
+    reading._read.cache_clear()
     large = digits()
-    assert large.rows.mapped is not None
-    assert small.rows.mapped is None
-    assert np.array_equal(large.rows.values, small.rows.values)
+    assert isinstance(large.rows.values, OnDisk)
+    assert isinstance(small.rows.values, np.ndarray)
+    assert np.array_equal(large.rows.values[:], small.rows.values)
     assert torch.equal(large.sample(9, 32, seeded()).inputs, small.sample(9, 32, seeded()).inputs)
+
+
+def test_rows_are_read_once_until_a_file_changes(tmp_path: Path) -> None:
+    """Every trial of a worker asks for its task anew."""
+    file = write(tmp_path / "f", numbered(80), [0, 1] * 40)
+    first = task_of(file)
+    assert task_of(file).rows is first.rows
+    assert task_of(file).encoding is first.encoding
+    assert task_of(file, filler="blank").encoding is not first.encoding
+    write(file, numbered(90), [0, 1] * 45)
+    assert len(task_of(file).rows) == 90
 
 
 def test_random_streams_do_not_depend_on_where_the_file_lies() -> None:

@@ -5,6 +5,7 @@ Both are learned from training rows alone; the filler never depends on the row t
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
@@ -15,10 +16,13 @@ from torch import Tensor
 
 from trainables.shapes import Inputs, Numbers, Tokens
 from trainables.tasks.rows.reading import Rows
+from trainables.tasks.rows.splitting import in_part
 from trainables.tasks.task import Reals, Symbols
 
 FillerKind = Literal["noise", "blank", "resample"]
 """``noise``: uniform over the range; ``blank``: a constant; ``resample``: training values."""
+
+ValueKind = Literal["numbers", "tokens"]
 
 POOL_VALUES = 2**20
 """Training values that ``resample`` draws from; where there are more, whole rows picked by hash."""
@@ -177,3 +181,15 @@ VALUES: dict[str, type[Standardised] | type[Vocabulary]] = {
     "numbers": Standardised,
     "tokens": Vocabulary,
 }
+
+
+@functools.lru_cache(maxsize=2)
+def encoding_of(
+    rows: Rows, values: ValueKind, filler: FillerKind, name: str, shortest: int = 1
+) -> Standardised | Vocabulary:
+    """The encoding that training rows of at least ``shortest`` steps determine.
+
+    Kept for the next trial of this process, as the rows are.
+    """
+    train = in_part(rows.hashes, "train") & (rows.lengths >= shortest)
+    return VALUES[values](rows, train, filler, name)

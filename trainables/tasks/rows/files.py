@@ -15,10 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS_AT_ONCE = 512
-BYTES_AT_ONCE = 2**25
+BYTES_AT_ONCE = 2**24
 """Of the columns asked for, as the file states their size: long rows are read fewer at a time."""
 
 READ_AHEAD_BYTES = 2**20
+
+Stamp = tuple[tuple[str, int, int], ...]
+"""What tells whether files have changed: name, bytes and time of each."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ def files_of(path: Path) -> Sequence[File]:
         File(file, {key: int(text) if key in whole else text for key, text in keys.items()})
         for file, keys in zip(found, texts, strict=True)
     ]
+
+
+def stamp(path: Path) -> Stamp:
+    """The files of ``path`` as they are now; raises as `files_of`."""
+    stats = [(str(file.path), file.path.stat()) for file in files_of(path)]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def _hidden(file: Path, folder: Path) -> bool:

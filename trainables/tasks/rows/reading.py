@@ -2,36 +2,37 @@
 
 The files are read one after the other, a few rows at a time, and only the columns asked for. The
 numbers are kept flat, in the files' own number type: in memory while they are few, in an unnamed
-temporary file behind a memory map once they are many, so that any row is as near as any other, in
-whatever order the files hold them. What was looked at there is let go of at once: memory does not
-grow with the numbers, only with the rows, by about a hundred bytes each.
+temporary file once they are many, so that any row is as near as any other, in whatever order the
+files hold them: memory does not grow with the numbers, only with the rows, by about a hundred
+bytes each.
 """
 
 from __future__ import annotations
 
-import mmap
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
-from trainables.tasks.rows.files import File, columns_of, files_of
+from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
+from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.splitting import row_hashes
 from trainables.tasks.rows.steps import Steps, steps_of
 
 IN_MEMORY_BYTES = 2**28
-"""Numbers of more bytes than this are kept in a temporary file."""
+"""Numbers of more bytes than this stay in a temporary file."""
 
 STEPS_AT_ONCE = 2**20
 """Steps times features of one block of a pass over all rows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """R sequences.
 
@@ -42,17 +43,15 @@ class Rows:
         lengths: steps of each row (R,), at least 1
         hashes: of each row's sequence (R,): equal sequences, equal hashes
         columns: the other columns by key of the configuration, (R,) each, without nulls
-        mapped: the memory map that ``values`` lies behind; None if it is in memory
 
     """
 
     file: Path
-    values: Num[np.ndarray, "N F"]
+    values: Num[np.ndarray, "N F"] | OnDisk
     ends: Int[np.ndarray, " R"]
     lengths: Int[np.ndarray, " R"]
     hashes: UInt64[np.ndarray, " R"]
     columns: Mapping[str, pa.Array]
-    mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -66,22 +65,24 @@ class Rows:
         self, rows: Int[np.ndarray, " B"], steps: int
     ) -> tuple[Num[np.ndarray, "B n F"], Bool[np.ndarray, "B n"]]:
         """The rows asked for, all ending at the last of n = ``steps``, and which steps are real."""
-        back = np.arange(-steps, 0)
-        real = back >= -self.lengths[rows][:, None]
-        return self._gathered(self.ends[rows][:, None] + np.where(real, back, -1)), real
+        lengths = np.minimum(self.lengths[rows], steps)
+        values = np.zeros((len(rows), steps, self.values.shape[1]), self.values.dtype)
+        for row, (end, length) in enumerate(zip(self.ends[rows], lengths, strict=True)):
+            values[row, steps - length :] = self.values[int(end - length) : int(end)]
+        return values, np.arange(-steps, 0) >= -lengths[:, None]
 
     def whole(self, rows: Int[np.ndarray, " B"]) -> Num[np.ndarray, "n F"]:
         """All steps of the rows asked for, one row after the other."""
         ends, lengths = self.ends[rows].tolist(), self.lengths[rows].tolist()
-        spans = [np.arange(end - n, end) for end, n in zip(ends, lengths, strict=True)]
-        return self._gathered(np.concatenate(spans))
+        spans = zip(ends, lengths, strict=True)
+        return np.concatenate([self.values[end - length : end] for end, length in spans])
 
     def windows(
         self, rows: Int[np.ndarray, " B"], starts: Int[np.ndarray, " B"], steps: int
     ) -> Num[np.ndarray, "B n F"]:
         """n = ``steps`` of each row asked for, from the step of it where the window starts."""
-        first = self.ends[rows] - self.lengths[rows] + starts
-        return self._gathered(first[:, None] + np.arange(steps))
+        firsts = (self.ends[rows] - self.lengths[rows] + starts).tolist()
+        return np.stack([self.values[first : first + steps] for first in firsts])
 
     def steps_of(self, chosen: Bool[np.ndarray, " R"]) -> Iterator[Num[np.ndarray, "n F"]]:
         """The steps of the chosen rows, in the files' order, a bounded number of them at a time."""
@@ -92,17 +93,7 @@ class Rows:
             last = max(first + 1, int(np.searchsorted(self.ends, begin + at_once, side="right")))
             block = self.values[begin : self.ends[last - 1]]
             yield block[np.repeat(chosen[first:last], self.lengths[first:last])]
-            self._let_go()
             first = last
-
-    def _gathered(self, steps: Int[np.ndarray, "*shape"]) -> Num[np.ndarray, "*shape F"]:
-        values: np.ndarray = self.values[steps]  # a copy
-        self._let_go()
-        return values
-
-    def _let_go(self) -> None:
-        if self.mapped is not None:
-            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def read_rows(path: Path, columns: Mapping[str, str]) -> Rows:
@@ -119,22 +110,27 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Rows:
             ragged, or holds nulls, NaN or infinity. Rows count from 0 in each file.
 
     """
+    return _read(path, tuple(columns.items()), stamp(path))
+
+
+@functools.lru_cache(maxsize=2)
+def _read(path: Path, columns: tuple[tuple[str, str], ...], stamp: Stamp) -> Rows:
+    """Kept for the next trial of this process, while the files are as they were."""
     reader = _Reader()
-    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
+    with TemporaryFile() as unpacked:
         for file in files_of(path):
-            reader.read(file, columns, spool)
+            reader.read(file, dict(columns), unpacked)
         if not reader.lengths:
             raise ValueError(f"path: {path} has no rows")
-        values, mapped = _kept(spool, reader.num_bytes, reader.dtype)
+        values = _kept(unpacked, reader)
     lengths = np.concatenate(reader.lengths)
     return Rows(
         file=path,
-        values=values.reshape(-1, reader.features),
+        values=values,
         ends=np.cumsum(lengths),
         lengths=lengths,
         hashes=np.concatenate(reader.hashes),
         columns={key: pa.concat_arrays(parts) for key, parts in reader.columns.items()},
-        mapped=mapped,
     )
 
 
@@ -150,10 +146,8 @@ class _Reader:
         self._first: Path | None = None
         self._types: dict[str, pa.DataType] = {}
 
-    def read(
-        self, file: File, columns: Mapping[str, str], spool: SpooledTemporaryFile[bytes]
-    ) -> None:
-        """Take up a file: its numbers go to the spool."""
+    def read(self, file: File, columns: Mapping[str, str], unpacked: IO[bytes]) -> None:
+        """Take up a file: its numbers go to ``unpacked``."""
         first_row = 0
         for batch in columns_of(file, columns):
             self._require_types(file.path, batch, columns)
@@ -162,13 +156,13 @@ class _Reader:
             for key, column in batch.items():
                 _require_no_null(column, f"{key}: {columns[key]!r} of {file.path}", first_row)
                 self.columns.setdefault(key, []).append(column)
-            self._add(steps, spool)
+            self._add(steps, unpacked)
             first_row += len(steps.lengths)
 
-    def _add(self, steps: Steps, spool: SpooledTemporaryFile[bytes]) -> None:
+    def _add(self, steps: Steps, unpacked: IO[bytes]) -> None:
         self.lengths.append(steps.lengths)
         self.hashes.append(row_hashes(steps))
-        self.num_bytes += spool.write(np.ascontiguousarray(steps.values).data)
+        self.num_bytes += unpacked.write(np.ascontiguousarray(steps.values).data)
         self.features, self.dtype = steps.values.shape[1], steps.values.dtype
 
     def _require_types(
@@ -191,13 +185,9 @@ def _require_no_null(column: pa.Array, name: str, first_row: int) -> None:
         raise ValueError(f"{name} has a null in row {row}")
 
 
-def _kept(
-    spool: SpooledTemporaryFile[bytes], num_bytes: int, dtype: np.dtype[Any]
-) -> tuple[Num[np.ndarray, " N"], mmap.mmap | None]:
-    """What was written, from memory or behind a memory map that outlives the file's name."""
-    if num_bytes > IN_MEMORY_BYTES:
-        spool.flush()
-        mapped = mmap.mmap(spool.fileno(), num_bytes, access=mmap.ACCESS_READ)
-        return np.frombuffer(mapped, dtype=dtype), mapped
-    spool.seek(0)
-    return np.frombuffer(spool.read(), dtype=dtype), None
+def _kept(unpacked: IO[bytes], reader: _Reader) -> Num[np.ndarray, "N F"] | OnDisk:
+    """What was written: in memory, or in the file, which lives on without a name."""
+    unpacked.flush()
+    steps = reader.num_bytes // reader.dtype.itemsize // reader.features
+    on_disk = OnDisk(unpacked.fileno(), (steps, reader.features), reader.dtype)
+    return on_disk if reader.num_bytes > IN_MEMORY_BYTES else on_disk[:]

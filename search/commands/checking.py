@@ -1,0 +1,37 @@
+"""``check-task``: whether a task needs the memory that it says it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.commands import RUNS, Runs, console
+from search.folder import UserError
+
+
+def check_task(
+    spec: Annotated[Path, typer.Argument(help="A YAML spec; its tasks are checked.")],
+    runs: Runs = RUNS,
+) -> None:
+    """Check a spec's tasks: blinded and shuffled copies must fall to chance.
+
+    Exits with 2 if a task succeeds without the inputs that it is meant to need.
+    """
+    from search import spec as specs
+    from search.controlling import controls_of, keep, table
+    from search.preflight import check_tasks
+
+    chosen = specs.read(spec)
+    complaints = []
+    for name, task in check_tasks(chosen).items():
+        measured = controls_of(task, chosen.ladder.rungs)
+        console.print(table(name, measured, chosen.ladder.success))
+        found = [c for c in (one.complaint(chosen.ladder.success) for one in measured) if c]
+        complaints += [f"{name}: {complaint}" for complaint in found]
+        if not found:
+            keep(chosen, task, runs, measured)
+    if complaints:
+        raise UserError(f"tasks: {complaints[0]}")
+    console.print("Nothing was found that succeeds without the old inputs.")

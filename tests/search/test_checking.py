@@ -1,0 +1,105 @@
+"""``check-task``, and the controls before a first search."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from rich.console import Console
+
+from search import controlling
+from search.controlling import check_once
+from search.folder import UserError
+from search.preflight import check_tasks
+from search.spec import Spec, read
+from tests.search.test_refusals import refused, run, spec_with
+from trainables import controls
+
+
+@pytest.fixture
+def leaking(tmp_path: Path) -> Path:
+    """A spec on rows whose column of lags promises 8 to 15; the label is their last input."""
+    rows = [[(row * 7 + step) % 50 for step in range(18)] + [row % 2] for row in range(900)]
+    table = {
+        "x": rows,
+        "y": [row % 2 for row in range(900)],
+        "back": [8 + r % 8 for r in range(900)],
+    }
+    pq.write_table(pa.table(table), tmp_path / "leaking.parquet")
+    task = {"kind": "parquet", "path": "leaking.parquet", "sequence": "x", "target": "y"}
+    return spec_with(
+        tmp_path, tasks=[{**task, "lag": "back"}], ladder={"start": 8, "stop": 8, "success": 0.9}
+    )
+
+
+def once(spec: Spec, runs: Path) -> str:
+    """What is printed before a search."""
+    console = Console(width=120, record=True, file=io.StringIO())
+    check_once(spec, check_tasks(spec), runs, console)
+    return console.export_text()
+
+
+def test_a_sound_task_is_told_so_and_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table has every control and the success asked for; the next search asks no more."""
+    runs, spec = tmp_path / "runs", spec_with(tmp_path)
+    assert run(monkeypatch, "check-task", str(spec), "--runs", str(runs)) == 0
+    said = capsys.readouterr().out
+    for name in ("recall: without memory", "chance", "blinded", "shuffled", "90.0%", "Nothing was"):
+        assert name in said
+    assert once(read(spec), runs) == ""
+    other = read(spec).model_copy(
+        update={"ladder": read(spec).ladder.model_copy(update={"success": 0.8})}
+    )
+    assert "80.0%" in once(other, runs)
+    assert len(list((runs / "controls").iterdir())) == 2
+
+
+def test_a_task_that_leaks_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    leaking: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the command and before a search, which leaves nothing behind."""
+    runs = tmp_path / "runs"
+    for command in ("check-task", "search"):
+        assert run(monkeypatch, command, str(leaking), "--runs", str(runs)) == 2
+        refused(capsys, "tasks: parquet: whoever sees the last input alone succeeds on", "at lag 8")
+    assert not runs.exists()
+
+
+def test_the_spec_may_ask_for_a_warning_or_for_nothing(tmp_path: Path, leaking: Path) -> None:
+    spec, runs = read(leaking), tmp_path / "runs"
+    with pytest.raises(UserError, match="`controls: warn` searches anyway"):
+        once(spec, runs)
+    warned = once(spec.model_copy(update={"controls": "warn"}), runs)
+    assert "parquet: whoever sees the last input alone succeeds" in warned
+    assert once(spec.model_copy(update={"controls": "off"}), runs) == ""
+    assert not runs.exists()
+
+
+def test_data_that_changed_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, leaking: Path
+) -> None:
+    """A task is known by its keys and by its files as they are."""
+    monkeypatch.setattr(controls.Controls, "complaint", lambda self, success: None)
+    spec, runs = read(leaking), tmp_path / "runs"
+    assert "parquet" in once(spec, runs)
+    assert once(spec, runs) == ""
+    os.utime(tmp_path / "leaking.parquet", (0, 0))
+    assert "parquet" in once(spec, runs)
+
+
+def test_the_first_the_middle_and_the_last_rung_are_measured(tmp_path: Path) -> None:
+    spec = read(spec_with(tmp_path, ladder={"start": 8, "stop": 128}))
+    (task,) = check_tasks(spec).values()
+    measured = controlling.controls_of(task, spec.ladder.rungs)
+    assert [one.lag for one in measured] == [8, 32, 128]
+    assert yaml.safe_load(spec.to_yaml())["controls"] == "refuse"
