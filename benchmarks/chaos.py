@@ -44,7 +44,7 @@ tracking: {{uri: {uri}}}
 FAULTS = ("worker", "worker", "worker", "server", "driver", "host", "raylet")
 FATAL = ("driver", "host", "raylet")
 TRIALS_A_LIFE = 2
-"""A driver is killed once so many trials have ended since it started: it has to get somewhere."""
+"""A driver lives until this many trials have ended, so that the search gets somewhere."""
 TIMES = ("seconds", "peak_memory_bytes", "busy_seconds", "worker")
 SECONDS_TO_NOTICE = 20.0
 
@@ -89,7 +89,7 @@ class Chaos:
         with (self.runs / "driver.log").open("ab") as log:
             self._driver = subprocess.Popen(
                 [str(longspan), *command, "--runs", str(self.runs)],
-                env=environment, stdout=log, stderr=log, start_new_session=True,
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
         self._sessions.add(self._driver.pid)

@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from search.folder import UserError, write_json
+from search.folder import UserError
 from search.spec import Spec
+from search.whole import write_json
 from trainables.controls import CONTROLS, Controls, measure
 from trainables.randomness import digest
 from trainables.tasks.rows.files import stamp
