@@ -112,7 +112,12 @@ def assert_holds_all_once(uri: str, folder: SearchFolder, records: list[Record])
         for metric, count in (("loss", 2), ("solved_fraction", 2), ("success_by_lag", 3)):
             assert len(client.get_metric_history(run.info.run_id, metric)) == count
         names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-        assert names == {"config.yaml", "outcomes.parquet", "forgetting_curve.png"}
+        assert names == {
+            "config.yaml",
+            "outcomes.parquet",
+            "forgetting_curve.png",
+            "gradient_horizon.png",
+        }
 
 
 @pytest.mark.slow
@@ -221,7 +226,7 @@ def test_a_server_that_does_it_and_dies_before_it_answers(
 
 def test_a_double_made_by_a_lost_answer_is_taken_out(folder: SearchFolder, record: Record) -> None:
     tracker = Tracker(SPEC, folder)
-    tracker.connect()
+    tracker.begin()
     tracker._make_run(tracker.connect(), record)
     tracker.send(record)
     again = Tracker(SPEC, folder)
