@@ -8,6 +8,7 @@ from typing import cast
 import typer
 
 from search.commands import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from search.commands.clusters import logs, on_premises, stop
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
@@ -22,9 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (search, resume, status, export, verify, ui):
+for command in (search, resume, status, logs, stop, export, verify, ui):
     app.command()(command)
 app.command(name="list")(list_)
+app.command(name="on-premises")(on_premises)
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 """A mistake on the command line; typer exports none but subclasses of it."""

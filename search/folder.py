@@ -24,7 +24,8 @@ class SearchFolder:
 
     ``spec.yaml`` as it was run · ``search.json`` identity · ``study.journal`` Optuna ·
     ``trials/NNNNN/`` record, checkpoint and weights of each trial · ``outcomes/`` Parquet ·
-    ``tune/`` Ray's own state · ``exports/``
+    ``tune/`` Ray's own state · ``exports/`` ·
+    ``files/`` on a cluster, the data and modules that travelled there
     """
 
     def __init__(self, runs: Path, name: str) -> None:
@@ -40,6 +41,7 @@ class SearchFolder:
         self.trials = self.path / "trials"
         self.tune = self.path / "tune"
         self.exports = self.path / "exports"
+        self.files = self.path / "files"
         self._identity = self.path / "search.json"
 
     @property

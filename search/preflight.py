@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import optuna
@@ -36,7 +35,6 @@ def check(spec: Spec) -> None:
     except (ValueError, OSError) as error:
         raise UserError(f"tasks: {' '.join(str(error).split())}") from None
     _check_space(spec, tasks)
-    _check_machine(spec)
 
 
 def _check_task(spec: Spec, name: str, task: Task) -> None:
@@ -87,11 +85,3 @@ def _check_start(spec: Spec, space: Space) -> None:
                     f"search.start_with: {path}: {value!r} is not suggested by {spec.space!r} "
                     "together with the other values"
                 )
-
-
-def _check_machine(spec: Spec) -> None:
-    cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
-    if spec.resources.cpus > cpus:
-        raise UserError(f"resources.cpus: {spec.resources.cpus:g} is not allowed; there are {cpus}")
-    if spec.resources.gpus > gpus:
-        raise UserError(f"resources.gpus: {spec.resources.gpus:g} is not allowed; there are {gpus}")

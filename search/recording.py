@@ -39,8 +39,9 @@ LONGEST_PARAM = 6000
 
 
 def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
-    """The spec's, or SQLite beside the searches."""
-    return spec.tracking.uri or f"sqlite:///{folder.runs / 'mlflow.db'}"
+    """The spec's, or the environment's, or SQLite beside the searches."""
+    given = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return given or f"sqlite:///{folder.runs / 'mlflow.db'}"
 
 
 class Recorder:
@@ -140,7 +141,7 @@ class Tracker:
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        own = self._spec.tracking.uri is None
+        own = self.uri == f"sqlite:///{self._folder.runs / 'mlflow.db'}"
         location = (self._folder.runs / "mlartifacts").as_uri() if own else None
         kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages MLflow shows
         return str(client.create_experiment(name, artifact_location=location, tags=kind))

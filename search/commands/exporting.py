@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands import EXIT_CLAIM_FAILS, RUNS, Name, Runs, console
+from search.commands import EXIT_CLAIM_FAILS, RUNS, ClusterFile, Name, Runs, console
 from search.folder import SearchFolder, UserError
 
 
@@ -17,16 +17,28 @@ def export(
     to: Annotated[Path, typer.Option(help="Folder to export to.", metavar="DIR")],
     top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 1,
     runs: Runs = RUNS,
+    cluster: ClusterFile = None,
 ) -> None:
     """Export the best configurations: weights, configuration, card."""
+    folder = SearchFolder(runs, name)
+    for target in _here(folder, top, to) if cluster is None else _from(cluster, name, top, to):
+        console.print(f"{target}", highlight=False, soft_wrap=True)
+    console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
+
+
+def _here(folder: SearchFolder, top: int, to: Path) -> list[Path]:
     from search import spec as specs
     from search.export import export as export_top
 
-    folder = SearchFolder(runs, name)
     folder.require()
-    for target in export_top(folder, specs.read(folder.spec), top, to):
-        console.print(f"{target}", highlight=False, soft_wrap=True)
-    console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
+    return export_top(folder, specs.read(folder.spec), top, to)
+
+
+def _from(cluster: Path, name: str, top: int, to: Path) -> list[Path]:
+    from search.cluster import Cluster
+    from search.fetching import fetch_export
+
+    return fetch_export(Cluster(cluster), name, top, to)
 
 
 def verify(

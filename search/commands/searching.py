@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.commands import EXIT_INTERRUPTED, RUNS, Name, Runs, console
+from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, Runs, console
+from search.commands.clusters import on_head, submit, submit_again
 from search.folder import SearchFolder, UserError
+from search.head import on_cluster, tracking_environment
+
+if TYPE_CHECKING:
+    from search.spec import Spec
 
 
 def search(
@@ -22,29 +28,36 @@ def search(
         int | None, typer.Option(min=1, help="In place of the spec's number of trials.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
+    cluster: ClusterFile = None,
 ) -> None:
     """Search architectures for the longest dependency they reliably learn."""
     from search import spec as specs
 
     chosen = specs.read(spec or quickstart())
-    if spec is None and name is None:
+    if spec is None and name is None and cluster is None:
         name = unused_name(runs, chosen.name)
     overrides = {"trials": trials, "seed": seed}
     changed = chosen.search.model_copy(update={k: v for k, v in overrides.items() if v is not None})
     chosen = chosen.model_copy(update={"name": name or chosen.name, "search": changed})
+    from search.preflight import check
+
+    if cluster is not None:
+        check(chosen)
+        submit(cluster, chosen)
+        return
     folder = SearchFolder(runs, chosen.name)
     if folder.exists:
         folder.create("")  # refuses, before anything slow is done
-    from search.preflight import check
-
-    check(chosen)
-    folder.create(chosen.to_yaml())
+    lay(folder, chosen, beside=(spec or quickstart()).parent)
     _search(folder)
 
 
-def resume(name: Name, runs: Runs = RUNS) -> None:
+def resume(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
     """Go on with a search that was cut off: nothing is lost and nothing is counted twice."""
     folder = SearchFolder(runs, name)
+    if cluster is not None:
+        submit_again(cluster, name)
+        return
     folder.require()
     _search(folder)
 
@@ -53,10 +66,14 @@ def _search(folder: SearchFolder) -> None:
     from search import spec as specs
     from search.ledger import Ledger
     from search.live import Display
+    from search.packing import make_importable
     from search.ranking import leaderboard
     from search.tuner import run_search
 
+    make_importable(folder.files)
     spec = specs.read(folder.spec)
+    if on_cluster() and spec.tracking.uri is None:
+        os.environ.update(tracking_environment())
     at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
     console.print(
         f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "
@@ -79,8 +96,10 @@ def _search(folder: SearchFolder) -> None:
     )
 
 
-def status(name: Name, runs: Runs = RUNS) -> None:
+def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
     """Show how far a search is, and its leaderboard."""
+    if cluster is not None:
+        raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name))
     from search import spec as specs
     from search.ledger import Ledger
     from search.ranking import leaderboard
@@ -95,6 +114,23 @@ def status(name: Name, runs: Runs = RUNS) -> None:
     console.print(leaderboard(records))
     if state == "stopped":
         console.print(f"Go on with: longspan resume {name}")
+
+
+def lay(folder: SearchFolder, spec: Spec, beside: Path) -> None:
+    """Lay a search's folder, after everything that can be refused beforehand has been looked at.
+
+    What travelled to a cluster with the spec lies ``beside`` it.
+    """
+    from search.joining import machines
+    from search.machines import require
+    from search.packing import FILES, make_importable, pack
+    from search.preflight import check
+
+    if on_cluster():
+        make_importable(beside / FILES)
+    check(spec)
+    require(machines(), spec.resources)
+    folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
 
 
 def quickstart() -> Path:
