@@ -1,15 +1,17 @@
 """Three machines in one: network namespaces on a bridge, each with a home and sshd of its own.
 
-What a host shares with the real machine is its files, below an overlay; it has its own processes,
-network, home, shared memory and temporary folder. Killing all that runs in one is its loss.
+What a host shares with the real machine is its files; its processes, network, home, shared memory
+and temporary folder are its own. Killing all that runs in one is its loss.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -72,11 +74,13 @@ START = """\
 set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /dev/shm
-mkdir -p {folder}/upper {folder}/work {folder}/tmp
-chmod 1777 {folder}/tmp
-mount -t overlay overlay -o lowerdir={home},upperdir={folder}/upper,workdir={folder}/work {home}
+mount -t tmpfs tmpfs {folder}/disk
+mkdir -p {folder}/disk/upper {folder}/disk/work {folder}/disk/tmp
+chmod 1777 {folder}/disk/tmp
+mount -t overlay overlay \
+    -o lowerdir={home},upperdir={folder}/disk/upper,workdir={folder}/disk/work {home}
 mkdir -p /tmp/ray
-mount --bind {folder}/tmp /tmp/ray
+mount --bind {folder}/disk/tmp /tmp/ray
 ip link set lo up
 ip route add default via {gateway}
 hostname {name}
@@ -115,7 +119,7 @@ def three_hosts(folder: Path, prepare: str) -> Iterator[list[Host]]:
 def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iterator[Host]:
     ip, inside, outside = f"{SUBNET}.{number + 10}", "eth0", f"longspan{number}"
     where = folder / name
-    where.mkdir()
+    (where / "disk").mkdir(parents=True)
     _ip("netns", "delete", name)
     _ip("link", "delete", outside)
     _ip("netns", "add", name)
@@ -126,7 +130,7 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
         _ip("-n", name, "link", "set", inside, "up")
         script = START.format(
             folder=where,
-            home=Path.home(),
+            home=pwd.getpwuid(os.geteuid()).pw_dir,
             key=key,
             name=name,
             prepare=prepare,
@@ -149,8 +153,6 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
 
 
 def _await_sshd(ip: str, log: Path) -> None:
-    import socket
-
     deadline = time.monotonic() + 15
     while True:
         try:
