@@ -28,9 +28,9 @@ def pack(spec: Spec, root: Path) -> Spec:
     places: dict[Path, str] = {}
     tasks = []
     for task in spec.tasks:
-        if (path := getattr(task, "path", None)) is not None:
-            place = places.setdefault(Path(path), f"data/{len(places)}/{Path(path).name}")
-            task = task.model_copy(update={"path": type(path)(f"{FILES}/{place}")})
+        if isinstance(path := getattr(task, "path", None), Path):  # and not a bucket's address
+            place = places.setdefault(path, f"data/{len(places)}/{path.name}")
+            task = task.model_copy(update={"path": Path(FILES, place)})
         tasks.append(task)
     modules = _own_modules(spec)
     places |= {module: module.name for module in modules}
