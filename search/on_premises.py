@@ -10,6 +10,8 @@ from typing import Any
 
 OF_THE_CLOUD = ("available_node_types", "head_node_type", "max_workers")
 START = "ray start --head"
+EARLIER_AUTOSCALER = "RAY_enable_autoscaler_v2=0"
+"""Ray's newer one takes a head without a kind of its own for a worker: it leaves one worker out."""
 
 
 def on_premises(
@@ -23,9 +25,8 @@ def on_premises(
     derived["provider"] = {"type": "local", "head_ip": head, "worker_ips": list(workers)}
     derived["auth"] = {"ssh_user": user} | ({"ssh_private_key": key} if key else {})
     derived["min_workers"] = derived["max_workers"] = len(workers)
-    resources = cloud["available_node_types"][cloud["head_node_type"]].get("resources", {})
-    if "CPU" in resources:
-        started = f"{START} --num-cpus={resources['CPU']}"
-        commands = cloud["head_start_ray_commands"]
-        derived["head_start_ray_commands"] = [c.replace(START, started) for c in commands]
+    head_kind = cloud["available_node_types"][cloud["head_node_type"]]
+    started = f"{EARLIER_AUTOSCALER} {START} --num-cpus={head_kind['resources']['CPU']}"
+    commands = cloud["head_start_ray_commands"]
+    derived["head_start_ray_commands"] = [c.replace(START, started) for c in commands]
     return derived

@@ -11,7 +11,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from search.folder import UserError
 from search.machines import Machine, require, slots
-from search.on_premises import on_premises
+from search.on_premises import EARLIER_AUTOSCALER, on_premises
 from search.spec import ResourcesConfig
 from tests.search.test_refusals import run
 
@@ -38,7 +38,8 @@ def test_both_are_set_up_and_started_alike(cloud: dict[str, Any]) -> None:
         assert derived[key] == cloud[key]
     (start,) = [c for c in derived["head_start_ray_commands"] if "ray start" in c]
     assert "--num-cpus=0" in start  # no trial on the head, as in the cloud
-    assert start.replace(" --num-cpus=0", "") in cloud["head_start_ray_commands"]
+    told = start.replace(" --num-cpus=0", "").replace(f"{EARLIER_AUTOSCALER} ", "")
+    assert told in cloud["head_start_ray_commands"]
 
 
 def test_what_the_cloud_file_must_say(cloud: dict[str, Any]) -> None:

@@ -51,7 +51,9 @@ def test_a_folder_keeps_its_layout(bucket: Path) -> None:
     assert rows.columns["target"].to_pylist() == [1, 2, 2]
 
 
-@pytest.mark.parametrize("address", ["file:///nowhere/at/all.parquet", "nosuch://bucket/data"])
+@pytest.mark.parametrize(
+    "address", [Path("nowhere/at/all.parquet").absolute().as_uri(), "nosuch://bucket/data"]
+)
 def test_what_cannot_be_read_is_named_in_one_line(bucket: Path, address: str) -> None:
     with pytest.raises(ValueError, match=address) as refused:
         read_rows(address, COLUMNS)
