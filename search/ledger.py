@@ -61,6 +61,11 @@ class Record:
         return list(self.report.get("rows", ()))
 
     @property
+    def trained(self) -> bool:
+        """Whether a member saw a training sequence; one that cannot be built or read sees none."""
+        return any(row["sequences"] for row in self.rows)
+
+    @property
     def looked_at(self) -> bool:
         """Whether its final weights were measured: the forgetting curve, the gradient horizon."""
         return bool(self.report.get("horizon"))
