@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Container
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 MOST_TRIALS = 1000
@@ -14,7 +16,17 @@ BEST_TRIALS = 100
 
 
 class BoundedStudy(optuna.Study):
-    """A study that shows its sampler the best trials, the latest, and all that are under way."""
+    """A study that shows its sampler the best trials, the latest, and all that are under way.
+
+    They are picked once a proposal: TPE asks for them again for every group of parameters.
+    """
+
+    _shown: list[FrozenTrial] | None = None
+
+    def ask(self, fixed_distributions: dict[str, BaseDistribution] | None = None) -> optuna.Trial:
+        """A new trial, proposed from what is known now."""
+        self._shown = None
+        return super().ask(fixed_distributions)
 
     def get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -28,11 +40,15 @@ class BoundedStudy(optuna.Study):
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = super()._get_trials(deepcopy, states, use_cache)
-        return trials if len(trials) <= MOST_TRIALS else _informative(trials)
+        if self._shown is None:
+            self._shown = _informative(super()._get_trials(deepcopy=False))
+        shown = [trial for trial in self._shown if states is None or trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown
 
 
 def _informative(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    if len(trials) <= MOST_TRIALS:
+        return trials
     valued = (trial for trial in trials if trial.values and len(trial.values) == 1)
     best = heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))
     seen = {trial.number for trial in [*best, *trials[-(MOST_TRIALS - BEST_TRIALS) :]]}

@@ -22,6 +22,7 @@ from search.live import Display
 from search.logged_model import publish
 from search.ray_trainable import train
 from search.recording import Recorder
+from search.retries import NodeLossIsNoFailure
 from search.scheduler import make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
@@ -131,6 +132,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.tune),
+            callbacks=[NodeLossIsNoFailure()],
             failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
             verbose=0,
         ),
