@@ -18,10 +18,15 @@ BEST_TRIALS = 100
 class BoundedStudy(optuna.Study):
     """A study that shows its sampler the best trials, the latest, and all that are under way.
 
-    They are picked once a proposal: TPE asks for them again for every group of parameters.
+    They are picked once a proposal: TPE asks for them again for every group of parameters. Trials
+    that have ended never change, so those before the first one under way are picked from once.
     """
 
-    _shown: list[FrozenTrial] | None = None
+    def __init__(self, study_name: str, storage: optuna.storages.BaseStorage) -> None:
+        super().__init__(study_name, storage)
+        self._shown: list[FrozenTrial] | None = None
+        self._ended = 0
+        self._best: list[FrozenTrial] = []
 
     def ask(self, fixed_distributions: dict[str, BaseDistribution] | None = None) -> optuna.Trial:
         """A new trial, proposed from what is known now."""
@@ -41,15 +46,24 @@ class BoundedStudy(optuna.Study):
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         if self._shown is None:
-            self._shown = _informative(super()._get_trials(deepcopy=False))
+            self._shown = self._informative(super()._get_trials(deepcopy=False))
         shown = [trial for trial in self._shown if states is None or trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
 
+    def _informative(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        if len(trials) <= MOST_TRIALS:
+            return trials
+        under_way = (t.number for t in trials[self._ended :] if not t.state.is_finished())
+        ended = next(under_way, len(trials))
+        self._best = _best([*self._best, *trials[self._ended : ended]])
+        self._ended = ended
+        best = _best([*self._best, *trials[ended:]])
+        latest = trials[-(MOST_TRIALS - BEST_TRIALS) :]
+        running = [t for t in trials[ended:] if t.state == TrialState.RUNNING]
+        shown = {trial.number: trial for trial in [*best, *running, *latest]}
+        return [shown[number] for number in sorted(shown)]
 
-def _informative(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    if len(trials) <= MOST_TRIALS:
-        return trials
+
+def _best(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     valued = (trial for trial in trials if trial.values and len(trial.values) == 1)
-    best = heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))
-    seen = {trial.number for trial in [*best, *trials[-(MOST_TRIALS - BEST_TRIALS) :]]}
-    return [t for t in trials if t.number in seen or t.state == TrialState.RUNNING]
+    return heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))
