@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from search import outcomes
 from search.folder import SearchFolder
 from search.ledger import Ledger
 from search.study import open_study
+from search.tuner import WORKER_FAILURES
 
 SPEC = """\
 name: chaos
@@ -64,6 +66,7 @@ class Chaos:
         self.server = Server(runs)
         self._sessions: set[int] = set()
         self._ended_before = 0
+        self._workers_killed: list[float] = []
         self._driver: subprocess.Popen[bytes] | None = None
 
     def run(self, peaceful: bool) -> None:
@@ -81,6 +84,10 @@ class Chaos:
                 self._start("resume", "chaos")
             elif not peaceful:
                 self._strike()
+        if not peaceful:  # what the server missed while it was away at the end
+            self.server.wait()
+            self._start("resume", "chaos")
+            self._wait(None)
 
     def _start(self, *command: str) -> None:
         if not self.folder.exists and command[0] == "resume":
@@ -107,6 +114,8 @@ class Chaos:
         fault = self.draw.choice(FAULTS)
         if fault in FATAL and self._ended() < self._ended_before + TRIALS_A_LIFE:
             return
+        if fault == "worker" and self._would_be_blamed():
+            return
         if fault == "server":
             self.server.kill()
             time.sleep(self.draw.uniform(0, 2))
@@ -114,9 +123,18 @@ class Chaos:
         elif not self._kill(fault):
             return
         self.survived[fault] += 1
+        if fault == "worker":
+            self._workers_killed.append(time.time())
         print(f"{time.strftime('%H:%M:%S')} killed: {fault}", flush=True)
         if fault == "raylet" and self._wait(SECONDS_TO_NOTICE) is None:
             self._sweep()
+
+    def _would_be_blamed(self) -> bool:
+        """Whether one more dead worker might be a trial's third, which is an error by right."""
+        records = Ledger(self.folder).records.values()
+        running = [record.started_ms / 1000 for record in records if not record.finished]
+        since = min(running, default=time.time())
+        return sum(when >= since for when in self._workers_killed) >= WORKER_FAILURES
 
     def _kill(self, fault: str) -> bool:
         """Kill it; False where there is none."""
@@ -205,6 +223,13 @@ class Server:
             self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
+
+    def wait(self) -> None:
+        """Until it answers."""
+        while True:
+            with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=2):
+                return
+            time.sleep(0.5)
 
     def kill(self) -> None:
         """Kill it and its workers."""

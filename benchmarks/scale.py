@@ -5,7 +5,7 @@
 The searcher, the scheduler's rule, the ledger and the outcomes are driven as Tune drives them:
 proposed, one report, ended. At 100, 1,000 and 10,000 trials: milliseconds a trial since the size
 before, Optuna's ask by TPE with and without a bounded history, the time to go on after a crash
-(`restore_study`), MLflow's time a trial in the recorder's thread, and memory.
+(ledger, outcomes, study and scheduler, read and checked), MLflow's time a trial in the recorder's thread, and memory.
 """
 
 from __future__ import annotations
@@ -111,11 +111,11 @@ def main() -> None:
         tracker = Tracker(SPEC, folder)
         for size in [size for size in SIZES if size <= asked.trials]:
             ledger = Ledger(folder)
-            seconds, study = timed(lambda ledger=ledger: restore(folder, ledger))
+            study = restore(folder, ledger)
             search = StudySearch(space, study, ledger, lambda n: make_sampler("random", 0, n), size)
             cost = run(search, scheduler, done, size)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            seconds, study = timed(lambda ledger=ledger: restore(folder, ledger))
+            seconds, (ledger, study) = timed(lambda: go_on(folder))
             bounded = ask(study)
             every = ask(optuna.load_study(study_name="scale", storage=study._storage))
             tracker.connect()
@@ -129,6 +129,15 @@ def main() -> None:
             print(size, figures, seconds, 1000 * sending / len(to_send), memory, flush=True)
             done = size
     Console(width=120).print(table)
+
+
+def go_on(folder: SearchFolder) -> tuple[Ledger, optuna.Study]:
+    """All that a resume does before its first proposal."""
+    ledger = Ledger(folder)
+    ledger.mend_outcomes()
+    study = restore(folder, ledger)
+    make_scheduler(SPEC, SPACES[SPEC.space], ledger.records.values())
+    return ledger, study
 
 
 def restore(folder: SearchFolder, ledger: Ledger) -> optuna.Study:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Container
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 MOST_TRIALS = 1000
@@ -14,7 +16,22 @@ BEST_TRIALS = 100
 
 
 class BoundedStudy(optuna.Study):
-    """A study that shows its sampler the best trials, the latest, and all that are under way."""
+    """A study that shows its sampler the best trials, the latest, and all that are under way.
+
+    They are picked once a proposal: TPE asks for them again for every group of parameters. Trials
+    that have ended never change, so those before the first one under way are picked from once.
+    """
+
+    def __init__(self, study_name: str, storage: optuna.storages.BaseStorage) -> None:
+        super().__init__(study_name, storage)
+        self._shown: list[FrozenTrial] | None = None
+        self._ended = 0
+        self._best: list[FrozenTrial] = []
+
+    def ask(self, fixed_distributions: dict[str, BaseDistribution] | None = None) -> optuna.Trial:
+        """A new trial, proposed from what is known now."""
+        self._shown = None
+        return super().ask(fixed_distributions)
 
     def get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -28,12 +45,25 @@ class BoundedStudy(optuna.Study):
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = super()._get_trials(deepcopy, states, use_cache)
-        return trials if len(trials) <= MOST_TRIALS else _informative(trials)
+        if self._shown is None:
+            self._shown = self._informative(super()._get_trials(deepcopy=False))
+        shown = [trial for trial in self._shown if states is None or trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown
+
+    def _informative(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        if len(trials) <= MOST_TRIALS:
+            return trials
+        under_way = (t.number for t in trials[self._ended :] if not t.state.is_finished())
+        ended = next(under_way, len(trials))
+        self._best = _best([*self._best, *trials[self._ended : ended]])
+        self._ended = ended
+        best = _best([*self._best, *trials[ended:]])
+        latest = trials[-(MOST_TRIALS - BEST_TRIALS) :]
+        running = [t for t in trials[ended:] if t.state == TrialState.RUNNING]
+        shown = {trial.number: trial for trial in [*best, *running, *latest]}
+        return [shown[number] for number in sorted(shown)]
 
 
-def _informative(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+def _best(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     valued = (trial for trial in trials if trial.values and len(trial.values) == 1)
-    best = heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))
-    seen = {trial.number for trial in [*best, *trials[-(MOST_TRIALS - BEST_TRIALS) :]]}
-    return [t for t in trials if t.number in seen or t.state == TrialState.RUNNING]
+    return heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))

@@ -138,6 +138,8 @@ class Ledger:
         One that went back to an older checkpoint is heard again when it is as far as it was.
         """
         record = self.records[number]
+        if report == record.report:
+            return
         if report.get("ended_by") or report["progress"] >= record.progress:
             self._put(replace(record, report=report))
 
@@ -177,11 +179,10 @@ class Ledger:
     def _put(self, record: Record) -> None:
         folder = self._folder.trial(record.number)
         folder.mkdir(parents=True, exist_ok=True)
-        if record.report.get("rows"):
-            outcomes.write(
-                self._folder.outcomes, record.number, record.digest, record.report["rows"]
-            )
-        write_json(folder / "record.json", asdict(record))
+        before = self.records.get(record.number)
+        if record.rows and (before is None or record.rows != before.rows):
+            outcomes.write(self._folder.outcomes, record.number, record.digest, record.rows)
+        write_json(folder / "record.json", vars(record))
         self.records[record.number] = record
         for listener in self._listeners:
             listener(record)

@@ -20,6 +20,7 @@ from search.logged_model import publish
 from search.machines import slots
 from search.ray_trainable import train
 from search.recording import Recorder
+from search.retries import NodeLossIsNoFailure
 from search.scheduler import make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
@@ -119,6 +120,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> No
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.tune),
+            callbacks=[NodeLossIsNoFailure()],
             failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
             verbose=0,
         ),
