@@ -5,7 +5,8 @@
 The searcher, the scheduler's rule, the ledger and the outcomes are driven as Tune drives them:
 proposed, one report, ended. At 100, 1,000 and 10,000 trials: milliseconds a trial since the size
 before, Optuna's ask by TPE with and without a bounded history, the time to go on after a crash
-(ledger, outcomes, study and scheduler, read and checked), MLflow's time a trial in the recorder's thread, and memory.
+(ledger, outcomes, study and scheduler, read and checked), MLflow's time a trial in the recorder's
+thread, and memory.
 """
 
 from __future__ import annotations

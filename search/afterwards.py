@@ -19,6 +19,7 @@ import torch
 from search.folder import SearchFolder
 from search.joining import Joined
 from search.ledger import Ledger, Record
+from search.resources import options
 from search.spec import Spec
 from search.trial_folders import trial_folder
 from trainables.config import TrialConfig
@@ -42,7 +43,7 @@ def measure_stopped(
     waiting = [r for r in ledger.records.values() if r.finished and r.trained and not r.looked_at]
     if not waiting:
         return
-    remote = ray.remote(num_cpus=spec.resources.cpus, num_gpus=spec.resources.gpus)(_measure)
+    remote = ray.remote(**options(spec.resources))(_measure)
     where = joined.spec(spec, folder), str(folder.trials), joined.store
     running = {remote.remote(record, *where): record.number for record in waiting}
     while running:
@@ -67,8 +68,9 @@ def _measure(
         tasks=searched.tasks_by_name,
         ladder=searched.ladder,
         seed=searched.search.seed,
+        precision=searched.resources.precision,
     )
-    device = torch.device("cuda" if searched.resources.gpus > 0 else "cpu")
+    device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
     rows = [MemberRung(**row) for row in record.rows]
     with trial_folder(Path(trials), record.number, store) as (folder, _):
         curve, horizon = measure_final(trial, folder, rows, device)

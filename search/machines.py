@@ -20,25 +20,32 @@ BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """The cluster file, as `ray up` left it on the head."""
 
 SECONDS_TO_JOIN = 180.0
+GIB = 2**30
+RAYS_SHARE = 0.7
+"""Of a machine's memory, what Ray hands out unless it is told; the rest is its object store's."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A kind of machine, and the most there may be of it."""
+    """A kind of machine, and the most there may be of it; memory in GiB, as Ray hands it out."""
 
     cpus: float
     gpus: float
     count: int = 1
+    memory: float = float("inf")
 
     def holds(self, trial: ResourcesConfig) -> int:
         """Trials side by side on one machine of the kind."""
-        by_gpu = self.gpus / trial.gpus if trial.gpus else float("inf")
-        return int(min(self.cpus / trial.cpus, by_gpu))
+        gpus, memory = trial.gpus_at_least, trial.memory_at_least
+        by_gpu = self.gpus / gpus if gpus else float("inf")
+        by_memory = self.memory / memory if memory else float("inf")
+        return int(min(self.cpus / trial.cpus, by_gpu, by_memory))
 
 
 def here() -> list[Machine]:
     """The machine that this runs on."""
-    return [Machine(os.cpu_count() or 1, torch.cuda.device_count())]
+    memory = RAYS_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    return [Machine(os.cpu_count() or 1, torch.cuda.device_count(), memory=memory)]
 
 
 def of_cluster() -> list[Machine]:
@@ -55,7 +62,10 @@ def of_cluster() -> list[Machine]:
     deadline = time.monotonic() + SECONDS_TO_JOIN
     while len(_alive()) < expected and time.monotonic() < deadline:
         time.sleep(1)
-    return [Machine(node.get("CPU", 0), node.get("GPU", 0)) for node in _alive()]
+    return [
+        Machine(node.get("CPU", 0), node.get("GPU", 0), memory=node.get("memory", 0) / GIB)
+        for node in _alive()
+    ]
 
 
 def _on_demand(name: str, kind: Mapping[str, Any], config: Mapping[str, Any]) -> Machine:
@@ -82,8 +92,9 @@ def require(machines: Sequence[Machine], trial: ResourcesConfig) -> None:
     """
     if any(machine.count and machine.holds(trial) for machine in machines):
         return
-    cpus = max((machine.cpus for machine in machines), default=0)
-    key, asked, most = "cpus", trial.cpus, cpus
-    if trial.cpus <= cpus:
-        key, asked, most = "gpus", trial.gpus, max(machine.gpus for machine in machines)
+    needs = {"cpus": trial.cpus, "gpus": trial.gpus_at_least, "memory": trial.memory_at_least}
+    for key, asked in needs.items():
+        most = max((getattr(machine, key) for machine in machines), default=0)
+        if asked > most:
+            break
     raise UserError(f"resources.{key}: {asked:g} is not allowed; a machine has at most {most:g}")

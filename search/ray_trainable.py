@@ -36,11 +36,17 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any 
     searched = Spec.model_validate(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     with trial_folder(Path(trials), config["number"], store) as (folder, send):
-        _train(config["configuration"], searched, folder, TuneReporter(time.monotonic(), send))
+        reporter = TuneReporter(time.monotonic(), send)
+        shared = 0 < searched.resources.gpus_at_least < 1 and not config.get("whole_device", False)
+        _train(config["configuration"], searched, folder, reporter, shared)
 
 
 def _train(
-    configuration: dict[str, Any], searched: Spec, folder: Path, reporter: TuneReporter
+    configuration: dict[str, Any],
+    searched: Spec,
+    folder: Path,
+    reporter: TuneReporter,
+    shared_device: bool,
 ) -> None:
     try:
         trial = TrialSpec(
@@ -48,12 +54,16 @@ def _train(
             tasks=searched.tasks_by_name,
             ladder=searched.ladder,
             seed=searched.search.seed,
+            shared_device=shared_device,
+            precision=searched.resources.precision,
         )
-        device = torch.device("cuda" if searched.resources.gpus > 0 else "cpu")
+        device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
         run_trial(trial, folder, reporter, device)
     except RayError:  # the cluster's failure, not the trial's
         raise
     except Exception as error:
+        if shared_device and isinstance(error, torch.OutOfMemoryError):
+            raise  # and once more, alone on the device: `search.retries`
         traceback.print_exc()
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         reporter({**reporter.last, "ended_by": "error", "error": reason}, None)

@@ -15,6 +15,7 @@ from trainables.parts import Config, OneOf, one_line
 from trainables.plugins import load_plugins
 from trainables.tasks import TASKS
 from trainables.tasks.task import TaskConfig
+from trainables.trial import Precision
 
 
 class SearchConfig(Config):
@@ -60,10 +61,30 @@ class ConstraintsConfig(Config):
 
 
 class ResourcesConfig(Config):
-    """What one trial is given; ``gpus`` may be a fraction."""
+    """What one trial is given, and how it computes.
+
+    Attributes:
+        gpus: CUDA devices, or a part of one; ``auto`` for what the largest configuration needs
+        memory: of the host, in GiB; ``auto`` likewise, null for no account of it
+        accelerator: the type of device to train on, as Ray names it
+        precision: of matrix products and attention; weights are float32 either way
+    """
 
     cpus: float = Field(default=1, gt=0)
-    gpus: float = Field(default=0, ge=0)
+    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
+    memory: Annotated[float, Field(gt=0)] | Literal["auto"] | None = None
+    accelerator: str | None = None
+    precision: Precision = "float32"
+
+    @property
+    def gpus_at_least(self) -> float:
+        """Devices, before a probe has said how many."""
+        return 0.0 if self.gpus == "auto" else self.gpus
+
+    @property
+    def memory_at_least(self) -> float:
+        """GiB, before a probe has said how many."""
+        return 0.0 if self.memory in ("auto", None) else float(self.memory)
 
 
 class TrackingConfig(Config):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ray import tune
 
@@ -20,15 +22,13 @@ from search.logged_model import publish
 from search.machines import slots
 from search.ray_trainable import train
 from search.recording import Recorder
-from search.retries import NodeLossIsNoFailure
-from search.scheduler import make_scheduler
+from search.resources import of_trial, resolve
+from search.retries import Retries
+from search.scheduler import known_as, make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
 from search.spec import Spec
 from search.study import restore_study
-
-WORKER_FAILURES = 2
-"""How often a trial whose worker died is started again; the third death ends it by ``error``."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
                 ray_for(folder) as joined,
                 display.following(ledger),
             ):
+                if not _all_ended(spec, ledger):
+                    resources = resolve(spec, folder, find_space(spec), joined)
+                    spec = spec.model_copy(update={"resources": resources})
                 _fit(spec, folder, ledger, joined)
                 if _all_ended(spec, ledger):  # not after Ctrl-C
                     measure_stopped(spec, folder, ledger, joined, display.measuring)
@@ -105,13 +108,17 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> No
     trainable = tune.with_parameters(
         train, spec=joined.spec(spec, folder), trials=str(folder.trials), store=joined.store
     )
-    resources = {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}
+
+    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return of_trial(spec.resources, config["whole_device"])
+
+    scheduler = make_scheduler(spec, space, finished)
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=make_scheduler(spec, space, finished),
-            num_samples=searcher.left,
+            scheduler=scheduler,
+            num_samples=-1,  # until the searcher has no more
             max_concurrent_trials=spec.search.concurrency or slots(joined.machines, spec.resources),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
@@ -120,8 +127,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> No
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.tune),
-            callbacks=[NodeLossIsNoFailure()],
-            failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
+            callbacks=[Retries(searcher.lost, partial(known_as, scheduler))],
             verbose=0,
         ),
     )

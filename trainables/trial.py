@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -28,6 +28,8 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 log = logging.getLogger(__name__)
 
+Precision = Literal["float32", "bf16"]
+
 
 class Reporter(Protocol):
     """All that a trial knows of the outside."""
@@ -44,6 +46,10 @@ class TrialSpec:
         tasks: by name; progress is the mean over them
         seed: the search's
         curve: whether to measure forgetting curves at the end
+        shared_device: whether others may hold the device's memory: then running out of it is no
+            outcome but raised, and nothing of the attempt is kept
+        precision: ``bf16`` computes matrix products and attention in bfloat16, in training and
+            in every measurement
     """
 
     config: TrialConfig
@@ -51,6 +57,8 @@ class TrialSpec:
     ladder: LadderConfig
     seed: int
     curve: bool = True
+    shared_device: bool = False
+    precision: Precision = "float32"
 
 
 def run_trial(
@@ -65,7 +73,12 @@ def run_trial(
     Returns:
         the last report: progress, reach, ended_by, and the rows of `trainables.records`
     """
-    return Trial(spec, folder, report, device, clock).run()
+    with _computing(spec, device):
+        return Trial(spec, folder, report, device, clock).run()
+
+
+def _computing(spec: TrialSpec, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=spec.precision == "bf16")
 
 
 class Trial:
@@ -138,7 +151,13 @@ class Trial:
         }
 
     def _measured(self, row: MemberRung) -> None:
-        """Saved before it is reported: after a crash no later report falls below this one."""
+        """Saved before it is reported: after a crash no later report falls below this one.
+
+        Raises:
+            torch.OutOfMemoryError: if memory ran out that others may hold.
+        """
+        if row.ended_by == "memory" and self.spec.shared_device:
+            raise torch.OutOfMemoryError("out of memory on a device that is shared")
         self.rows.append(row)
         self._save()
         self.report(self.metrics(), self.folder)
@@ -267,10 +286,11 @@ def measure_final(
     """What a trial that was stopped would have measured at its end, from what it left."""
     curve: list[CurvePoint] = []
     horizon: list[HorizonPoint] = []
-    for name in spec.tasks:
-        points, norms = _final(spec, name, folder, rows, device).measure()
-        curve += points
-        horizon += norms
+    with _computing(spec, device):
+        for name in spec.tasks:
+            points, norms = _final(spec, name, folder, rows, device).measure()
+            curve += points
+            horizon += norms
     return curve, horizon
 
 

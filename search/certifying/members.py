@@ -88,7 +88,7 @@ def run_member(job: Job) -> Climbed:
         OSError: if its checkpoint cannot be written or its data cannot be read.
     """
     torch.set_num_threads(max(1, int(job.resources.cpus)))
-    cuda = job.resources.gpus > 0
+    cuda = job.resources.gpus_at_least > 0
     candidate, last = job.candidate, _Last()
     ladder = candidate.ladder.model_copy(update={"members": 1, "quorum": 1, "stop": job.goal})
     ended_by, error = "error", None
@@ -99,6 +99,7 @@ def run_member(job: Job) -> Climbed:
             ladder=ladder,
             seed=job.root,
             curve=False,
+            precision=job.resources.precision,
         )
         device = torch.device("cuda" if cuda else "cpu")
         ended_by = run_trial(trial, job.folder, last, device)["ended_by"]

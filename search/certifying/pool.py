@@ -8,8 +8,9 @@ import ray
 
 from search.certifying.members import Climbed, Job, crashed, run_member
 from search.machines import here, slots
+from search.resources import options
+from search.retries import WORKER_FAILURES
 from search.spec import ResourcesConfig
-from search.tuner import WORKER_FAILURES
 
 SECONDS_TO_STOP = 30.0
 
@@ -20,8 +21,7 @@ class RayPool:
     def __init__(self, resources: ResourcesConfig) -> None:
         self.slots = slots(here(), resources)
         self._run = ray.remote(run_member).options(
-            num_cpus=resources.cpus,
-            num_gpus=resources.gpus,
+            **options(resources),
             max_retries=WORKER_FAILURES,  # of workers that die; they go on from the checkpoint
         )
         self._running: dict[Any, Job] = {}

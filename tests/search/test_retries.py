@@ -1,36 +1,108 @@
-"""A node that is lost is not its trial's failure; a worker that dies is."""
+"""What took a worker, and that its trial is started again with what it then needs."""
 
 from __future__ import annotations
 
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
+import torch
 from ray import tune
 from ray.cluster_utils import Cluster
-from ray.exceptions import ActorDiedError, RayActorError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+from ray.tune.search import Searcher
 
-from search.retries import NodeLossIsNoFailure
-
-
-def failures_after(error: Exception) -> int:
-    metadata = SimpleNamespace(num_failures=1)
-    trial = SimpleNamespace(run_metadata=metadata, get_pickled_error=lambda: error)
-    NodeLossIsNoFailure().on_trial_recover(1, [trial], trial)
-    return metadata.num_failures
+from search.resources import of_trial
+from search.retries import Loss, Retries, why
+from search.spec import ResourcesConfig
 
 
-def test_only_the_loss_of_a_node_is_taken_back() -> None:
+def test_what_took_a_worker() -> None:
     lost = "The actor died because its node has died. Node Id: 1"
-    assert failures_after(RayActorError(error_msg=lost)) == 0
-    assert failures_after(RayActorError(error_msg="Worker unexpectedly exits")) == 1
-    assert failures_after(ActorDiedError()) == 1
-    assert failures_after(ValueError(lost)) == 1
-    # Tune did not count what was announced.
-    assert failures_after(RayActorError(error_msg=lost, preempted=True)) == 1
+    assert why(RayActorError(error_msg=lost)) == "node"
+    assert why(RayActorError(error_msg="Worker unexpectedly exits", preempted=True)) == "node"
+    assert why(RayActorError(error_msg="Worker unexpectedly exits")) == "worker"
+    assert why(ActorDiedError()) == "worker"
+    assert why(ActorUnavailableError("Socket closed", b"1" * 16)) == "node"
+    assert why(ValueError(lost)) == "worker"
+    assert why(None) == "worker"
+    memory = torch.OutOfMemoryError("CUDA out of memory")
+    assert why(memory) == "memory"
+    assert why(RayTaskError("train", "traceback", memory)) == "memory"
+
+
+class Again(Searcher):
+    """Hands out one trial, and again when it is lost."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(metric="progress", mode="max")
+        self.config, self.losses, self.waiting = config, list[Loss](), True
+
+    def suggest(self, trial_id: str) -> Any:
+        if not self.waiting:
+            return None if self.config else Searcher.FINISHED
+        self.waiting = False
+        return {**self.config, "whole_device": "memory" in self.losses}
+
+    def lost(self, trial_id: str, why: Loss) -> None:
+        self.losses.append(why)
+        self.waiting = True
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if not error:
+            self.config = {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: Tune's own resume is not used."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+
+def tuned(trainable: Any, searcher: Again, folder: Path) -> None:
+    """As `search.tuner` runs a trial."""
+    asked = ResourcesConfig(gpus=0.5 if ray.cluster_resources().get("GPU") else 0)
+    tune.Tuner(
+        tune.with_resources(trainable, lambda c: of_trial(asked, c["whole_device"])),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+        run_config=tune.RunConfig(
+            storage_path=str(folder),
+            callbacks=[Retries(searcher.lost, lambda old, new: None)],
+            verbose=0,
+        ),
+    ).fit()
+
+
+def crowded(config: dict[str, Any]) -> None:
+    """Fit where it is alone on the device only."""
+    gpus = ray.get_runtime_context().get_assigned_resources().get("GPU", 0)
+    with Path(config["starts"]).open("a") as file:
+        file.write(f"{gpus}\n")
+    if gpus < 1:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    tune.report({"progress": 1.0})
+
+
+@pytest.mark.slow
+def test_out_of_a_shared_device_it_is_started_once_more_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials' room on one device that Ray only believes in."""
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    starts = tmp_path / "starts"
+    ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        searcher = Again({"number": 0, "starts": str(starts)})
+        tuned(crowded, searcher, tmp_path)
+    finally:
+        ray.shutdown()
+    assert searcher.losses == ["memory"]
+    assert starts.read_text().split() == ["0.5", "1.0"]
 
 
 def short(config: dict[str, str]) -> None:
@@ -47,7 +119,7 @@ def short(config: dict[str, str]) -> None:
 def test_a_trial_goes_on_where_its_raylet_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two raylets, the trial's one killed: it ends on the other, without a failure to its name."""
+    """Two raylets, the trial's one killed: it ends on the other, and the loss is the node's."""
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     starts = tmp_path / "starts"
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -64,22 +136,11 @@ def test_a_trial_goes_on_where_its_raylet_was_killed(
 
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        tuner = tune.Tuner(
-            tune.with_resources(short, {"cpu": 1}),
-            param_space={"starts": str(starts)},
-            run_config=tune.RunConfig(
-                storage_path=str(tmp_path),
-                callbacks=[NodeLossIsNoFailure()],
-                failure_config=tune.FailureConfig(max_failures=1),
-                verbose=0,
-            ),
-        )
-        (result,) = tuner.fit()
+        searcher = Again({"number": 0, "starts": str(starts)})
+        tuned(short, searcher, tmp_path)
     finally:
         ray.shutdown()
         cluster.shutdown()
-    assert result.error is None
+    assert searcher.losses == ["node"]
     first, second = starts.read_text().split()
     assert first != second
-    state = "".join(p.read_text() for p in tmp_path.rglob("experiment_state*.json"))
-    assert '\\"num_failures\\": 0' in state

@@ -1,0 +1,50 @@
+"""bfloat16: every layer trains under it, and what is kept is float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from trainables.config import LadderConfig, TrialConfig
+from trainables.models.cells import LAYERS
+from trainables.tasks import TASKS
+from trainables.trial import Precision, TrialSpec, run_trial
+
+LADDER = LadderConfig(
+    start=4, stop=8, members=1, quorum=1, sequences=96, success=0.01, test_sequences=64
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
+
+
+def losses(folder: Path, kind: str, precision: Precision) -> list[float]:
+    """What one short trial's training sequences cost; weights lie in the folder."""
+    config = TrialConfig.model_validate(
+        {"model": {"cell": {"kind": kind}, "hidden_size": 8}, "training": {"batch_size": 32}}
+    )
+    tasks = {"recall": TASKS["recall"].Config()}
+    spec = TrialSpec(config, tasks, LADDER, seed=0, curve=False, precision=precision)
+    report = run_trial(spec, folder, lambda *_: None, torch.device("cpu"))
+    assert report["ended_by"] != "error"
+    return [point["loss"] for point in report["trace"]]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_layer_trains_in_bfloat16(kind: str, tmp_path: Path) -> None:
+    """To numbers that are not float32's, and close to them; weights stay float32."""
+    exact = losses(tmp_path / "float32", kind, "float32")
+    rounded = losses(tmp_path / "bf16", kind, "bf16")
+    assert rounded != exact
+    assert rounded[:1] == pytest.approx(exact[:1], rel=0.02)
+    kept = [load_file(file) for file in (tmp_path / "bf16").rglob("*.safetensors")]
+    assert kept
+    types = {tensor.dtype for weights in kept for tensor in weights.values()}
+    assert torch.bfloat16 not in types
+
+
+def test_it_ends_with_the_trial(tmp_path: Path) -> None:
+    losses(tmp_path, "lstm", "bf16")
+    assert not torch.is_autocast_enabled("cpu")
