@@ -15,7 +15,7 @@ from search.certifying.exporting import copy_certificates
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger, Record
 from search.pictures import forgetting_curves, gradient_horizons
-from search.ranking import describe, rank
+from search.ranking import describe, rank, tasks_text
 from search.spec import Spec
 from search.versions import versions
 from trainables.plugins import needed
@@ -100,7 +100,8 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
 def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
     """What is claimed of the weights, and how it was measured."""
     rows = of_task([MemberRung(**row) for row in record.report["rows"]], task)
-    lag = record.report["reaches"][task]
+    reached = {found.task: found for found in record.tasks}
+    lag = reached[task].reach
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
@@ -111,8 +112,9 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "task": task,
         "lag": lag,
         "success": spec.ladder.success,
-        "censored": record.censored,
+        "censored": reached[task].censored,
         "ended_by": record.ended_by,
+        "by_task": tasks_text(record),
         "members": spec.ladder.members,
         "quorum": spec.ladder.quorum,
         "solved": sum(r.solved for r in rung),

@@ -29,6 +29,9 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
         yield from _solved_by_lag(record, spec)
         for key in ("reach", "training_gflop", "busy_seconds"):
             yield Point(key, float(record.report.get(key, 0.0)), 0)
+        if len(record.tasks) > 1:
+            for task in record.tasks:
+                yield Point(metric_key("reach", task.task, spec), float(task.reach), 0)
         rows = record.report["rows"]
         if rows:
             yield Point("parameters", float(rows[0]["parameters"]), 0)
