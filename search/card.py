@@ -102,6 +102,12 @@ def _curve(outcome: dict[str, Any]) -> str:
     for p in points:
         rate = p["successes"] / p["sequences"]
         lines.append(f"| {p['lag']} | {rate:.1%} | {'learned' if p['learned'] else 'beyond'} |")
+    untrained = outcome.get("extrapolated_lag")
+    if untrained is not None:
+        lines.append(
+            f"\nExtrapolated lag, at which {outcome['success']:.0%} are right without training "
+            f"there: {untrained or 'none'}."
+        )
     return "\n".join(lines) + "\n"
 
 

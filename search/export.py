@@ -22,6 +22,7 @@ from trainables.plugins import needed
 from trainables.records import MemberRung, best_member, of_task
 from trainables.tasks import TASKS
 from trainables.training.climber import weights_file
+from trainables.training.curve import extrapolated_lag
 
 
 def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:
@@ -105,6 +106,7 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
+    curve = sorted((p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"])
     return {
         "search": spec.name,
         "trial": record.number,
@@ -129,9 +131,8 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "seed": spec.search.seed,
         "ladder": spec.ladder.model_dump(mode="json"),
         "trials_searched": spec.search.trials,
-        "forgetting_curve": sorted(
-            (p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"]
-        ),
+        "forgetting_curve": curve,
+        "extrapolated_lag": extrapolated_lag(curve, spec.ladder.success),
         "gradient_horizon": [p for p in record.report.get("horizon", ()) if p["task"] == task],
         "versions": versions(),
     }

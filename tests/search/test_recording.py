@@ -108,6 +108,7 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
         (16, 90 / 128),
         (32, 20 / 128),
     ]
+    assert history(client, run, "extrapolated_lag") == [(0, 0.0)]
     assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
     assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]
     assert run.data.tags["ended_by"] == "failed_rung"

@@ -268,9 +268,7 @@ def test_an_exported_folder_is_certified_on_other_members(
     assert found["claim"] in (exported / "CARD.md").read_text()
 
 
-def refusal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
-) -> str:
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str) -> str:
     """The one line that ``certify`` refuses it with."""
     assert run(monkeypatch, "certify", what) == 2
     error = capsys.readouterr().err
