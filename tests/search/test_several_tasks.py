@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from search.card import card_of
+from search.certifying.store import certified_words
 from search.export import export
 from search.folder import SearchFolder
 from search.ledger import Ledger, Record
@@ -92,6 +94,23 @@ def test_a_trial_that_was_stopped_is_censored_where_it_had_not_failed(unlike: Re
 def test_mlflow_has_the_reach_of_every_task(unlike: Record) -> None:
     found = {p.key: p.value for p in points(unlike, SPEC) if p.key.startswith("reach")}
     assert found == {"reach": 4.0, "reach/recall": 8.0, "reach/recall-2": 4.0}
+
+
+def test_certificates_of_several_tasks_are_told_apart(tmp_path: Path) -> None:
+    """On the leaderboard; the latest of a task counts, and a single one needs no name."""
+
+    def place(sha256: str, task: str, lag: int, seed: int) -> None:
+        folder = tmp_path / "certificates" / f"seed-{seed}" / f"trial-00000-{sha256}-{task}"
+        folder.mkdir(parents=True)
+        found = {"configuration_sha256": sha256, "task": task, "lag": lag, "seed": seed,
+                 "trial": 0, "ended_ms": seed}  # fmt: skip
+        (folder / "certificate.json").write_text(json.dumps(found))
+
+    place("a", "recall", 4, 0)
+    place("a", "recall", 8, 1)
+    place("a", "recall-2", 0, 0)
+    place("b", "recall", 4, 0)
+    assert certified_words(tmp_path) == {"a": "recall 8, recall-2 none", "b": "4"}
 
 
 def test_cards_name_every_task(folder: SearchFolder, tmp_path: Path) -> None:

@@ -266,6 +266,9 @@ def test_an_exported_folder_is_certified_on_other_members(
     seeds = [{member["seed"] for member in c["members"]} for c in (certified, found)]
     assert not seeds[0] & seeds[1]
     assert found["claim"] in (exported / "CARD.md").read_text()
+    again = longspan("certify", str(exported), *PLAN)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((exported / "certificate.json").read_text()) == found, "the latest stays"
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str) -> str:
