@@ -142,6 +142,30 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     assert run.info.status == "KILLED"
 
 
+def test_the_best_are_laid_over_each_other_on_the_search(
+    folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pictures on the parent, each with a label a trial."""
+    drawn: dict[str, list[str]] = {}
+    for name in ("forgetting_curves", "gradient_horizons"):
+        draw: Any = getattr(recording, name)
+
+        def kept(by_label: dict[str, Any], *rest: Any, name: str = name, draw: Any = draw) -> bytes:
+            drawn[name] = list(by_label)
+            return bytes(draw(by_label, *rest))
+
+        monkeypatch.setattr(recording, name, kept)
+    other = replace(record, number=1, report={**record.report, "progress": 3.2})
+    Tracker(SPEC, folder).end([other, record], finished=True)
+    assert [label.split(":")[0] for label in drawn["forgetting_curves"]] == ["0", "1"]
+    assert drawn["gradient_horizons"] == drawn["forgetting_curves"]
+    client = MlflowClient(f"sqlite:///{folder.runs / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("longspan")
+    (parent,) = client.search_runs([experiment.experiment_id])
+    names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert {"forgetting_curves.png", "gradient_horizons.png", "leaderboard.md"} <= names
+
+
 def test_sent_again_by_another_driver_nothing_doubles(
     folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
