@@ -291,6 +291,8 @@ def main() -> None:
     print_head([*heads, "training", "nothing certified", "members run"])
     for name, searches in found.items():
         print(costs_row(name, searches, plan))
+    together = [c for searches in found.values() for c in searches.certified]
+    print(costs_row("all together", Searches([], [], together, []), plan))
 
 
 def print_head(heads: list[str]) -> None:

@@ -21,6 +21,7 @@ import torch
 
 from trainables.config import LadderConfig, TrialConfig
 from trainables.tasks import TASKS
+from trainables.training.curve import extrapolated_lag
 from trainables.trial import TrialSpec, run_trial
 
 DIGITS = Path(__file__).parents[1] / "examples" / "data" / "digits.parquet"
@@ -142,7 +143,8 @@ def report(name: str, members: int) -> None:
         started = time.process_time()
         ends = [climb(experiment, side, seed) for seed in range(members)]
         reaches = [f">={e['reach']}" if e["reach"] == top else str(e["reach"]) for e in ends]
-        beyond = [str(extrapolated(end)) for end in ends]
+        untrained = [extrapolated_lag(end["curve"], 0.9) for end in ends]
+        beyond = ["-" if lag is None else str(lag) for lag in untrained]
         sequences = sum(end["sequences"] for end in ends)
         seconds = time.process_time() - started
         print(
@@ -150,16 +152,6 @@ def report(name: str, members: int) -> None:
             f"{sequences:>20,}{seconds:>8.0f}",
             flush=True,
         )
-
-
-def extrapolated(end: Mapping[str, Any]) -> int | str:
-    """The longest lag beyond the reach at which nine of ten sequences are right, untrained.
-
-    A dash where none was tried: it would have cost more than a twentieth of the training.
-    """
-    points = [p for p in end["curve"] if not p["learned"]]
-    right = [p["lag"] for p in points if p["successes"] >= 0.9 * p["sequences"]]
-    return max(right, default=0) if points else "-"
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 {outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
 | success asked for | {outcome["success"]:.0%} |
 | how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
+{_by_task(outcome.get("by_task"))}\
 | parameters | {outcome["parameters"]:,} |
 | state carried per sequence | {outcome["state_bytes"]:,} bytes |
 | training | {outcome["training_sequences"]:,} sequences for this member, \
@@ -50,6 +51,10 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | found by | search `{outcome["search"]}`, trial {outcome["trial"]}, seed {outcome["seed"]} |
 | configuration | SHA-256 `{outcome["configuration_sha256"]}` |
 """
+
+
+def _by_task(reaches: str | None) -> str:
+    return f"| reach by task, of the same trial | {reaches} |\n" if reaches else ""
 
 
 def _measured(outcome: dict[str, Any]) -> str:
@@ -97,6 +102,12 @@ def _curve(outcome: dict[str, Any]) -> str:
     for p in points:
         rate = p["successes"] / p["sequences"]
         lines.append(f"| {p['lag']} | {rate:.1%} | {'learned' if p['learned'] else 'beyond'} |")
+    untrained = outcome.get("extrapolated_lag")
+    if untrained is not None:
+        lines.append(
+            f"\nExtrapolated lag, at which {outcome['success']:.0%} are right without training "
+            f"there: {untrained or 'none'}."
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ from search.certifying.exporting import place
 from search.certifying.live import Display
 from search.certifying.members import Climbed, Job
 from search.certifying.pool import RayPool
-from search.certifying.store import Store
+from search.certifying.store import Store, latest
 from search.folder import SearchFolder, UserError
 from search.joining import local_ray
 from search.ledger import Ledger
@@ -99,7 +99,8 @@ def certify_export(
     store.require_same(config, CertifyConfig.model_fields.keys() - {"top"})
     done = _certify(store, [candidate], config, resources, display)
     for found in done.certificates:
-        place(found, folder)
+        newest = latest(folder, found["configuration_sha256"], found["task"])
+        place(newest or found, folder)  # asked for again, an older one does not come to the top
         write_aside(folder / "CARD.md", card_of(folder).encode())
     return done
 

@@ -15,13 +15,14 @@ from search.certifying.exporting import copy_certificates
 from search.folder import SearchFolder, UserError
 from search.ledger import Ledger, Record
 from search.pictures import forgetting_curves, gradient_horizons
-from search.ranking import describe, rank
+from search.ranking import describe, rank, tasks_text
 from search.spec import Spec
 from search.versions import versions
 from trainables.plugins import needed
 from trainables.records import MemberRung, best_member, of_task
 from trainables.tasks import TASKS
 from trainables.training.climber import weights_file
+from trainables.training.curve import extrapolated_lag
 
 
 def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:
@@ -100,10 +101,12 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
 def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
     """What is claimed of the weights, and how it was measured."""
     rows = of_task([MemberRung(**row) for row in record.report["rows"]], task)
-    lag = record.report["reaches"][task]
+    reached = {found.task: found for found in record.tasks}
+    lag = reached[task].reach
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
+    curve = sorted((p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"])
     return {
         "search": spec.name,
         "trial": record.number,
@@ -111,8 +114,9 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "task": task,
         "lag": lag,
         "success": spec.ladder.success,
-        "censored": record.censored,
+        "censored": reached[task].censored,
         "ended_by": record.ended_by,
+        "by_task": tasks_text(record),
         "members": spec.ladder.members,
         "quorum": spec.ladder.quorum,
         "solved": sum(r.solved for r in rung),
@@ -127,9 +131,8 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "seed": spec.search.seed,
         "ladder": spec.ladder.model_dump(mode="json"),
         "trials_searched": spec.search.trials,
-        "forgetting_curve": sorted(
-            (p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"]
-        ),
+        "forgetting_curve": curve,
+        "extrapolated_lag": extrapolated_lag(curve, spec.ladder.success),
         "gradient_horizon": [p for p in record.report.get("horizon", ()) if p["task"] == task],
         "versions": versions(),
     }

@@ -24,6 +24,15 @@ Listener = Callable[["Record"], None]
 
 
 @dataclass(frozen=True)
+class TaskReach:
+    """The largest rung that a trial passed on a task; ``censored`` as of a record."""
+
+    task: str
+    reach: int
+    censored: bool
+
+
+@dataclass(frozen=True)
 class Record:
     """What is known of one trial.
 
@@ -82,8 +91,17 @@ class Record:
 
     @property
     def censored(self) -> bool:
-        """Whether reach is a lower bound because something else than a failed rung ended it."""
-        return self.ended_by in ("top", "pruned", "time", "memory", "length", "error")
+        """Whether reach is a lower bound: no failed rung has ended the trial."""
+        return self.ended_by != "failed_rung"
+
+    @property
+    def tasks(self) -> list[TaskReach]:
+        """What it reached on each task."""
+        ended = self.report.get("tasks_ended_by", {})
+        return [
+            TaskReach(task, reach, ended.get(task, self.ended_by) != "failed_rung")
+            for task, reach in self.report.get("reaches", {}).items()
+        ]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.ledger import Ledger, Record
-from search.ranking import describe, leaderboard, rank, reach_text
+from search.ranking import describe, leaderboard, rank, reach_text, tasks_text
 
 
 class Display:
@@ -48,8 +48,9 @@ class Display:
             return
         self._said.add(record.number)
         done = len(self._said)
+        by_task = f" ({tasks_text(record)})" if len(record.tasks) > 1 else ""
         self._console.print(
-            f"[{done}/{self._trials}] trial {record.number}: reach {reach_text(record)}, "
+            f"[{done}/{self._trials}] trial {record.number}: reach {reach_text(record)}{by_task}, "
             f"ended by {record.ended_by}: {describe(record.configuration)}",
             highlight=False,
             markup=False,

@@ -11,6 +11,7 @@ from statistics import fmean
 from search.ledger import Record
 from search.scheduler import cost_and_progress
 from search.spec import Spec
+from trainables.training.curve import extrapolated_lag
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
         yield from _solved_by_lag(record, spec)
         for key in ("reach", "training_gflop", "busy_seconds"):
             yield Point(key, float(record.report.get(key, 0.0)), 0)
+        if len(record.tasks) > 1:
+            for task in record.tasks:
+                yield Point(metric_key("reach", task.task, spec), float(task.reach), 0)
         rows = record.report["rows"]
         if rows:
             yield Point("parameters", float(rows[0]["parameters"]), 0)
@@ -59,6 +63,8 @@ def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
 def final_points(record: Record, spec: Spec) -> Iterator[Point]:
     """``success_by_lag``, the forgetting curve, and ``gradient_norm_*`` by steps back.
 
+    ``extrapolated_lag`` where the curve goes beyond the reach.
+
     Where no rung was passed there is no curve; what the members showed stands in for it.
     """
     curve = {(p["task"], p["lag"]): p["successes"] / p["sequences"] for p in record.report["curve"]}
@@ -67,6 +73,12 @@ def final_points(record: Record, spec: Spec) -> Iterator[Point]:
         shown[row["task"], row["lag"]].append(row["success_rate"])
     for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
         yield Point(metric_key("success_by_lag", task, spec), rate, lag)
+    for name in spec.tasks_by_name:
+        untrained = extrapolated_lag(
+            [p for p in record.report["curve"] if p["task"] == name], spec.ladder.success
+        )
+        if untrained is not None:
+            yield Point(metric_key("extrapolated_lag", name, spec), float(untrained), 0)
     for point in record.report["horizon"]:
         metric = f"gradient_norm_{point['moment']}"
         if math.isfinite(point["norm"]):

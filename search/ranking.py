@@ -24,21 +24,27 @@ def leaderboard(
     """A table of the best trials; ≥ marks a reach that is censored.
 
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
+    On several tasks the reach is the least, and a column says that on each.
     """
+    best = rank(records)[:top]
+    several = any(len(record.tasks) > 1 for record in best)
     table = Table(title="Longest dependency learned", title_justify="left")
     for name in ("#", "trial", "reach", "progress"):
         table.add_column(name, justify="right", no_wrap=True)
+    if several:
+        table.add_column("reach by task", overflow="fold")
     if certified:
         table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     table.add_column("params", justify="right", no_wrap=True)
-    for place, record in enumerate(rank(records)[:top], 1):
+    for place, record in enumerate(best, 1):
         table.add_row(
             str(place),
             str(record.number),
             reach_text(record),
             f"{record.progress:.2f}",
+            *([tasks_text(record)] if several else []),
             *([certified.get(record.digest, "")] if certified else []),
             record.ended_by or "running",
             describe(record.configuration),
@@ -51,7 +57,18 @@ def leaderboard(
 
 def reach_text(record: Record) -> str:
     """The reach, with ≥ where it is censored."""
-    return f"≥ {record.reach}" if record.censored or not record.finished else str(record.reach)
+    return _at_least(record.reach, record.censored)
+
+
+def tasks_text(record: Record) -> str:
+    """The reach on every task of several, with ≥ where it is censored."""
+    tasks = record.tasks
+    words = (f"{task.task} {_at_least(task.reach, task.censored)}" for task in tasks)
+    return ", ".join(words) if len(tasks) > 1 else ""
+
+
+def _at_least(reach: int, censored: bool) -> str:
+    return f"≥ {reach}" if censored else str(reach)
 
 
 def describe(configuration: Mapping[str, Any]) -> str:

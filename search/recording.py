@@ -29,7 +29,7 @@ from search.folder import SearchFolder, UserError
 from search.ledger import Record
 from search.pictures import forgetting_curves, gradient_horizons
 from search.projection import Point, final_points, points, status, tags
-from search.ranking import describe, rank, reach_text
+from search.ranking import describe, rank, reach_text, tasks_text
 from search.spec import Spec
 from search.versions import git_commit
 
@@ -397,9 +397,12 @@ def curves_picture(records: Sequence[Record], spec: Spec) -> bytes | None:
 
 def leaderboard_markdown(best: Sequence[Record]) -> str:
     """The best trials as a Markdown table."""
-    lines = ["| # | trial | reach | progress | ended by | architecture |", "|-|-|-|-|-|-|"]
+    several = any(len(r.tasks) > 1 for r in best)
+    by_task = " reach by task |" if several else ""
+    lines = [f"| # | trial | reach |{by_task} progress | ended by | architecture |"]
+    lines.append("|-" * (7 if several else 6) + "|")
     for place, r in enumerate(best, 1):
-        reach = reach_text(r)
+        reach = f"{reach_text(r)} | {tasks_text(r)}" if several else reach_text(r)
         words = describe(r.configuration)
         lines.append(
             f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.ended_by} | {words} |"

@@ -153,6 +153,18 @@ def passed_rungs(
     return tuple(takewhile(lambda lag: solved.count(lag) >= rule.quorum, lags))
 
 
+def ended_by(outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule) -> EndedClimb | None:
+    """How the climb that the ``outcomes`` are of ended; None where that is open."""
+    tried = list(outcomes)
+    passed = passed_rungs(tried, lags, rule)
+    if len(passed) == len(lags):
+        return "top"
+    lag = lags[len(passed)]
+    standing = sum(o.solved for o in tried if o.lag == reach(passed)) if passed else rule.members
+    failed = sum(not o.solved for o in tried if o.lag == lag)
+    return _failure(lag, tried) if standing - failed < rule.quorum else None
+
+
 def _failure(lag: int, outcomes: Iterable[RungOutcome]) -> EndedClimb:
     """Why the rung failed: by memory, time or length if every member that failed did so by that."""
     causes = {o.ended_by for o in outcomes if o.lag == lag and not o.solved}

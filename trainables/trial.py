@@ -13,6 +13,7 @@ import torch
 
 from trainables.config import LadderConfig, TrialConfig
 from trainables.ladder import Climb, EndedClimb, passed_rungs, progress, reach
+from trainables.ladder import ended_by as climb_ended_by
 from trainables.records import CurvePoint, HorizonPoint, MemberRung, TracePoint, of_task
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task, TaskConfig
@@ -140,6 +141,9 @@ class Trial:
             "progress": sum(scores) / len(scores),
             "reach": min(reaches.values()),
             "reaches": reaches,
+            "tasks_ended_by": {
+                name: climb_ended_by(o, ladder.rungs, ladder.rule) for name, o in outcomes.items()
+            },
             "training_gflop": spent + sum(row.training_gflop for row in self.rows),
             "sequences": self._sequences(),
             "lag": under_way.lag if under_way else 0,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from search.folder import UserError
 from search.ledger import Record
 from search.ranking import rank
@@ -107,6 +109,7 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
     try:
         claim = exported.read(folder)
         outcome = claim.outcome
+        _require_measured(folder, outcome["configuration_sha256"])
         return Candidate(
             search=outcome["search"],
             trial=outcome["trial"],
@@ -122,3 +125,17 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
         raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None
     except ValueError as error:
         raise UserError(" ".join(str(error).split())) from None
+
+
+def _require_measured(folder: Path, sha256: str) -> None:
+    """Refuse a configuration that was edited: the reach is another's.
+
+    As it stands in the file: a later version may know keys that it had not.
+    """
+    file = folder / "config.yaml"
+    found = digest(yaml.safe_load(file.read_text())["configuration"])
+    if found != sha256:
+        raise UserError(
+            f"{file}: configuration: SHA-256 {found[:12]} is not the one that was measured, "
+            f"{sha256[:12]} (outcome.json); to try another configuration, search it"
+        )

@@ -114,8 +114,8 @@ def assumptions(candidate: Candidate) -> list[str]:
         "member just below the rate; the claim is about passing it.",
         "The plan was fixed before the first member was run. The rungs are tested in a fixed "
         "order, from the first upwards to the first that is not passed.",
-        "A member that ran out of budget, time or memory, whose loss was not finite, or that ended "
-        "by an error, counts as one that did not learn the lag.",
+        "A member that stalled, that ran out of budget, time or memory, whose loss was not finite, "
+        "or that ended by an error, counts as one that did not learn the lag.",
         "The members ran on the devices listed, with the versions listed.",
     ]
     if "path" in type(candidate.task_config).model_fields:

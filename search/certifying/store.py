@@ -146,11 +146,17 @@ def certificates(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def certified_words(root: Path) -> dict[str, str]:
-    """By configuration digest, the lag that the latest certificate of each task shows."""
+    """By configuration digest, the lag that the latest certificate of each task shows.
+
+    Each with the task's name where there are several.
+    """
     words: dict[str, dict[str, str]] = defaultdict(dict)
     for found in certificates(root):
         words[found["configuration_sha256"]][found["task"]] = str(found["lag"] or "none")
-    return {sha256: ", ".join(tasks.values()) for sha256, tasks in words.items()}
+    return {
+        sha256: ", ".join(f"{task} {lag}" if len(tasks) > 1 else lag for task, lag in tasks.items())
+        for sha256, tasks in words.items()
+    }
 
 
 def latest(root: Path, sha256: str, task: str) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def certify(
     }  # fmt: skip
     needs = {"cpus": cpus, "gpus": gpus}
     display = Display(console)
-    exported = _is_folder(what)
+    exported = _is_folder(what, runs)
     if exported:
         if top is not None:
             raise UserError(f"--top: {top} is not allowed; a folder holds one configuration")
@@ -77,10 +77,10 @@ def certify(
     _conclude(what, exported, seed, runs, done)
 
 
-def _is_folder(what: str) -> bool:
+def _is_folder(what: str, runs: Path) -> bool:
     if (Path(what) / "outcome.json").exists():
         return True
-    if "/" in what:
+    if "/" in what or (Path(what).is_dir() and not (runs / what).exists()):
         raise UserError(f"{what}: not an exported folder, and no search's name; there is no "
                         "outcome.json in it")  # fmt: skip
     return False

@@ -33,6 +33,7 @@ def test_a_folder_holds_what_the_card_says(exported: Path) -> None:
     card = (exported / "CARD.md").read_text()
     assert f"**at least {outcome['lag']} steps**" in card
     assert outcome["configuration_sha256"] in card
+    assert "Extrapolated lag" in card
 
 
 def test_loading_gives_the_weights_back(exported: Path) -> None:

@@ -108,6 +108,7 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
         (16, 90 / 128),
         (32, 20 / 128),
     ]
+    assert history(client, run, "extrapolated_lag") == [(0, 0.0)]
     assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
     assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]
     assert run.data.tags["ended_by"] == "failed_rung"
@@ -139,6 +140,30 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
     assert [lag for lag, _ in history(client, run, "solved_fraction")] == [8, 16]
     assert run.info.status == "KILLED"
+
+
+def test_the_best_are_laid_over_each_other_on_the_search(
+    folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pictures on the parent, each with a label a trial."""
+    drawn: dict[str, list[str]] = {}
+    for name in ("forgetting_curves", "gradient_horizons"):
+        draw: Any = getattr(recording, name)
+
+        def kept(by_label: dict[str, Any], *rest: Any, name: str = name, draw: Any = draw) -> bytes:
+            drawn[name] = list(by_label)
+            return bytes(draw(by_label, *rest))
+
+        monkeypatch.setattr(recording, name, kept)
+    other = replace(record, number=1, report={**record.report, "progress": 3.2})
+    Tracker(SPEC, folder).end([other, record], finished=True)
+    assert [label.split(":")[0] for label in drawn["forgetting_curves"]] == ["0", "1"]
+    assert drawn["gradient_horizons"] == drawn["forgetting_curves"]
+    client = MlflowClient(f"sqlite:///{folder.runs / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("longspan")
+    (parent,) = client.search_runs([experiment.experiment_id])
+    names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert {"forgetting_curves.png", "gradient_horizons.png", "leaderboard.md"} <= names
 
 
 def test_sent_again_by_another_driver_nothing_doubles(

@@ -18,6 +18,7 @@ from trainables.ladder import (
     Rule,
     RungOutcome,
     climb,
+    ended_by,
     passed_rungs,
     progress,
     rungs,
@@ -188,6 +189,18 @@ def test_a_rung_stops_once_its_quorum_is_out_of_reach_and_not_before(
     one_too_many = failed[rule.members - rule.quorum :]
     assert len(recorder.asked) == (one_too_many[0] + 1 if one_too_many else rule.members)
     assert climbed.censored == (not one_too_many)
+
+
+@given(ladders, rules, st.randoms(use_true_random=False))
+def test_outcomes_alone_tell_how_a_climb_ended(
+    lags: tuple[int, ...], rule: Rule, random: Random
+) -> None:
+    """And that it was not over: before the attempt that decided, it had not ended."""
+    solves = {key: random.random() < 0.7 for key in product(lags, range(rule.members))}
+    climbed = climb(Recorder(lambda lag, member: solves[lag, member]), lags, rule)
+    assert ended_by(climbed.outcomes, lags, rule) == climbed.ended_by
+    if not climbed.censored:
+        assert ended_by(climbed.outcomes[:-1], lags, rule) is None
 
 
 def test_an_architecture_that_cannot_learn_costs_one_attempt_when_all_must_solve() -> None:

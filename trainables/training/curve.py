@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -46,6 +47,20 @@ def forgetting_curve(
                 raise
             return
         yield CurvePoint(name, lag, tally.successes, tally.sequences, learned)
+
+
+def extrapolated_lag(points: Iterable[Mapping[str, Any]], success: float) -> int | None:
+    """The longest lag beyond the reach at which a ``success`` of sequences are right, untrained.
+
+    The share shown, not a bound of it; 0 if there is no such lag, None if none beyond was tried.
+
+    Args:
+        points: `trainables.records.CurvePoint` of one task, as mappings
+        success: the rate asked for
+    """
+    beyond = [point for point in points if not point["learned"]]
+    right = [p["lag"] for p in beyond if p["successes"] >= success * p["sequences"]]
+    return max(right, default=0) if beyond else None
 
 
 def _shown(model: Model, task: Task, lag: int, most_gflop: float) -> bool:

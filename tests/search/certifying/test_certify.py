@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -268,6 +269,40 @@ def test_an_exported_folder_is_certified_on_other_members(
     seeds = [{member["seed"] for member in c["members"]} for c in (certified, found)]
     assert not seeds[0] & seeds[1]
     assert found["claim"] in (exported / "CARD.md").read_text()
+    again = longspan("certify", str(exported), *PLAN)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((exported / "certificate.json").read_text()) == found, "the latest stays"
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str) -> str:
+    """The one line that ``certify`` refuses it with."""
+    assert run(monkeypatch, "certify", what) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    return error
+
+
+def test_an_export_that_was_edited_is_refused(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Its reach is another configuration's; and a key that is none is named."""
+    edited = tmp_path / "edited"
+    shutil.copytree(exported, edited)
+    config = (exported / "config.yaml").read_text()
+    assert "hidden_size: 32" in config
+    for new, said in (("hidden_size: 16", "SHA-256"), ("wideness: 32", "wideness")):
+        (edited / "config.yaml").write_text(config.replace("hidden_size: 32", new))
+        error = refusal(monkeypatch, capsys, str(edited))
+        assert f"{edited / 'config.yaml'}: configuration" in error
+        assert said in error
+
+
+def test_a_folder_of_exports_is_no_export_and_no_search(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(exported.parent.parent)
+    assert "no outcome.json in it" in refusal(monkeypatch, capsys, exported.parent.name)
 
 
 WRONG = {

@@ -173,7 +173,8 @@ def test_the_losses_of_sequences_average_to_the_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("of", "k", "reach"), [(symbols, 5, 4), (numbers, 5, 4), (numbers, 4, 4), (numbers, 0, 0)]
+    ("of", "k", "reach"),
+    [(symbols, 5, 4), (numbers, 5, 4), (numbers, 4, 4), (numbers, 0, 0), (symbols, 0, 0)],
 )
 def test_a_trained_member_measures_the_rung_at_or_below_k(
     tmp_path: Path, of: Any, k: int, reach: int

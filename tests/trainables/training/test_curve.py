@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall
 from trainables.randomness import Streams
 from trainables.records import CurvePoint
-from trainables.training.curve import CURVE_SEQUENCES, forgetting_curve
+from trainables.training.curve import CURVE_SEQUENCES, extrapolated_lag, forgetting_curve
 
 
 class UpTo(KnowingModel):
@@ -54,6 +55,25 @@ def test_rungs_passed_are_learned_and_multiples_of_the_last_are_beyond() -> None
         CurvePoint("recall", 64, 0, 128, False),
         CurvePoint("recall", 128, 0, 128, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "passed", "most_gflop", "expected"),
+    [(33, [4, 8, 16], math.inf, 32), (70, [4, 8], math.inf, 64), (10, [4, 8], math.inf, 0),
+     (33, [4, 8, 16], 0.0, None)],
+)  # fmt: skip
+def test_the_extrapolated_lag_is_the_longest_that_succeeds_untrained(
+    steps: int, passed: list[int], most_gflop: float, expected: int | None
+) -> None:
+    """Where nothing beyond was tried it is not known, rather than 0."""
+    points = [asdict(point) for point in curve(UpTo(steps), passed, most_gflop=most_gflop)]
+    assert extrapolated_lag(points, 0.9) == expected
+
+
+def test_just_the_success_asked_for_is_enough_untrained() -> None:
+    point = asdict(CurvePoint("recall", 32, 115, 128, False))
+    assert extrapolated_lag([point], 115 / 128) == 32
+    assert extrapolated_lag([point], 0.9) == 0
 
 
 def test_forgotten_rungs_show() -> None:
