@@ -7,12 +7,14 @@ and temporary folder are its own. Killing all that runs in one is its loss.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,8 +105,10 @@ def three_hosts(folder: Path, prepare: str) -> Iterator[list[Host]]:
         prepare: shell commands run on each before its sshd, such as what its image would hold
     """
     key = folder / "key"
+    lock = (Path(tempfile.gettempdir()) / "longspan-hosts.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # their names and addresses are the machine's
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    with contextlib.ExitStack() as stack:
+    with lock, contextlib.ExitStack() as stack:
         _ip("link", "delete", BRIDGE)  # of a run that was killed
         stack.callback(_ip, "link", "delete", BRIDGE)
         _ip("link", "add", BRIDGE, "type", "bridge")
