@@ -100,6 +100,8 @@ def _overridden(config: Any, options: dict[str, Any]) -> Any:
 
 
 def _conclude(what: str, exported: bool, seed: int, runs: Path, done: Any) -> None:
+    from search.certifying.store import stores
+
     at = "" if exported or runs.absolute() == RUNS.absolute() else f" --runs {runs.absolute()}"
     again = f"longspan certify {what}{at} --seed"
     if done.behind:
@@ -113,7 +115,9 @@ def _conclude(what: str, exported: bool, seed: int, runs: Path, done: Any) -> No
         if exported
         else f"Next: longspan export {what} --to best{at}   the certificate goes along"
     )
-    console.print(f"{next_step}\nOther fresh members: {again} {seed + 1}", highlight=False,
+    root = Path(what) if exported else SearchFolder(runs, what).path
+    unused = 1 + max(store.seed for store in stores(root))
+    console.print(f"{next_step}\nOther fresh members: {again} {unused}", highlight=False,
                   soft_wrap=True)  # fmt: skip
     if not any(found["lag"] for found in done.certificates):
         raise typer.Exit(EXIT_CLAIM_FAILS)

@@ -272,6 +272,7 @@ def test_an_exported_folder_is_certified_on_other_members(
     again = longspan("certify", str(exported), *PLAN)
     assert again.returncode == 0, again.stderr
     assert json.loads((exported / "certificate.json").read_text()) == found, "the latest stays"
+    assert "--seed 2\n" in again.stdout, "a seed that was used is not offered"
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str) -> str:
