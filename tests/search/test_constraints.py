@@ -9,6 +9,7 @@ import optuna
 import pytest
 import torch
 from optuna.trial import TrialState
+from ray.tune.search import Searcher
 
 from search.constraints import EXCESS, Constraints, refuse
 from search.folder import SearchFolder, UserError
@@ -137,7 +138,7 @@ def test_what_breaks_a_constraint_is_no_trial(folder: SearchFolder, sampler: str
         assert proposed["configuration"]["model"]["hidden_size"] == 16
         numbers.append(proposed["number"])
         search.on_trial_complete(f"t{count}", result(float(count)))
-    assert search.suggest("more") is None
+    assert search.suggest("more") == Searcher.FINISHED
     trials = open_study(folder.journal, "study").get_trials()
     refused = [trial for trial in trials if trial.state == TrialState.PRUNED]
     assert len(trials) == 8 + len(refused) > 8
@@ -167,7 +168,7 @@ def test_a_driver_that_dies_while_it_refuses(folder: SearchFolder) -> None:
     """Before the study was told, or while the line was written: the same trials come of it."""
     expected = []
     search = searcher(folder, 3)
-    while proposed := search.suggest(f"t{len(expected)}"):
+    while (proposed := search.suggest(f"t{len(expected)}")) != Searcher.FINISHED:
         expected.append(proposed)
     lines = folder.refused.read_text()
     assert lines
@@ -176,7 +177,7 @@ def test_a_driver_that_dies_while_it_refuses(folder: SearchFolder) -> None:
         again.create("")
         again.refused.write_text(left)
         search, found = searcher(again, 3), []
-        while proposed := search.suggest(f"t{len(found)}"):
+        while (proposed := search.suggest(f"t{len(found)}")) != Searcher.FINISHED:
             found.append(proposed)
         assert found == expected
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from ray.tune.search import Searcher
 
 from search import outcomes
 from search import spec as specs
@@ -84,7 +85,7 @@ def test_a_space_may_gain_and_lose_choices(folder: SearchFolder, then: object) -
             lambda n: make_sampler("tpe", 7, n),
             trials,
         )
-        while proposed := search.suggest("t"):
+        while (proposed := search.suggest("t")) != Searcher.FINISHED:
             kinds.add(proposed["configuration"]["model"]["cell"]["kind"])
             search.on_trial_complete("t", result(proposed["number"]))
     assert kinds == {"rnn", "lstm", "gru"}
