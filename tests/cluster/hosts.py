@@ -7,12 +7,14 @@ and temporary folder are its own. Killing all that runs in one is its loss.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,20 @@ from pathlib import Path
 
 BRIDGE = "longspan0"
 SUBNET = "10.213.47"
-NEEDED = ("ip", "unshare", "setpriv", "sshd", "ssh", "ssh-keygen", "rsync", "bash", "mount")
+HOME = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+LOCK = Path(tempfile.gettempdir(), f"{BRIDGE}.lock")
+NEEDED = (
+    "ip",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "sshd",
+    "ssh",
+    "ssh-keygen",
+    "rsync",
+    "bash",
+    "mount",
+)
 
 
 def missing() -> str | None:
@@ -64,10 +79,10 @@ class Host:
                     found.append(words.decode().strip())
         return found
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the host's network, without its home or processes."""
-        enter = ["ip", "netns", "exec", self.name]
-        return subprocess.run([*enter, *command], capture_output=True, text=True, timeout=60)
+    def forget(self, *names: str) -> None:
+        """Remove folders from the host's home."""
+        enter = ["nsenter", "--target", str(self.process), "--mount"]
+        subprocess.run([*enter, "rm", "-r", *(str(HOME / name) for name in names)], check=True)
 
 
 START = """\
@@ -105,6 +120,8 @@ def three_hosts(folder: Path, prepare: str) -> Iterator[list[Host]]:
     key = folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(LOCK.open("a"))
+        fcntl.flock(lock, fcntl.LOCK_EX)  # names and addresses are those of any other run
         _ip("link", "delete", BRIDGE)  # of a run that was killed
         stack.callback(_ip, "link", "delete", BRIDGE)
         _ip("link", "add", BRIDGE, "type", "bridge")
@@ -130,7 +147,7 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
         _ip("-n", name, "link", "set", inside, "up")
         script = START.format(
             folder=where,
-            home=pwd.getpwuid(os.geteuid()).pw_dir,
+            home=HOME,
             key=key,
             name=name,
             prepare=prepare,
