@@ -35,11 +35,11 @@ def measure_stopped(
     joined: Joined,
     said: Callable[[int, int], None],
 ) -> None:
-    """Measure every trial that has ended without, through Ray, and tell the ledger.
+    """Measure every trained trial that has ended without, through Ray, and tell the ledger.
 
     ``said`` is told how many are done, of how many.
     """
-    waiting = [r for r in ledger.records.values() if r.finished and r.rows and not r.looked_at]
+    waiting = [r for r in ledger.records.values() if r.finished and r.trained and not r.looked_at]
     if not waiting:
         return
     remote = ray.remote(num_cpus=spec.resources.cpus, num_gpus=spec.resources.gpus)(_measure)

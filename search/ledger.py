@@ -34,8 +34,8 @@ class Record:
         digest: SHA-256 of it
         started_ms: wall time of the first start, in milliseconds since the epoch
         ended_ms: of the end; None while it runs
-        ended_by: ``top``, ``failed_rung``, ``pruned``, ``memory``, ``time``, ``error``; None while
-            it runs
+        ended_by: ``top``, ``failed_rung``, ``pruned``, ``memory``, ``time``, ``length``, ``error``;
+            None while it runs
         error: one line, where it ended by an error
         report: the trial's last report (`trainables.trial.Trial.metrics`)
     """
@@ -61,6 +61,11 @@ class Record:
         return list(self.report.get("rows", ()))
 
     @property
+    def trained(self) -> bool:
+        """Whether a member saw a training sequence; one that cannot be built or read sees none."""
+        return any(row["sequences"] for row in self.rows)
+
+    @property
     def looked_at(self) -> bool:
         """Whether its final weights were measured: the forgetting curve, the gradient horizon."""
         return bool(self.report.get("horizon"))
@@ -78,7 +83,7 @@ class Record:
     @property
     def censored(self) -> bool:
         """Whether reach is a lower bound because something else than a failed rung ended it."""
-        return self.ended_by in ("top", "pruned", "time", "memory", "error")
+        return self.ended_by in ("top", "pruned", "time", "memory", "length", "error")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -102,8 +103,7 @@ def test_constraints_are_plain_sorted_pins() -> None:
 
 def test_every_dependency_is_pinned_as_allowed() -> None:
     project = PROJECT["project"]
-    extras = project["optional-dependencies"].values()
-    for line in [*project["dependencies"], *(line for extra in extras for line in extra)]:
+    for line in chain(project["dependencies"], *project["optional-dependencies"].values()):
         needed = Requirement(line)
         if needed.name == project["name"]:
             continue

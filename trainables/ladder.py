@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time"]
+EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time", "length"]
 """How a member's attempt at a rung ended. Only ``solved`` is a success."""
 
-EndedClimb = Literal["top", "failed_rung", "memory", "time"]
+EndedClimb = Literal["top", "failed_rung", "memory", "time", "length"]
 """How a climb ended: at the ladder's top (censored), or below it for the reason named."""
 
 
@@ -154,12 +154,14 @@ def passed_rungs(
 
 
 def _failure(lag: int, outcomes: Iterable[RungOutcome]) -> EndedClimb:
-    """Why the rung failed: ``memory`` or ``time`` if every member that failed it did so by that."""
+    """Why the rung failed: by memory, time or length if every member that failed did so by that."""
     causes = {o.ended_by for o in outcomes if o.lag == lag and not o.solved}
     if causes == {"memory"}:
         return "memory"
     if causes == {"time"}:
         return "time"
+    if causes == {"length"}:
+        return "length"
     return "failed_rung"
 
 

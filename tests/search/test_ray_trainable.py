@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from search import ray_trainable
+from search.ledger import Record
 from search.spec import Spec
 
 SPEC = Spec.model_validate(
@@ -61,3 +62,12 @@ def test_a_configuration_that_builds_nothing_is_an_outcome(
     (last,) = reports(monkeypatch, tmp_path, odd)
     assert last["ended_by"] == "error"
     assert "num_heads" in last["error"]
+
+
+@pytest.mark.parametrize(("sequences", "trained"), [([], False), ([0, 0], False), ([0, 16], True)])
+def test_a_trial_without_a_training_sequence_has_nothing_to_look_at(
+    sequences: list[int], trained: bool
+) -> None:
+    """Its model did not fit into memory or cannot read the first rung: no curve is asked for."""
+    rows = [{"sequences": shown} for shown in sequences]
+    assert Record(0, {}, {}, "", 0, 1, "length", None, {"rows": rows}).trained == trained

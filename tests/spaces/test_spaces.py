@@ -56,9 +56,13 @@ def trials(name: str, count: int = DRAWS) -> list[optuna.Trial]:
 @pytest.mark.parametrize("name", SPACES)
 def test_every_draw_learns_a_batch(name: str) -> None:
     """300 draws decode, build, and run forward and backward to finite gradients."""
+    learn_a_batch(drawn(name))
+
+
+def learn_a_batch(configs: list[TrialConfig]) -> None:
     recall = TASKS["recall"]
     task = recall(recall.Config())
-    for number, config in enumerate(drawn(name)):
+    for number, config in enumerate(configs):
         model = build(config.model, task, seed=number)
         batch = task.sample(LAG, 1, torch.Generator().manual_seed(number))
         loss = task.answer.loss(model(batch.inputs, batch.scored), batch.targets)

@@ -25,7 +25,7 @@ from trainables.ladder import (
 )
 
 SUCCESS = 0.9
-UNSOLVED: tuple[EndedRung, ...] = ("budget", "stalled", "nan", "memory", "time")
+UNSOLVED: tuple[EndedRung, ...] = ("budget", "stalled", "nan", "memory", "time", "length")
 
 ladders = st.builds(
     lambda start, extra, ratio: rungs(start, start + extra, ratio),
@@ -225,7 +225,9 @@ def test_the_slowest_of_the_rung_before_goes_first() -> None:
 @pytest.mark.parametrize("ended_by", UNSOLVED)
 def test_a_climb_that_fails_alike_says_how(ended_by: EndedRung) -> None:
     climbed = climb(lambda lag, member: outcome(lag, member, ended_by, 0), (8,), Rule(3, 1))
-    assert climbed.ended_by == (ended_by if ended_by in ("memory", "time") else "failed_rung")
+    assert climbed.ended_by == (
+        ended_by if ended_by in ("memory", "time", "length") else "failed_rung"
+    )
 
 
 def test_a_climb_that_fails_for_several_reasons_is_a_failed_rung() -> None:

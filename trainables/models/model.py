@@ -70,6 +70,10 @@ class Model(nn.Module):
         frames = self.positions.longest
         return None if frames is None else frames * self.front_end.stride
 
+    def reads(self, length: int) -> bool:
+        """Whether it can read a sequence of ``length`` steps."""
+        return self.longest is None or length <= self.longest
+
     @property
     def num_parameters(self) -> int:
         """Trainable numbers."""

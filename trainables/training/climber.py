@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from trainables.config import LadderConfig, TrialConfig
-from trainables.ladder import Climb, RungOutcome, climb
+from trainables.ladder import Climb, EndedRung, RungOutcome, climb
+from trainables.models.model import outline
 from trainables.randomness import Streams, digest
 from trainables.records import MemberRung
 from trainables.tasks.task import Task, TaskConfig
@@ -18,7 +19,7 @@ from trainables.training import weights as weight_files
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
 from trainables.training.regimes import REGIMES
-from trainables.training.rung import RungTraining
+from trainables.training.rung import Measured, RungTraining, out_of_memory
 
 
 class Climber:
@@ -52,7 +53,9 @@ class Climber:
         self.streams = trial_streams(config, task_config, seed)
         self.rows: dict[tuple[int, int], MemberRung] = {}
         self.members: dict[int, Member] = {}
+        self.outline = outline(config.model, task)
         self.training: RungTraining | None = None
+        self._saved: dict[int, dict[str, Any]] = {}
         self._cut_off: dict[str, Any] | None = None
 
     def climb(self) -> Climb:
@@ -70,16 +73,13 @@ class Climber:
         return row.outcome
 
     def _train(self, lag: int, number: int) -> MemberRung:
-        member = self._member(lag, number)
-        training = self._start(member, lag)
         reset_peak(self.device)
-        result = training.run(self.tick)
-        self.training = None
-        if result.outcome.solved:
-            self._keep_weights(member, lag)
-        else:
-            self.members.pop(number, None)
+        result = self._result(lag, number)
         outcome = result.outcome
+        if outcome.solved:
+            self._keep_weights(self.members[number], lag)
+        else:
+            self._drop(number)
         return MemberRung(
             task=self.name,
             lag=lag,
@@ -93,17 +93,38 @@ class Climber:
             sequences=outcome.sequences,
             seconds=result.seconds,
             training_gflop=outcome.cost,
-            parameters=member.model.num_parameters,
-            state_bytes=member.model.state_bytes(self.task.length(lag)),
+            parameters=self.outline.num_parameters,
+            state_bytes=self.outline.state_bytes(self.task.length(lag)),
             peak_memory_bytes=peak_bytes(self.device),
         )
+
+    def _result(self, lag: int, number: int) -> Measured:
+        """Of training; or at once, where the model cannot read that far or does not fit."""
+        if not self.outline.reads(self.task.length(lag)):
+            return _untrained(lag, number, "length")
+        try:
+            training = self._start(self._member(lag, number), lag)
+        except (MemoryError, RuntimeError) as error:
+            self.training = None
+            if not out_of_memory(error):
+                raise
+            return _untrained(lag, number, "memory")
+        result = training.run(self.tick)
+        self.training = None
+        return result
 
     def _member(self, lag: int, number: int) -> Member:
         """The member as it came from the rung below, or a fresh one where nothing is carried."""
         if number not in self.members or not self.regime.carries_weights:
             first = self.ladder.start if self.regime.carries_weights else lag
             self.members[number] = self._fresh(number, first)
+        if number in self._saved:
+            self.members[number].restore(self._saved.pop(number))
         return self.members[number]
+
+    def _drop(self, number: int) -> None:
+        self.members.pop(number, None)
+        self._saved.pop(number, None)
 
     def _fresh(self, number: int, rung: int) -> Member:
         return Member(self.config, self.task, self.streams, number, rung, self.device)
@@ -150,19 +171,24 @@ class Climber:
                 "state": self.training.state(),
             }
         carried = self.members if self.regime.carries_weights else {}
+        states = {number: member.state() for number, member in carried.items()}
         return {
             "rows": [vars(row) for row in self.rows.values()],
-            "members": {number: member.state() for number, member in carried.items()},
+            "members": states | self._saved,
             "under_way": under_way,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`; a member is built when its turn comes."""
         self.rows = {(r["lag"], r["member"]): MemberRung(**r) for r in state["rows"]}
-        for number, saved in state["members"].items():
-            self.members[number] = self._fresh(number, self.ladder.start)
-            self.members[number].restore(saved)
+        self._saved = state["members"]
         self._cut_off = state["under_way"]
+
+
+def _untrained(lag: int, member: int, ended_by: EndedRung) -> Measured:
+    """A failure before the first training sequence."""
+    outcome = RungOutcome(lag, member, ended_by, success_rate=0.0, lower_bound=0.0, sequences=0)
+    return Measured(outcome, test_sequences=0, successes=0, looks=0, seconds=0.0)
 
 
 def trial_streams(config: TrialConfig, task: TaskConfig, seed: int) -> Streams:

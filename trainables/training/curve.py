@@ -53,5 +53,4 @@ def _shown(model: Model, task: Task, lag: int, most_gflop: float) -> bool:
     if task.distinct_sequences(lag) == 0:
         return False
     length = task.length(lag)
-    readable = model.longest is None or length <= model.longest
-    return readable and 1e-9 * CURVE_SEQUENCES * model.flops(length, 1) <= most_gflop
+    return model.reads(length) and 1e-9 * CURVE_SEQUENCES * model.flops(length, 1) <= most_gflop

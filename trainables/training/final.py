@@ -56,7 +56,8 @@ class Final:
         passed = passed_rungs([r.outcome for r in self.rows], self.ladder.rungs, self.ladder.rule)
         lag = passed[-1] if passed else self.ladder.start
         member = best_member(self.rows, lag) if passed else 0
-        horizon = self._horizon(self._first(lag, member), lag, "start")
+        first = self._first(lag, member)
+        horizon = [] if first is None else self._horizon(first, lag, "start")
         final = self._learned(lag, member) if passed else None
         if final is None:
             return [], horizon
@@ -68,12 +69,17 @@ class Final:
         )
         return list(curve), horizon
 
-    def _first(self, lag: int, member: int) -> Model:
-        """The model as the member started."""
+    def _first(self, lag: int, member: int) -> Model | None:
+        """The model as the member started; None where it does not fit into memory."""
         regime = REGIMES[self.config.training.regime.kind](self.config.training.regime)
         rung = self.ladder.start if regime.carries_weights else lag
         seed = self.streams.seed_of("weights", rung, member)
-        return build(self.config.model, self.task, seed).to(self.device)
+        try:
+            return build(self.config.model, self.task, seed).to(self.device)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return None
 
     def _learned(self, lag: int, member: int) -> Model | None:
         """The model as the member solved the lag; None where its weights are damaged."""
@@ -87,6 +93,8 @@ class Final:
         return model
 
     def _horizon(self, model: Model, lag: int, moment: Moment) -> list[HorizonPoint]:
+        if not model.reads(self.task.length(lag)):
+            return []
         generator = self.streams.generator("horizon", lag, 0)
         try:
             return list(

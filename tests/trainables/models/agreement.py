@@ -26,15 +26,17 @@ def stirred(layer: nn.Module, scale: float = 0.2, seed: int = 3) -> None:
             parameter.add_(scale * noise.to(parameter.dtype))
 
 
-def assert_agree(layer: Layer, reference: Reference, x: Tensor) -> None:
+def assert_agree(layer: Layer, reference: Reference, x: Tensor, rounding: float = 1e-9) -> None:
     """Both answer the same, with the same gradients in the stream and in every parameter.
 
     In float64 only the order of sums differs between them: some 1e-13 after a hundred steps.
+    ``rounding`` is how far apart they may be, and gradients ten times that; more than the default
+    only where the reference computes in float32 whatever it is given.
     """
     weights = dict(layer.named_parameters())
     x = x.detach().requires_grad_()
     answers = [layer(x), reference(weights, x)]
-    torch.testing.assert_close(answers[0], answers[1], rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(answers[0], answers[1], rtol=rounding, atol=0.01 * rounding)
     batch, length, width = x.shape
     direction = stream(batch, length, width, seed=2)
     sources = {"x": x, **weights}
@@ -45,6 +47,6 @@ def assert_agree(layer: Layer, reference: Reference, x: Tensor) -> None:
     for name, mine, theirs in zip(sources, got, due, strict=True):
         assert theirs is not None, f"the reference does not use {name}"
         try:
-            torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-9)
+            torch.testing.assert_close(mine, theirs, rtol=10 * rounding, atol=rounding)
         except AssertionError as error:
             raise AssertionError(f"gradient in {name}: {error}") from None

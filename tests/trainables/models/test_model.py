@@ -216,11 +216,12 @@ def test_strided_blocks_run_at_the_lower_rate() -> None:
     for length in (1, 4, 5, 63):
         model(numbers(length), torch.zeros(2, 1, dtype=torch.int64))
     assert seen == [1, 1, 2, 16]
-    assert model.longest == 64
+    assert (model.longest, model.reads(64), model.reads(65)) == (64, True, False)
     with pytest.raises(ValueError, match=r"positions.max_length: 16 .* the sequence has 17 steps"):
         model(numbers(65), torch.zeros(2, 1, dtype=torch.int64))
     plain = build(ModelConfig.model_validate({"cell": "lstm", "hidden_size": 8}), NUMBERS, seed=0)
     assert plain.longest is None
+    assert plain.reads(10**9)
     blocks = plain.flops(64, 1) - 64 * plain.front_end.flops_per_step()
     strided = model.flops(64, 1) - 64 * model.front_end.flops_per_step()
     answer = plain.readout.flops_per_answer(64)

@@ -47,6 +47,9 @@ class KnowingModel(nn.Module):
         answer = (inputs[:, 0] - 1 + (~knows).long()) % self.alphabet
         return nn.functional.one_hot(answer[:, None], self.alphabet).float()
 
+    def reads(self, length: int) -> bool:
+        return self.longest is None or length <= self.longest
+
     def flops(self, length: int, answers: int) -> float:
         return 1000.0 * length + answers
 

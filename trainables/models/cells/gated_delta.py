@@ -15,8 +15,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.chunked_delta import chunked_delta
 from trainables.models.chunks import chunk_size
+from trainables.models.delta_kernel import gated_delta_rule
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.layer import Recurrence, Site
 from trainables.models.scan import precise
@@ -57,10 +57,10 @@ class GatedDelta(Recurrence):
             self.keep.bias.copy_(inverse_softplus(config.draw_log_dt(H).exp()))
 
     def forward(self, x: Stream) -> Stream:
-        """Chunk by chunk."""
+        """Chunk by chunk, or by a kernel."""
         q, k, v = (part.transpose(1, 2) for part in self._heads(self.convolution(self.qkv(x))))
         beta, log_alpha = (part.transpose(1, 2) for part in self._gates(x))
-        return self._answer(chunked_delta(q, k, v, beta, log_alpha).transpose(1, 2), x)
+        return self._answer(gated_delta_rule(q, k, v, beta, log_alpha).transpose(1, 2), x)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros: the convolution's past, and S (B, H, E, E) in float32 at least."""

@@ -1,0 +1,34 @@
+"""The reference that flash-linear-attention keeps beside its kernels, without the kernels.
+
+The package imports Triton, which only CUDA builds of torch bring; this one file of it does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(str(distribution("fla-core").locate_file("fla/ops/gated_delta_rule")))
+
+
+def _load() -> Any:
+    spec = importlib.util.spec_from_file_location("fla_naive", FOLDER / "naive.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+naive_recurrent_gated_delta_rule = _load().naive_recurrent_gated_delta_rule
+
+
+def kernel_arguments() -> list[str]:
+    """What the package's kernel ``chunk_gated_delta_rule`` takes, by name."""
+    for node in ast.walk(ast.parse((FOLDER / "chunk.py").read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name == "chunk_gated_delta_rule":
+            return [argument.arg for argument in node.args.args]
+    raise AssertionError("chunk_gated_delta_rule is not there any more")
