@@ -113,7 +113,7 @@ class Up:
     def down(self) -> None:
         """Have nothing of it left on any host."""
         self.run("ray", "down", "-y", str(self.file))
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while left := self._left():
             assert time.monotonic() < deadline, "\n".join(words[:200] for words in left)
             time.sleep(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.moved import SERVED, follow
+from search.moved import FOLDER, SERVED, follow
 
 COLUMNS = {
     "experiments": "artifact_location",
@@ -41,20 +41,22 @@ def found(file: Path) -> list[list[str]]:
 
 
 HEAD = f"{SERVED}/1"
-LAPTOP = "file:///home/me/runs/mlartifacts"
+LAPTOP = Path("/", "runs", FOLDER).as_uri()
+COPY = Path("/", "copy", FOLDER).as_uri()
+ELSEWHERE = Path("/", "elsewhere", "of", "mine").as_uri()
 
 
 @pytest.mark.parametrize(
     ("place", "root", "then"),
     [
         (HEAD, LAPTOP, f"{LAPTOP}/1"),
-        (f"{LAPTOP}/1", "file:///copy/mlartifacts", "file:///copy/mlartifacts/1"),
-        (LAPTOP, "file:///copy/mlartifacts", "file:///copy/mlartifacts"),
+        (f"{LAPTOP}/1", COPY, f"{COPY}/1"),
+        (LAPTOP, COPY, COPY),
         (LAPTOP, SERVED, f"{SERVED}/"),
         (f"{LAPTOP}/1", SERVED, HEAD),
         (f"{SERVED}/", LAPTOP, f"{LAPTOP}/"),
         ("s3://bucket/mlartifacts", LAPTOP, "s3://bucket/mlartifacts"),
-        ("file:///elsewhere/of/mine", LAPTOP, "file:///elsewhere/of/mine"),
+        (ELSEWHERE, LAPTOP, ELSEWHERE),
     ],
 )
 def test_locations_lead_to_where_the_folder_is(
