@@ -32,8 +32,7 @@ def fetch_export(
     to.mkdir(parents=True, exist_ok=True)
     aside = to / f".{uuid.uuid4().hex}"
     try:
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(aside, filter="data")  # refuses paths that lead out of the folder
+        _unpack(done.stdout, aside)
         folders = sorted(aside.iterdir())
         for folder in folders:
             if (to / folder.name).exists():
@@ -41,3 +40,12 @@ def fetch_export(
         return [folder.rename(to / folder.name) for folder in folders]
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unpack(content: bytes, folder: Path) -> None:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(folder, filter="data")  # refuses what leads out of the folder
+    except tarfile.TarError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--cluster: the head's archive is refused: {reason}") from None

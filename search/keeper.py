@@ -20,6 +20,7 @@ from pathlib import Path
 
 from search.head import PORT, USER, home, secret
 from search.mirror import Mirror, fetch
+from search.moved import FOLDER, SERVED, follow
 from search.whole import write_aside
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -37,13 +38,13 @@ def start() -> None:
     end_earlier()
     log = home() / "keeper.log"
     with log.open("ab") as out:
-        subprocess.Popen(
+        keeper = subprocess.Popen(
             [sys.executable, "-m", "search.keeper", "keep"],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     deadline = time.monotonic() + SECONDS_TO_START
     while not _answers():
-        if time.monotonic() > deadline:
+        if keeper.poll() is not None or time.monotonic() > deadline:
             sys.exit(f"MLflow does not answer at 127.0.0.1:{PORT}; its log is {log}")
         time.sleep(0.5)
 
@@ -82,6 +83,7 @@ def keep() -> None:
         bucket = os.environ.get("LONGSPAN_BUCKET") or None
         if bucket and not any(runs.iterdir()):
             fetch(bucket, runs)
+        follow(runs / "mlflow.db", SERVED)
         with served(runs):
             _keep(Mirror(runs, bucket) if bucket else None)
 
@@ -117,13 +119,15 @@ def served(runs: Path) -> Iterator[None]:
 
     It answers this machine only, to requests with the password only.
     """
+    group = home() / "mlflow.group"
+    _end_left_over(group)
     loop = subprocess.Popen(
         ["/bin/sh", "-c", 'while :; do "$@"; sleep 1; done', "mlflow", *_server_command(runs)],
         env={**os.environ, **_server_environment()},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    write_aside(home() / "mlflow.group", str(loop.pid).encode())
+    write_aside(group, str(loop.pid).encode())
     try:
         yield
     finally:
@@ -134,13 +138,21 @@ def served(runs: Path) -> Iterator[None]:
             os.killpg(loop.pid, signal.SIGKILL)
 
 
+def _end_left_over(group: Path) -> None:
+    """End the server of a keeper that was killed."""
+    with contextlib.suppress(OSError, ValueError):
+        leader = int(group.read_text())
+        if b"mlflow" in Path(f"/proc/{leader}/cmdline").read_bytes():
+            os.killpg(leader, signal.SIGTERM)
+
+
 def _server_command(runs: Path) -> list[str]:
     database = os.environ.get("LONGSPAN_DATABASE") or f"sqlite:///{runs / 'mlflow.db'}"
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
     command += ["--host", "127.0.0.1", "--port", str(PORT), "--workers", "2"]
     command += ["--allowed-hosts", "127.0.0.1:*,localhost:*"]
     command += ["--backend-store-uri", database]
-    return [*command, "--artifacts-destination", str(runs / "mlartifacts")]
+    return [*command, "--artifacts-destination", str(runs / FOLDER)]
 
 
 def _server_environment() -> dict[str, str]:

@@ -6,7 +6,9 @@ was cut off: weights before the checkpoint that names them, records before the s
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -42,7 +44,8 @@ class Mirror:
                     self._copy(file, there, f"{root}/{file.relative_to(self._folder)}")
                     self._copied[file] = state[file]
             for gone in self._copied.keys() - state.keys():
-                there.delete_file(f"{root}/{gone.relative_to(self._folder)}")
+                with contextlib.suppress(FileNotFoundError):
+                    there.delete_file(f"{root}/{gone.relative_to(self._folder)}")
                 del self._copied[gone]
         except (OSError, sqlite3.Error) as error:
             log.warning("%s: cannot be written: %s; tried again later", self._uri, error)
@@ -73,12 +76,12 @@ def _snapshot(database: Path, folder: Path) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file but those being written: their names begin with a dot, or belong to SQLite."""
+    """Every file but those being written: in or of a name with a dot first, or SQLite's own."""
     return [
         path
         for path in folder.rglob("*")
         if path.is_file()
-        and not path.name.startswith(".")
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not path.name.endswith((".new", "-wal", "-shm", "-journal"))
     ]
 
@@ -92,7 +95,9 @@ def _state(file: Path) -> tuple[int, int]:
 
 
 def fetch(uri: str, folder: Path) -> None:
-    """Take everything back from a bucket; nothing is done where there is nothing.
+    """Take everything back from a bucket into an empty folder, all of it or nothing.
+
+    Nothing is done where there is nothing.
 
     Raises:
         OSError: if the bucket cannot be read.
@@ -100,6 +105,10 @@ def fetch(uri: str, folder: Path) -> None:
     there, root = fs.FileSystem.from_uri(uri)
     if there.get_file_info(root).type == fs.FileType.NotFound:
         return
+    aside = folder.with_name(f".{folder.name}.fetched")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
     fs.copy_files(
-        root, str(folder), source_filesystem=there, destination_filesystem=fs.LocalFileSystem()
+        root, str(aside), source_filesystem=there, destination_filesystem=fs.LocalFileSystem()
     )
+    aside.rename(folder)

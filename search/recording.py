@@ -26,6 +26,7 @@ from mlflow.tracking import MlflowClient
 from search import moved
 from search.certifying.tracking import send_certificates
 from search.folder import SearchFolder, UserError
+from search.head import on_cluster, tracking_environment
 from search.ledger import Record
 from search.pictures import forgetting_curves, gradient_horizons
 from search.projection import Point, final_points, points, status, tags
@@ -39,6 +40,8 @@ SECONDS_BETWEEN_UPDATES = 5.0
 SECONDS_BEFORE_RETRY = 15.0
 SECONDS_BEFORE_CLOSING_AGAIN = 1.0
 CLOSING_ATTEMPTS = 2
+CLOSING_ATTEMPTS_ON_CLUSTER = 60
+"""The head's server is started again when it dies, and nobody is there to resume the search."""
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
@@ -88,7 +91,8 @@ class Recorder:
         """
         self._closing.set()
         self._thread.join()
-        for attempt in range(CLOSING_ATTEMPTS):
+        attempts = CLOSING_ATTEMPTS_ON_CLUSTER if on_cluster() else CLOSING_ATTEMPTS
+        for attempt in range(attempts):
             try:
                 self._send_waiting()
                 self._tracker.end(records, finished)
@@ -96,7 +100,7 @@ class Recorder:
             except Exception as error:
                 self._tracker.disconnect()
                 reason = " ".join(str(error).split())[:200]
-                if attempt < CLOSING_ATTEMPTS - 1:
+                if attempt < attempts - 1:
                     time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
         return (
             f"MLflow at {self._tracker.uri} is behind: {reason}. Nothing is lost: "
@@ -158,6 +162,8 @@ class Tracker:
     def __init__(self, spec: Spec, folder: SearchFolder) -> None:
         self._spec, self._folder = spec, folder
         self.name = folder.name
+        if on_cluster() and spec.tracking.uri is None:
+            os.environ.update(tracking_environment())
         self.uri = tracking_uri(spec, folder)
         self._client: MlflowClient | None = None
         commit = git_commit()
@@ -174,7 +180,7 @@ class Tracker:
 
     @property
     def _artifacts(self) -> Path:
-        return self._folder.runs / "mlartifacts"
+        return self._folder.runs / moved.FOLDER
 
     @property
     def connected(self) -> bool:
@@ -206,7 +212,7 @@ class Tracker:
     def _find_experiment(self, client: MlflowClient) -> str:
         name = self._spec.tracking.experiment or "longspan"
         if self._own:
-            moved.follow(self._folder.runs / "mlflow.db", self._artifacts)
+            moved.follow(self._folder.runs / "mlflow.db", self._artifacts.as_uri())
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)

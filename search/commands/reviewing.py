@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from search import moved
 from search.commands import RUNS, ClusterFile, Plugins, Runs, console
 from search.commands.clusters import review
 from search.folder import UserError
@@ -26,13 +27,14 @@ def ui(
     if cluster is not None:
         review(cluster, port)
         return
-    database = runs.absolute() / "mlflow.db"
+    database, artifacts = runs.absolute() / "mlflow.db", (runs.absolute() / moved.FOLDER).as_uri()
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")
+    moved.follow(database, artifacts)
     console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{database}"]
-    command += ["--default-artifact-root", (runs.absolute() / "mlartifacts").as_uri()]
+    command += ["--default-artifact-root", artifacts]
     with subprocess.Popen(command) as server:
         try:
             code = server.wait()

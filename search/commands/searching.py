@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, Runs, console
 from search.commands.clusters import on_head, submit, submit_again
 from search.folder import SearchFolder, UserError
-from search.head import on_cluster, tracking_environment
+from search.head import on_cluster
 
 if TYPE_CHECKING:
     from search.spec import Spec
@@ -98,8 +97,6 @@ def _search(folder: SearchFolder) -> None:
     from search.tuner import run_search
 
     spec = specs.read(folder.spec)
-    if on_cluster() and spec.tracking.uri is None:
-        os.environ.update(tracking_environment())
     at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
     console.print(
         f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "

@@ -22,7 +22,20 @@ from pathlib import Path
 
 BRIDGE = "longspan0"
 SUBNET = "10.213.47"
-NEEDED = ("ip", "unshare", "setpriv", "sshd", "ssh", "ssh-keygen", "rsync", "bash", "mount")
+HOME = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+LOCK = Path(tempfile.gettempdir(), f"{BRIDGE}.lock")
+NEEDED = (
+    "ip",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "sshd",
+    "ssh",
+    "ssh-keygen",
+    "rsync",
+    "bash",
+    "mount",
+)
 
 
 def missing() -> str | None:
@@ -66,10 +79,10 @@ class Host:
                     found.append(words.decode().strip())
         return found
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the host's network, without its home or processes."""
-        enter = ["ip", "netns", "exec", self.name]
-        return subprocess.run([*enter, *command], capture_output=True, text=True, timeout=60)
+    def forget(self, *names: str) -> None:
+        """Remove folders from the host's home."""
+        enter = ["nsenter", "--target", str(self.process), "--mount"]
+        subprocess.run([*enter, "rm", "-r", *(str(HOME / name) for name in names)], check=True)
 
 
 START = """\
@@ -105,10 +118,10 @@ def three_hosts(folder: Path, prepare: str) -> Iterator[list[Host]]:
         prepare: shell commands run on each before its sshd, such as what its image would hold
     """
     key = folder / "key"
-    lock = (Path(tempfile.gettempdir()) / "longspan-hosts.lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # their names and addresses are the machine's
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    with lock, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(LOCK.open("a"))
+        fcntl.flock(lock, fcntl.LOCK_EX)  # names and addresses are those of any other run
         _ip("link", "delete", BRIDGE)  # of a run that was killed
         stack.callback(_ip, "link", "delete", BRIDGE)
         _ip("link", "add", BRIDGE, "type", "bridge")
@@ -134,7 +147,7 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
         _ip("-n", name, "link", "set", inside, "up")
         script = START.format(
             folder=where,
-            home=pwd.getpwuid(os.geteuid()).pw_dir,
+            home=HOME,
             key=key,
             name=name,
             prepare=prepare,

@@ -91,3 +91,42 @@ def test_a_bucket_that_fails_is_written_later(
     assert "503 Slow Down" in caplog.text
     assert copy.update()
     assert contents(tmp_path / "bucket") == contents(runs)
+
+
+def test_a_fetch_that_is_cut_off_is_begun_again(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = (tmp_path / "bucket").as_uri()
+    assert Mirror(runs, uri).update()
+    new = tmp_path / "new"
+    new.mkdir()
+
+    def cut_off(_: object, target: str, **how: object) -> None:
+        (Path(target) / "half").touch()
+        raise OSError("connection reset")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(mirror.fs, "copy_files", cut_off)
+        with pytest.raises(OSError, match="connection reset"):
+            fetch(uri, new)
+    assert not any(new.iterdir())
+    fetch(uri, new)
+    assert contents(new) == contents(runs)
+
+
+def test_a_file_that_goes_while_others_are_copied_is_no_failure(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Mirror(runs, (tmp_path / "bucket").as_uri())
+    going = runs / "x" / "trials" / "00000" / "weights" / "1"
+    going.touch()
+    stream = mirror._stream
+
+    def noted(here: object, source: str, there: object, target: str) -> None:
+        going.unlink(missing_ok=True)
+        stream(here, source, there, target)
+
+    monkeypatch.setattr(mirror, "_stream", noted)
+    assert copy.update()
+    assert copy.update()
+    assert contents(tmp_path / "bucket") == contents(runs)

@@ -224,6 +224,33 @@ def test_a_server_that_does_it_and_dies_before_it_answers(
     assert_holds_all_once(f"sqlite:///{folder.runs / 'mlflow.db'}", folder, records)
 
 
+@pytest.mark.parametrize(("where", "held"), [("cluster", True), ("", False)])
+def test_a_search_on_a_cluster_ends_only_when_its_server_is_up_again(
+    folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch, where: str, held: bool
+) -> None:
+    """It is started again there, and nobody is told to resume; a laptop's user is told at once."""
+    monkeypatch.setenv("LONGSPAN_RAY", where)
+    monkeypatch.setattr(recording, "tracking_environment", lambda: {})
+    monkeypatch.setattr(recording, "SECONDS_BEFORE_CLOSING_AGAIN", 0.0)
+    asked, connect = [0], Tracker.connect
+
+    def away_at_first(tracker: Tracker) -> MlflowClient:
+        asked[0] += 1
+        if asked[0] < 30:
+            raise ConnectionError("refused")
+        return connect(tracker)
+
+    monkeypatch.setattr(Tracker, "connect", away_at_first)
+    recorder = Recorder(SPEC, folder)
+    recorder.start([record])
+    behind = recorder.close([record], finished=True)
+    assert (behind is None) == held
+    if held:
+        assert_holds_all_once(f"sqlite:///{folder.runs / 'mlflow.db'}", folder, [record])
+    else:
+        assert "refused" in str(behind)
+
+
 def test_a_double_made_by_a_lost_answer_is_taken_out(folder: SearchFolder, record: Record) -> None:
     tracker = Tracker(SPEC, folder)
     tracker.begin()
