@@ -32,8 +32,8 @@ from optuna.trial import TrialState
 from search import outcomes
 from search.folder import SearchFolder
 from search.ledger import Ledger
+from search.retries import WORKER_FAILURES
 from search.study import open_study
-from search.tuner import WORKER_FAILURES
 
 SPEC = """\
 name: chaos

@@ -59,6 +59,15 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
     return scheduler
 
 
+def known_as(scheduler: TrialScheduler, old: str, new: str) -> None:
+    """Hold what a trial showed under its old id against others under its new one, once only."""
+    if isinstance(scheduler, AsyncHyperBandScheduler):
+        for bracket in scheduler._brackets:
+            for _, recorded in bracket._rungs:
+                if old in recorded:
+                    recorded[new] = recorded.pop(old)
+
+
 def typical_cost(spec: Spec, space: Space, draws: int = 32) -> float:
     """Median over the space of `GRACE_FRACTION` of one member's budget on the first rung, GFLOP.
 

@@ -1,30 +1,34 @@
 """Optuna proposes: Ray's own `OptunaSearch`, with the study on disk as the source of truth.
 
-It falls short in five places, and is extended there. Its study is in memory, here a journal file.
+It falls short in six places, and is extended there. Its study is in memory, here a journal file.
 Its sampler's random state is lost with the process, here it follows from the trial's number. It
 cannot go on with trials cut off, here they are handed out again before new ones are asked for. It
-hands out whatever is proposed, here what breaks a constraint is told so and asked for anew. And it
-tells Optuna alone how a trial went, here the ledger is written first.
+hands out whatever is proposed, here what breaks a constraint is told so and asked for anew. It
+takes a lost worker for the end of its trial, here the trial is handed out again. And it tells Optuna
+alone how a trial went, here the ledger is written first.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from pydantic import ValidationError
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search.constraints import refuse
 from search.folder import UserError
 from search.ledger import Ledger
+from search.retries import WORKER_FAILURES, Loss
 from search.study import told
 from spaces import Space
 from trainables.config import TrialConfig
@@ -84,6 +88,8 @@ class StudySearch(OptunaSearch):
         self._cut_off = [optuna.Trial(study, trial._trial_id) for trial in running]
         self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
         self._next = len(known)
+        self._deaths: Counter[int] = Counter()
+        self._alone: set[int] = set()
         self._new = trials - len(known) + len(self._asked_for) + len(ledger.refused)
 
     @property
@@ -92,7 +98,7 @@ class StudySearch(OptunaSearch):
         return len(self._cut_off) + max(0, self._new)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next trial: one cut off earlier, or a new one; None when there are enough.
+        """The next trial: one cut off earlier, or a new one; None while enough are under way.
 
         Raises:
             UserError: if proposal after proposal breaks the constraints, or one is malformed.
@@ -100,7 +106,7 @@ class StudySearch(OptunaSearch):
         broken: Mapping[str, float] = {}
         for _ in range(MOST_REFUSED):
             if not self._ask(trial_id):
-                return None
+                return None if self._ot_trials else cast(Any, Searcher.FINISHED)
             proposed = super().suggest(trial_id)
             trial = self._ot_trials[trial_id]
             config = _validated(proposed)
@@ -120,7 +126,8 @@ class StudySearch(OptunaSearch):
         self._ledger.started(
             trial.number, dict(trial.params), config.model_dump(mode="json"), config.digest
         )
-        return {"number": trial.number, "configuration": proposed}
+        alone = trial.number in self._alone
+        return {"number": trial.number, "configuration": proposed, "whole_device": alone}
 
     def _ask(self, trial_id: str) -> bool:
         """Lay ready the trial that goes by this id; whether there is one."""
@@ -150,19 +157,34 @@ class StudySearch(OptunaSearch):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Keep how the trial ended, then tell Optuna."""
+        """Keep how the trial ended, then tell Optuna. Of one that was lost, `lost` decides."""
+        if error:
+            return
         trial = self._ot_trials.pop(trial_id, None)
         if trial is None:
             return
-        number = trial.number
         if result is not None and "report" in result:
-            self._ledger.reported(number, json.loads(result["report"]))
-        report = self._ledger.records[number].report
-        if error:
-            self._ledger.finished(number, "error", "the worker died more often than is retried")
+            self._ledger.reported(trial.number, json.loads(result["report"]))
+        report = self._ledger.records[trial.number].report
+        self._finish(trial, report.get("ended_by") or "pruned", report.get("error"))
+
+    def lost(self, trial_id: str, why: Loss) -> None:
+        """Hand out a trial again whose worker is gone, unless it has killed too many."""
+        trial = self._ot_trials.pop(trial_id, None)
+        if trial is None:
+            return
+        if why == "memory":
+            self._alone.add(trial.number)
+        elif why == "worker":
+            self._deaths[trial.number] += 1
+        if self._deaths[trial.number] > WORKER_FAILURES:
+            self._finish(trial, "error", f"its worker died {self._deaths[trial.number]} times")
         else:
-            self._ledger.finished(number, report.get("ended_by") or "pruned", report.get("error"))
-        state, value = told(self._ledger.records[number])
+            self._cut_off.append(trial)
+
+    def _finish(self, trial: optuna.Trial, ended_by: str, error: str | None) -> None:
+        self._ledger.finished(trial.number, ended_by, error)
+        state, value = told(self._ledger.records[trial.number])
         self._study.tell(trial, value, state)
 
     def __getstate__(self) -> dict[str, Any]:

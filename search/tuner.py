@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import ray
 from ray import tune
@@ -22,20 +23,18 @@ from search.live import Display
 from search.logged_model import publish
 from search.ray_trainable import train
 from search.recording import Recorder
-from search.retries import NodeLossIsNoFailure
-from search.scheduler import make_scheduler
+from search.retries import Retries
+from search.scheduler import known_as, make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
 from search.spec import ResourcesConfig, Spec
 from search.study import restore_study
 
-WORKER_FAILURES = 2
-"""How often a trial whose worker died is started again; the third death ends it by ``error``."""
-
 DRIVER_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
     "TUNE_MAX_PENDING_TRIALS_PG": "1000",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # so that every loss is told to the searcher
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
 }
@@ -118,12 +117,13 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         train, spec=spec.model_dump(mode="json"), trials=str(folder.trials)
     )
     resources = {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}
+    scheduler = make_scheduler(spec, space, finished)
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=make_scheduler(spec, space, finished),
-            num_samples=searcher.left,
+            scheduler=scheduler,
+            num_samples=-1,  # until the searcher has no more
             max_concurrent_trials=spec.search.concurrency or slots(spec.resources),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
@@ -132,8 +132,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.tune),
-            callbacks=[NodeLossIsNoFailure()],
-            failure_config=tune.FailureConfig(max_failures=WORKER_FAILURES),
+            callbacks=[Retries(searcher.lost, partial(known_as, scheduler))],
             verbose=0,
         ),
     )

@@ -7,8 +7,9 @@ from typing import Any
 import ray
 
 from search.certifying.members import Climbed, Job, crashed, run_member
+from search.retries import WORKER_FAILURES
 from search.spec import ResourcesConfig
-from search.tuner import WORKER_FAILURES, slots
+from search.tuner import slots
 
 SECONDS_TO_STOP = 30.0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
+from ray.tune.search import Searcher
 
 from search.folder import SearchFolder
 from search.ledger import Ledger
@@ -85,12 +86,40 @@ def test_a_trial_stopped_by_the_scheduler_is_pruned_and_keeps_its_progress(
 
 
 def test_a_worker_that_keeps_dying_is_an_error(folder: SearchFolder) -> None:
+    """The third death ends the trial, and it is not tried again."""
     search = searcher(folder, 1)
-    search.suggest("a")
-    search.on_trial_complete("a", None, error=True)
-    assert Ledger(folder).records[0].ended_by == "error"
+    for life in ("a", "b", "c"):
+        assert Ledger(folder).records.get(0) is None or not Ledger(folder).records[0].finished
+        assert search.suggest(life)["number"] == 0
+        search.on_trial_complete(life, None, error=True)
+        search.lost(life, "worker")
+    record = Ledger(folder).records[0]
+    assert (record.ended_by, record.error) == ("error", "its worker died 3 times")
     assert open_study(folder.journal, "study").trials[0].state == TrialState.FAIL
+    assert search.suggest("d") == Searcher.FINISHED
     assert searcher(folder, 1).left == 0
+
+
+def test_a_lost_node_is_not_held_against_a_trial(folder: SearchFolder) -> None:
+    search = searcher(folder, 1)
+    proposed = search.suggest("life 0")
+    for life in range(10):
+        search.on_trial_complete(f"life {life}", None, error=True)
+        search.lost(f"life {life}", "node")
+        assert search.suggest(f"life {life + 1}") == proposed
+    assert search.suggest("another") is None, "it is under way"
+    search.on_trial_complete("life 10", result(3.0))
+    assert Ledger(folder).records[0].ended_by == "failed_rung"
+    assert search.suggest("another") == Searcher.FINISHED
+
+
+def test_a_trial_out_of_memory_on_a_shared_device_is_given_the_whole(folder: SearchFolder) -> None:
+    search = searcher(folder, 2)
+    first = search.suggest("a")
+    assert not first["whole_device"]
+    search.lost("a", "memory")
+    assert search.suggest("b") == {**first, "whole_device": True}
+    assert not search.suggest("c")["whole_device"]
 
 
 def test_studies_of_different_names_do_not_mix(tmp_path: Path) -> None:
