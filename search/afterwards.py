@@ -17,8 +17,10 @@ import ray
 import torch
 
 from search.folder import SearchFolder
+from search.joining import Joined
 from search.ledger import Ledger, Record
 from search.spec import Spec
+from search.trial_folders import trial_folder
 from trainables.config import TrialConfig
 from trainables.records import MemberRung
 from trainables.trial import TrialSpec, measure_final
@@ -27,7 +29,11 @@ log = logging.getLogger(__name__)
 
 
 def measure_stopped(
-    spec: Spec, folder: SearchFolder, ledger: Ledger, said: Callable[[int, int], None]
+    spec: Spec,
+    folder: SearchFolder,
+    ledger: Ledger,
+    joined: Joined,
+    said: Callable[[int, int], None],
 ) -> None:
     """Measure every trial that has ended without, through Ray, and tell the ledger.
 
@@ -37,8 +43,8 @@ def measure_stopped(
     if not waiting:
         return
     remote = ray.remote(num_cpus=spec.resources.cpus, num_gpus=spec.resources.gpus)(_measure)
-    plain = spec.model_dump(mode="json")
-    running = {remote.remote(plain, r, str(folder.trial(r.number))): r.number for r in waiting}
+    where = joined.spec(spec, folder), str(folder.trials), joined.store
+    running = {remote.remote(record, *where): record.number for record in waiting}
     while running:
         said(len(waiting) - len(running), len(waiting))
         (done, *_), _ = ray.wait(list(running), num_returns=1)
@@ -51,7 +57,7 @@ def measure_stopped(
 
 
 def _measure(
-    spec: dict[str, Any], record: Record, folder: str
+    record: Record, spec: dict[str, Any], trials: str, store: Any
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """One stopped trial's points of the curve and of the horizon, plain."""
     searched = Spec.model_validate(spec)
@@ -64,5 +70,6 @@ def _measure(
     )
     device = torch.device("cuda" if searched.resources.gpus > 0 else "cpu")
     rows = [MemberRung(**row) for row in record.rows]
-    curve, horizon = measure_final(trial, Path(folder), rows, device)
+    with trial_folder(Path(trials), record.number, store) as (folder, _):
+        curve, horizon = measure_final(trial, folder, rows, device)
     return [asdict(point) for point in curve], [asdict(point) for point in horizon]

@@ -18,11 +18,11 @@ from search.certifying.members import Climbed, Job
 from search.certifying.pool import RayPool
 from search.certifying.store import Store
 from search.folder import SearchFolder, UserError
+from search.joining import local_ray
 from search.ledger import Ledger
-from search.preflight import check_machine
+from search.machines import here, require
 from search.recording import Recorder
 from search.spec import CertifyConfig, ResourcesConfig, Spec
-from search.tuner import local_ray
 from search.whole import write_aside
 from trainables.certificate import Plan, plan_for
 from trainables.tasks import TASKS
@@ -158,7 +158,7 @@ def _run(certification: Certification, store: Store, display: Display) -> None:
 
 def _check(candidates: Iterable[Candidate], resources: ResourcesConfig) -> None:
     """Refuse what every member would fail by."""
-    check_machine(resources)
+    require(here(), resources)
     for candidate in candidates:
         try:
             TASKS[candidate.task_config.kind](candidate.task_config)

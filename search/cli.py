@@ -10,6 +10,7 @@ import typer
 from search.commands import EXIT_INTERRUPTED, EXIT_USER_ERROR
 from search.commands.certifying import certify
 from search.commands.checking import check_task
+from search.commands.clusters import logs, on_premises, stop
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
@@ -24,10 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (search, resume, status, certify, export, verify, ui):
+for command in (search, resume, status, logs, stop, certify, export, verify, ui):
     app.command()(command)
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)
+app.command(name="on-premises")(on_premises)
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 """A mistake on the command line; typer exports none but subclasses of it."""

@@ -14,6 +14,7 @@ from search.spec import Spec
 from search.whole import write_json
 from trainables.controls import CONTROLS, Controls, measure
 from trainables.randomness import digest
+from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import stamp
 from trainables.tasks.task import Task
 
@@ -63,6 +64,6 @@ def keep(spec: Spec, task: Task, runs: Path, measured: Sequence[Controls]) -> No
 def _kept(spec: Spec, task: Task, runs: Path) -> Path:
     """Where it is noted: under the task, its files as they are now, the rungs and the success."""
     told = task.config.model_dump(mode="json")
-    files = stamp(task.config.path) if "path" in told else ()
+    files = stamp(local(task.config.path)) if "path" in told else ()
     name = digest([told, files, spec.ladder.rungs, spec.ladder.success])[:16]
     return runs / "controls" / f"{task.config.kind}-{name}.json"

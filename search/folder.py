@@ -28,7 +28,8 @@ class SearchFolder:
 
     ``spec.yaml`` as it was run · ``search.json`` identity and spec, twice ·
     ``study.journal`` Optuna · ``trials/NNNNN/`` record, checkpoint and weights of each trial ·
-    ``outcomes/`` Parquet · ``tune/`` Ray's own state · ``exports/``
+    ``outcomes/`` Parquet · ``tune/`` Ray's own state · ``exports/`` ·
+    ``files/`` on a cluster, the data and modules that travelled there
     """
 
     def __init__(self, runs: Path, name: str) -> None:
@@ -45,6 +46,7 @@ class SearchFolder:
         self.trials = self.path / "trials"
         self.tune = self.path / "tune"
         self.exports = self.path / "exports"
+        self.files = self.path / "files"
         self._about = (self.path / "search.json", self.path / ".search.json")
 
     @property

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import optuna
-import torch
 from pydantic import ValidationError
 
 from search.constraints import Constraints
@@ -14,7 +12,7 @@ from search.folder import UserError
 from search.scheduler import DRAWS, draw
 from search.searcher import make_sampler
 from search.spaces import find_space
-from search.spec import ResourcesConfig, Spec
+from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
@@ -39,7 +37,6 @@ def check(spec: Spec) -> dict[str, Task]:
     """
     tasks = check_tasks(spec)
     _check_space(spec, tasks)
-    check_machine(spec.resources)
     return tasks
 
 
@@ -126,16 +123,3 @@ def _check_start(spec: Spec, space: Space) -> None:
                     f"search.start_with: {path}: {value!r} is not suggested by {spec.space!r} "
                     "together with the other values"
                 )
-
-
-def check_machine(resources: ResourcesConfig) -> None:
-    """Refuse more than this machine has.
-
-    Raises:
-        UserError: in one line.
-    """
-    cpus, gpus = os.cpu_count() or 1, torch.cuda.device_count()
-    if resources.cpus > cpus:
-        raise UserError(f"resources.cpus: {resources.cpus:g} is not allowed; there are {cpus}")
-    if resources.gpus > gpus:
-        raise UserError(f"resources.gpus: {resources.gpus:g} is not allowed; there are {gpus}")

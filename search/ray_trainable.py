@@ -7,19 +7,21 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
+from ray.exceptions import RayError
 
 from search.spec import Spec
+from search.trial_folders import trial_folder
 from trainables.config import TrialConfig
 from trainables.trial import TrialSpec, run_trial
 
 
-def train(config: dict[str, Any], spec: dict[str, Any], trials: str) -> None:
+def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any = None) -> None:
     """Run the trial ``config["number"]`` of a search.
 
     A trial that fails for a reason of its own is an outcome like any other; a worker that dies is
@@ -29,19 +31,28 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str) -> None:
         config: what the searcher handed out
         spec: the search's spec, plain
         trials: the folder under which trials have theirs
+        store: where the folders are kept, if that is another machine (`search.trial_folders`)
     """
     searched = Spec.model_validate(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
-    reporter = TuneReporter(time.monotonic())
+    with trial_folder(Path(trials), config["number"], store) as (folder, send):
+        _train(config["configuration"], searched, folder, TuneReporter(time.monotonic(), send))
+
+
+def _train(
+    configuration: dict[str, Any], searched: Spec, folder: Path, reporter: TuneReporter
+) -> None:
     try:
         trial = TrialSpec(
-            config=TrialConfig.model_validate(config["configuration"]),
+            config=TrialConfig.model_validate(configuration),
             tasks=searched.tasks_by_name,
             ladder=searched.ladder,
             seed=searched.search.seed,
         )
         device = torch.device("cuda" if searched.resources.gpus > 0 else "cpu")
-        run_trial(trial, Path(trials) / f"{config['number']:05d}", reporter, device)
+        run_trial(trial, folder, reporter, device)
+    except RayError:  # the cluster's failure, not the trial's
+        raise
     except Exception as error:
         traceback.print_exc()
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -52,10 +63,14 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str) -> None:
 
 
 class TuneReporter:
-    """Hands reports to Tune, as one JSON string, and counts the time that training itself took."""
+    """Hands reports to Tune, as one JSON string, and counts the time that training itself took.
 
-    def __init__(self, started: float) -> None:
-        self._started, self._waited = started, 0.0
+    Args:
+        send: called before each report, so that what it speaks of is kept
+    """
+
+    def __init__(self, started: float, send: Callable[[], None]) -> None:
+        self._started, self._waited, self._send = started, 0.0, send
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self.last: dict[str, Any] = {"progress": 0.0, "reach": 0, "training_gflop": 0.0, "rows": []}
 
@@ -64,6 +79,7 @@ class TuneReporter:
         now = time.monotonic()
         busy_seconds = now - self._started - self._waited
         self.last = {**metrics, "busy_seconds": busy_seconds, "worker": self._worker}
+        self._send()
         tune.report(
             {
                 "progress": self.last["progress"],

@@ -47,8 +47,14 @@ LONGEST_PARAM = 6000
 
 
 def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
-    """The spec's, or SQLite beside the searches."""
-    return spec.tracking.uri or f"sqlite:///{folder.runs / 'mlflow.db'}"
+    """The spec's, or the environment's, or SQLite beside the searches."""
+    given = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return given or own_uri(folder)
+
+
+def own_uri(folder: SearchFolder) -> str:
+    """SQLite beside the searches."""
+    return f"sqlite:///{folder.runs / 'mlflow.db'}"
 
 
 class Recorder:
@@ -162,6 +168,11 @@ class Tracker:
         self._sent: dict[int, set[Point]] = {}
 
     @property
+    def _own(self) -> bool:
+        """Whether the database lies beside the searches."""
+        return self.uri == own_uri(self._folder)
+
+    @property
     def _artifacts(self) -> Path:
         return self._folder.runs / "mlartifacts"
 
@@ -194,13 +205,12 @@ class Tracker:
 
     def _find_experiment(self, client: MlflowClient) -> str:
         name = self._spec.tracking.experiment or "longspan"
-        if self._spec.tracking.uri is None:
+        if self._own:
             moved.follow(self._folder.runs / "mlflow.db", self._artifacts)
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        own = self._spec.tracking.uri is None
-        location = self._artifacts.as_uri() if own else None
+        location = self._artifacts.as_uri() if self._own else None
         kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages MLflow shows
         return str(client.create_experiment(name, artifact_location=location, tags=kind))
 

@@ -121,6 +121,12 @@ class Spec(Config):
         load_plugins(plugins, info.data.get("import_from", ()))
         return plugins
 
+    @field_validator("controls", mode="before")
+    @classmethod
+    def _off(cls, controls: Any) -> Any:
+        """YAML reads a bare ``off`` as false."""
+        return "off" if controls is False else controls
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         if len(self.tasks_by_name) != len(self.tasks):
@@ -160,8 +166,9 @@ def read(path: Path) -> Spec:
         located = [str(_located(Path(str(folder)), path.parent)) for folder in folders]
         content["import_from"] = list(dict.fromkeys(located))
     for task in content.get("tasks") or []:
-        if isinstance(task, dict) and isinstance(task.get("path"), str):
-            task["path"] = str(_located(Path(task["path"]), path.parent))
+        data = task.get("path") if isinstance(task, dict) else None
+        if isinstance(data, str) and "://" not in data:  # as a bucket's address has
+            task["path"] = str(_located(Path(data), path.parent))
     try:
         return Spec.model_validate(content)
     except ValidationError as error:

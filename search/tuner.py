@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-import ray
 from ray import tune
 
 from search.afterwards import measure_stopped
@@ -18,32 +14,19 @@ from search.constraints import Constraints
 from search.export import export_best
 from search.extension import reopen
 from search.folder import SearchFolder, UserError
+from search.joining import Joined, ray_for
 from search.ledger import Ledger
 from search.live import Display
 from search.logged_model import publish
+from search.machines import slots
 from search.ray_trainable import train
 from search.recording import Recorder
 from search.retries import Retries
 from search.scheduler import known_as, make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
-from search.spec import ResourcesConfig, Spec
+from search.spec import Spec
 from search.study import restore_study
-
-DRIVER_ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # so that every loss is told to the searcher
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-}
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    # glibc maps and unmaps every tensor above 32 MB anew unless told otherwise.
-    "MALLOC_MMAP_THRESHOLD_": str(2**33),
-    "MALLOC_TRIM_THRESHOLD_": str(2**34),
-}
 
 
 @dataclass(frozen=True)
@@ -70,10 +53,14 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         started = time.monotonic()
         try:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
-            with suppress(KeyboardInterrupt), local_ray(), display.following(ledger):
-                _fit(spec, folder, ledger)
+            with (
+                suppress(KeyboardInterrupt),
+                ray_for(folder) as joined,
+                display.following(ledger),
+            ):
+                _fit(spec, folder, ledger, joined)
                 if _all_ended(spec, ledger):  # not after Ctrl-C
-                    measure_stopped(spec, folder, ledger, display.measuring)
+                    measure_stopped(spec, folder, ledger, joined, display.measuring)
         finally:
             records = list(ledger.records.values())
             finished = _all_ended(spec, ledger)
@@ -97,7 +84,7 @@ def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
     return None
 
 
-def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
+def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> None:
     space = find_space(spec)
     seed = spec.search.seed
     ledger.mend_outcomes()
@@ -114,7 +101,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         return
     finished = [record for record in ledger.records.values() if record.finished]
     trainable = tune.with_parameters(
-        train, spec=spec.model_dump(mode="json"), trials=str(folder.trials)
+        train, spec=joined.spec(spec, folder), trials=str(folder.trials), store=joined.store
     )
     resources = {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}
     scheduler = make_scheduler(spec, space, finished)
@@ -124,7 +111,7 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,  # until the searcher has no more
-            max_concurrent_trials=spec.search.concurrency or slots(spec.resources),
+            max_concurrent_trials=spec.search.concurrency or slots(joined.machines, spec.resources),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
             trial_name_creator=lambda trial: f"trial-{trial.config['number']:05d}",
@@ -137,26 +124,3 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger) -> None:
         ),
     )
     tuner.fit()
-
-
-def slots(resources: ResourcesConfig) -> int:
-    """How many trials the cluster holds side by side."""
-    there = ray.cluster_resources()
-    by_cpu = there.get("CPU", 1) / resources.cpus
-    by_gpu = there.get("GPU", 0) / resources.gpus if resources.gpus else by_cpu
-    return max(1, int(min(by_cpu, by_gpu)))
-
-
-@contextmanager
-def local_ray() -> Iterator[None]:
-    """Ray on this machine, for the length of the block."""
-    os.environ.update({k: v for k, v in DRIVER_ENVIRONMENT.items() if k not in os.environ})
-    os.environ.update({k: v for k, v in WORKER_ENVIRONMENT.items() if k not in os.environ})
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    ray.init(
-        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -7,9 +7,9 @@ from typing import Any
 import ray
 
 from search.certifying.members import Climbed, Job, crashed, run_member
+from search.machines import here, slots
 from search.retries import WORKER_FAILURES
 from search.spec import ResourcesConfig
-from search.tuner import slots
 
 SECONDS_TO_STOP = 30.0
 
@@ -18,7 +18,7 @@ class RayPool:
     """A pool over the Ray that this process is connected to."""
 
     def __init__(self, resources: ResourcesConfig) -> None:
-        self.slots = slots(resources)
+        self.slots = slots(here(), resources)
         self._run = ray.remote(run_member).options(
             num_cpus=resources.cpus,
             num_gpus=resources.gpus,

@@ -31,3 +31,11 @@ Runs = Annotated[
         envvar="LONGSPAN_RUNS", help="Folder under which every search has its own.", metavar="DIR"
     ),
 ]
+ClusterFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--cluster",
+        help="The file that `ray up` was given: do it on that cluster, not on this machine.",
+        metavar="CLUSTER.YAML",
+    ),
+]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands import EXIT_CLAIM_FAILS, RUNS, Name, Plugins, Runs, console
+from search.commands import EXIT_CLAIM_FAILS, RUNS, ClusterFile, Name, Plugins, Runs, console
 from search.folder import SearchFolder, UserError
 
 
@@ -21,23 +21,39 @@ def export(
         typer.Option(help="Register them in MLflow, as versions of this model.", metavar="MODEL"),
     ] = None,
     runs: Runs = RUNS,
+    cluster: ClusterFile = None,
 ) -> None:
     """Export the best configurations: weights, configuration, card."""
+    folder = SearchFolder(runs, name)
+    if cluster is None:
+        targets = _here(folder, top, to, register)
+    else:
+        targets = _from(cluster, folder.name, top, to, register)
+    for target in targets:
+        console.print(f"{target}", highlight=False, soft_wrap=True)
+    console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
+
+
+def _here(folder: SearchFolder, top: int, to: Path, register: str | None) -> list[Path]:
     from search import spec as specs
     from search.export import export as export_top
 
-    folder = SearchFolder(runs, name)
     folder.require()
     spec = specs.read(folder.spec)
     targets = export_top(folder, spec, top, to)
-    for target in targets:
-        console.print(f"{target}", highlight=False, soft_wrap=True)
     if register:
         from search.logged_model import publish
 
         for target, version in zip(targets, publish(spec, folder, targets, register), strict=True):
             console.print(f"{target.name}: version {version} of the registered model {register}")
-    console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
+    return targets
+
+
+def _from(cluster: Path, name: str, top: int, to: Path, register: str | None) -> list[Path]:
+    from search.cluster import Cluster
+    from search.fetching import fetch_export
+
+    return fetch_export(Cluster(cluster), name, top, to, register)
 
 
 def verify(

@@ -12,15 +12,20 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from search.commands import RUNS, Plugins, Runs, console
+from search.commands import RUNS, ClusterFile, Plugins, Runs, console
+from search.commands.clusters import review
 from search.folder import UserError
 
 
 def ui(
     runs: Runs = RUNS,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    cluster: ClusterFile = None,
 ) -> None:
-    """Open MLflow's pages over the searches in the runs folder."""
+    """Open MLflow's pages over the searches in the runs folder, or over a cluster's."""
+    if cluster is not None:
+        review(cluster, port)
+        return
     database = runs.absolute() / "mlflow.db"
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.commands import EXIT_INTERRUPTED, RUNS, Name, Runs, console
+from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, Runs, console
+from search.commands.clusters import on_head, submit, submit_again
 from search.folder import SearchFolder, UserError
+from search.head import on_cluster, tracking_environment
 
 if TYPE_CHECKING:
-    pass
+    from search.spec import Spec
 
 
 def search(
@@ -25,24 +28,27 @@ def search(
         int | None, typer.Option(min=1, help="In place of the spec's number of trials.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
+    cluster: ClusterFile = None,
 ) -> None:
     """Search architectures for the longest dependency they reliably learn."""
     from search import spec as specs
 
     chosen = specs.read(spec or quickstart())
-    if spec is None and name is None:
+    if spec is None and name is None and cluster is None:
         name = unused_name(runs, chosen.name)
     overrides = {"trials": trials, "seed": seed}
     changed = chosen.search.model_copy(update={k: v for k, v in overrides.items() if v is not None})
     chosen = chosen.model_copy(update={"name": name or chosen.name, "search": changed})
+    from search.preflight import check
+
+    if cluster is not None:
+        check(chosen)
+        submit(cluster, chosen)
+        return
     folder = SearchFolder(runs, chosen.name)
     if folder.exists:
         folder.create("")  # refuses, before anything slow is done
-    from search.controlling import check_once
-    from search.preflight import check
-
-    check_once(chosen, check(chosen), folder.runs, console)
-    folder.create(chosen.to_yaml())
+    _lay(folder, chosen)
     _search(folder)
 
 
@@ -56,6 +62,7 @@ def resume(
         int | None,
         typer.Option(min=2, help="Go on to this lag with the trials that reached the top."),
     ] = None,
+    cluster: ClusterFile = None,
 ) -> None:
     """Go on with a search that was cut off, or make one that has ended longer.
 
@@ -63,13 +70,19 @@ def resume(
     """
     from search import spec as specs
     from search.extension import extended
+    from search.joining import machines
+    from search.machines import require
     from search.preflight import check
 
     folder = SearchFolder(runs, name)
+    if cluster is not None:
+        submit_again(cluster, name, trials, stop)
+        return
     folder.require()
     spec = specs.read(folder.spec)
     longer = extended(spec, trials, stop)
     check(longer)
+    require(machines(), longer.resources)
     if longer != spec:
         with folder.locked():
             folder.change_spec(longer.to_yaml())
@@ -85,6 +98,8 @@ def _search(folder: SearchFolder) -> None:
     from search.tuner import run_search
 
     spec = specs.read(folder.spec)
+    if on_cluster() and spec.tracking.uri is None:
+        os.environ.update(tracking_environment())
     at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
     console.print(
         f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "
@@ -112,8 +127,10 @@ def _search(folder: SearchFolder) -> None:
     )
 
 
-def status(name: Name, runs: Runs = RUNS) -> None:
+def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
     """Show how far a search is, and its leaderboard."""
+    if cluster is not None:
+        raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name))
     from search import spec as specs
     from search.certifying.store import certified_words
     from search.ledger import Ledger
@@ -132,6 +149,20 @@ def status(name: Name, runs: Runs = RUNS) -> None:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
         console.print(f"Go on with: longspan resume {name}")
+
+
+def _lay(folder: SearchFolder, spec: Spec) -> None:
+    """Lay a search's folder, after everything that can be refused beforehand has been looked at."""
+    from search.controlling import check_once
+    from search.joining import machines
+    from search.machines import require
+    from search.packing import pack
+    from search.preflight import check
+
+    tasks = check(spec)
+    require(machines(), spec.resources)
+    check_once(spec, tasks, folder.runs, console)
+    folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
 
 
 def quickstart() -> Path:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 from jaxtyping import Int
 from pydantic import Field, model_validator
 
+from trainables.tasks.rows.buckets import DataPath
 from trainables.tasks.rows.encoding import FillerKind, ValueKind, encoding_of
 from trainables.tasks.rows.labels import AnswerKind, labels
 from trainables.tasks.rows.lags import lags_of, near
@@ -47,7 +47,7 @@ class Parquet(Task):
         """Which columns of which file, and what fills the gap.
 
         Attributes:
-            path: a Parquet file, or a folder of them
+            path: a Parquet file, or a folder of them, here or in a bucket
             sequence: a column of lists of numbers, or of lists of as many numbers each
             target: a column of integers, text or booleans (classes), or of numbers
             lag: a column of integers: how many steps before the row's last the evidence lies; null
@@ -62,7 +62,7 @@ class Parquet(Task):
         """
 
         kind: Literal["parquet"] = "parquet"
-        path: Path
+        path: DataPath
         sequence: str
         target: str
         lag: str | None = None

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from copy import copy
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -24,6 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from trainables.shapes import Predictions
+from trainables.tasks.rows.buckets import DataPath
 from trainables.tasks.rows.encoding import Standardised, ValueKind, Vocabulary, encoding_of
 from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.shown import Shown
@@ -50,7 +50,7 @@ class Stream(Task):
         """Which column of which file, and how much of it is shown at once.
 
         Attributes:
-            path: a Parquet file, or a folder of them
+            path: a Parquet file, or a folder of them, here or in a bucket
             sequence: a column of lists of numbers; rows too short for a window are left out
             context: steps shown before the first one predicted; the longest lag there is
             answers: steps predicted a window
@@ -59,7 +59,7 @@ class Stream(Task):
         """
 
         kind: Literal["stream"] = "stream"
-        path: Path
+        path: DataPath
         sequence: str
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)

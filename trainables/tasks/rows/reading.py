@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
+from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
 from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.splitting import row_hashes
@@ -96,11 +97,11 @@ class Rows:
             first = last
 
 
-def read_rows(path: Path, columns: Mapping[str, str]) -> Rows:
+def read_rows(path: Path | str, columns: Mapping[str, str]) -> Rows:
     """The rows of a Parquet file, or of a folder of them.
 
     Args:
-        path: the file or folder
+        path: the file or folder, or the address of one in a bucket
         columns: key of the configuration -> column; ``sequence`` is one of the keys
 
     Raises:
@@ -110,7 +111,8 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Rows:
             ragged, or holds nulls, NaN or infinity. Rows count from 0 in each file.
 
     """
-    return _read(path, tuple(columns.items()), stamp(path))
+    there = local(path)
+    return _read(there, tuple(columns.items()), stamp(there))
 
 
 @functools.lru_cache(maxsize=2)

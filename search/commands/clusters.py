@@ -1,0 +1,137 @@
+"""``logs``, ``stop``, ``on-premises``, and what the other commands do with ``--cluster``."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+
+from search.commands import Name, console
+from search.folder import UserError
+
+if TYPE_CHECKING:
+    from search.spec import Spec
+
+Required = Annotated[
+    Path,
+    typer.Option("--cluster", help="The file that `ray up` was given.", metavar="CLUSTER.YAML"),
+]
+
+
+def logs(
+    name: Name,
+    cluster: Required,
+    follow: Annotated[bool, typer.Option(help="Go on until the search ends, or Ctrl-C.")] = False,
+) -> None:
+    """Show what a search on a cluster has written."""
+    from search.cluster import Cluster
+    from search.submitting import find_job
+    from search.submitting import follow as followed
+
+    with Cluster(cluster).jobs() as client:
+        job = find_job(client, name)
+        for said in followed(client, job) if follow else [client.get_job_logs(job)]:
+            console.print(said, end="", highlight=False, markup=False, soft_wrap=True)
+
+
+def stop(name: Name, cluster: Required) -> None:
+    """Stop a search on a cluster, as Ctrl-C does; `longspan resume` goes on with it."""
+    from search.cluster import Cluster
+    from search.submitting import find_job
+    from search.submitting import stop as stop_job
+
+    with Cluster(cluster).jobs() as client:
+        running = stop_job(client, find_job(client, name))
+    console.print(
+        f"Stopped. Go on with: longspan resume {name} --cluster {cluster}"
+        if running
+        else f"{name} was not running",
+        soft_wrap=True,
+    )
+
+
+def on_premises(
+    cluster: Annotated[
+        Path, typer.Argument(help="The cluster file for the cloud.", metavar="CLUSTER.YAML")
+    ],
+    head: Annotated[str, typer.Option(help="The head's address.", metavar="IP")],
+    worker: Annotated[list[str], typer.Option(help="A worker's; once for each.", metavar="IP")],
+    user: Annotated[str, typer.Option(help="Who logs in there by ssh.")],
+    key: Annotated[
+        Path | None, typer.Option(help="The private key to log in with.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Print the cluster file for machines of your own, made from the one for the cloud."""
+    from search.on_premises import on_premises as derive
+
+    try:
+        cloud = yaml.safe_load(cluster.read_text())
+        derived = derive(cloud, head, worker, user, str(key.absolute()) if key else None)
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{cluster}: not a cluster file for the cloud: {reason}") from None
+    typer.echo(yaml.safe_dump(derived, sort_keys=False, width=1000), nl=False)
+
+
+def submit(cluster: Path, spec: Spec) -> None:
+    """Start a search on a cluster."""
+    from search.cluster import Cluster
+    from search.submitting import submit_search
+
+    console.print(f"Submitting {spec.name}; it may take a minute until it runs", soft_wrap=True)
+    submit_search(Cluster(cluster), spec)
+    _say_it_runs(cluster, spec.name)
+
+
+def submit_again(cluster: Path, name: str, trials: int | None, stop: int | None) -> None:
+    """Go on with a search on a cluster, as ``resume`` does here."""
+    from search.cluster import Cluster
+    from search.submitting import submit_resume
+
+    options = {"--trials": trials, "--stop": stop}
+    chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
+    submit_resume(Cluster(cluster), name, chosen)
+    _say_it_runs(cluster, name)
+
+
+def _say_it_runs(cluster: Path, name: str) -> None:
+    at = f"{name} --cluster {cluster}"
+    console.print(
+        f"{name} runs on the cluster, whether this machine stays on or not. Next:\n"
+        f"  longspan status {at}\n"
+        f"  longspan logs {at} --follow\n"
+        f"  longspan stop {at}\n"
+        f"  longspan ui --cluster {cluster}\n"
+        f"  longspan export {at} --top 3 --to best",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def on_head(cluster: Path, *arguments: str) -> int:
+    """Run ``longspan`` on a cluster's head; its exit code."""
+    from search.cluster import Cluster
+
+    return (
+        Cluster(cluster).run("env", f"COLUMNS={console.width}", "longspan", *arguments).returncode
+    )
+
+
+def review(cluster: Path, port: int) -> None:
+    """Keep a tunnel to the MLflow of a cluster open until Ctrl-C."""
+    from search.cluster import Cluster
+    from search.head import PORT, USER
+
+    link = Cluster(cluster)
+    secret = link.run("cat", ".longspan/mlflow_password", capture_output=True, text=True)
+    with link.tunnel(PORT, port), contextlib.suppress(KeyboardInterrupt):
+        console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+        console.print(f"Sign in as {USER}; the password is in ~/.longspan/mlflow_password there")
+        if console.is_terminal:
+            console.print(f"It is {secret.stdout}", highlight=False, markup=False)
+        while True:
+            time.sleep(3600)

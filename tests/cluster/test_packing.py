@@ -1,0 +1,94 @@
+"""What travels with a search, and what does not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from search import packing
+from search import spec as specs
+from search.folder import UserError
+from search.packing import as_seen_by_workers, pack
+
+DIGITS = Path(__file__).parents[2] / "examples" / "data" / "digits.parquet"
+TASK = "{kind: parquet, path: %s, sequence: pixels, target: label}"
+
+
+def spec_of(folder: Path, path: object = "digits.parquet", more: str = "") -> specs.Spec:
+    folder.mkdir(exist_ok=True)
+    file = folder / "spec.yaml"
+    file.write_text(f"name: x\nspace: quick\ntasks: [{TASK % path}]\n{more}")
+    return specs.read(file)
+
+
+def test_data_travels_and_the_spec_finds_it_there(tmp_path: Path) -> None:
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "laptop" / "digits.parquet").write_bytes(DIGITS.read_bytes())
+    packed = pack(spec_of(tmp_path / "laptop"), tmp_path / "job")
+    (tmp_path / "job" / "spec.yaml").write_text(packed.to_yaml())
+    on_head = specs.read(tmp_path / "job" / "spec.yaml")
+    (task,) = on_head.tasks
+    assert Path(task.path).is_relative_to(tmp_path / "job" / packing.FILES)
+    assert Path(task.path).read_bytes() == DIGITS.read_bytes()
+    (seen,) = as_seen_by_workers(on_head, tmp_path / "job" / packing.FILES)["tasks"]
+    assert (tmp_path / "job" / packing.FILES / seen["path"]).exists()
+    assert not Path(seen["path"]).is_absolute()
+
+
+def test_files_of_one_name_from_two_folders_both_travel(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "digits.parquet").write_bytes(DIGITS.read_bytes())
+    first = spec_of(tmp_path / "a")
+    both = first.model_copy(update={"tasks": first.tasks + spec_of(tmp_path / "b").tasks})
+    packed = pack(both, tmp_path / "job")
+    assert len({(tmp_path / "job" / task.path).resolve() for task in packed.tasks}) == 2
+    assert all((tmp_path / "job" / task.path).exists() for task in packed.tasks)
+
+
+def test_what_lies_in_a_bucket_stays_there(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path / "laptop", "s3://bucket/digits.parquet")
+    packed = pack(spec, tmp_path / "job")
+    assert packed.tasks == spec.tasks
+    assert not any((tmp_path / "job" / packing.FILES).iterdir())
+
+
+def test_more_than_travels_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MOST_BYTES", 1000)
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "laptop" / "digits.parquet").write_bytes(DIGITS.read_bytes())
+    with pytest.raises(UserError, match=r"digits\.parquet is .* allowed: .*s3://bucket") as refused:
+        pack(spec_of(tmp_path / "laptop"), tmp_path / "job")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_module_of_ones_own_travels_and_is_imported_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laptop = tmp_path / "laptop"
+    laptop.mkdir()
+    (laptop / "travelling_plugin.py").write_text("LAYERS = {}\n")
+    (laptop / "digits.parquet").write_bytes(DIGITS.read_bytes())
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = spec_of(laptop, more="plugins: [travelling_plugin]\n")
+    (tmp_path / "job" / "spec.yaml").parent.mkdir()
+    (tmp_path / "job" / "spec.yaml").write_text(pack(spec, tmp_path / "job").to_yaml())
+    monkeypatch.delitem(sys.modules, "travelling_plugin")
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(laptop)])
+    specs.read(tmp_path / "job" / "spec.yaml")
+    there = sys.modules.pop("travelling_plugin").__file__
+    assert there == str(tmp_path / "job" / packing.FILES / "travelling_plugin.py")
+    assert as_seen_by_workers(spec, tmp_path)["import_from"] == ["."]
+
+
+def test_packages_that_are_installed_stay(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path / "laptop", "s3://bucket/x").model_copy(
+        update={"plugins": ["numpy", "trainables.recall"]}
+    )
+    pack(spec, tmp_path / "job")
+    assert not any((tmp_path / "job" / packing.FILES).iterdir())

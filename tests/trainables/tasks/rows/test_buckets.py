@@ -1,0 +1,75 @@
+"""Data in a bucket: a folder stands in for one, by pyarrow's own file system for it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from trainables.tasks.rows.buckets import local
+from trainables.tasks.rows.reading import read_rows
+
+COLUMNS = {"sequence": "s", "target": "t"}
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "here"))
+    (tmp_path / "bucket" / "t=1").mkdir(parents=True)
+    return tmp_path / "bucket"
+
+
+def write(path: Path, *rows: int) -> None:
+    pq.write_table(pa.table({"s": [[row, row] for row in rows], "t": list(rows)}), path)
+
+
+def test_a_file_is_copied_once(bucket: Path) -> None:
+    write(bucket / "a.parquet", 1, 2)
+    copy = local((bucket / "a.parquet").as_uri())
+    assert copy.read_bytes() == (bucket / "a.parquet").read_bytes()
+    copied = copy.stat().st_mtime_ns
+    assert local((bucket / "a.parquet").as_uri()).stat().st_mtime_ns == copied
+    assert len(read_rows((bucket / "a.parquet").as_uri(), COLUMNS)) == 2
+
+
+def test_a_file_that_changed_is_copied_again(bucket: Path) -> None:
+    write(bucket / "a.parquet", 1, 2)
+    assert len(read_rows((bucket / "a.parquet").as_uri(), COLUMNS)) == 2
+    write(bucket / "a.parquet", 1, 2, 3)
+    assert len(read_rows((bucket / "a.parquet").as_uri(), COLUMNS)) == 3
+
+
+def test_a_folder_keeps_its_layout(bucket: Path) -> None:
+    for key in (1, 2):
+        (bucket / f"t={key}").mkdir(exist_ok=True)
+        pq.write_table(pa.table({"s": [[key]] * key}), bucket / f"t={key}" / "a.parquet")
+    rows = read_rows(bucket.as_uri(), COLUMNS)
+    assert rows.columns["target"].to_pylist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "address", [Path("nowhere/at/all.parquet").absolute().as_uri(), "nosuch://bucket/data"]
+)
+def test_what_cannot_be_read_is_named_in_one_line(bucket: Path, address: str) -> None:
+    with pytest.raises(ValueError, match=address) as refused:
+        read_rows(address, COLUMNS)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_copy_that_was_cut_off_is_not_taken(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(bucket / "a.parquet", 1, 2)
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise OSError("the network is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("trainables.tasks.rows.buckets.fs.copy_files", cut_off)
+        with pytest.raises(ValueError, match="the network is gone"):
+            local((bucket / "a.parquet").as_uri())
+    assert len(read_rows((bucket / "a.parquet").as_uri(), COLUMNS)) == 2

@@ -1,0 +1,77 @@
+"""Data in a bucket: copied to the disk of each machine that reads it, and again once it changed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+from pyarrow import fs
+from pydantic import Field
+
+BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
+"""Such as ``s3://bucket/folder/data.parquet``; whatever pyarrow's file systems know."""
+
+DataPath = Annotated[BucketUri | Path, Field(union_mode="left_to_right")]
+
+
+def local(path: Path | str) -> Path:
+    """Where the data lies on this machine; what is in a bucket is copied first, once.
+
+    Copies lie in the folder for temporary files (``TMPDIR``), under a name that says what was
+    copied, as it was: size and time of each file.
+
+    Raises:
+        ValueError: in one line, if a bucket cannot be read or holds nothing there.
+    """
+    if isinstance(path, Path):
+        return path
+    try:
+        there, root = fs.FileSystem.from_uri(path)
+        found = _files(there, root, path)
+        copies = Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}"
+        copies.mkdir(mode=0o700, exist_ok=True)
+        told = repr([(file.path, file.size, file.mtime_ns) for file in found])
+        copy = copies / hashlib.sha256(f"{path} {told}".encode()).hexdigest()[:24]
+        with (copies / f"{copy.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not copy.exists():
+                _copy(there, root, found, copy)
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"path: {path} cannot be read: {' '.join(str(error).split())}") from None
+    only = copy / Path(root).name
+    return only if only.exists() else copy
+
+
+def _files(there: fs.FileSystem, root: str, path: str) -> list[fs.FileInfo]:
+    info = there.get_file_info(root)
+    if info.type == fs.FileType.File:
+        return [info]
+    below = there.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    found = [file for file in below if file.is_file and file.path.endswith(".parquet")]
+    if not found:
+        raise ValueError(f"path: nothing is at {path}; allowed: a Parquet file or a folder of them")
+    return sorted(found, key=lambda file: str(file.path))
+
+
+def _copy(there: fs.FileSystem, root: str, found: list[fs.FileInfo], copy: Path) -> None:
+    aside = copy.with_name(f".{uuid.uuid4().hex}")
+    try:
+        for file in found:
+            below = file.path.removeprefix(root).lstrip("/") or Path(root).name
+            (aside / below).parent.mkdir(parents=True, exist_ok=True)
+            fs.copy_files(
+                file.path,
+                str(aside / below),
+                source_filesystem=there,
+                destination_filesystem=fs.LocalFileSystem(),
+            )
+        aside.rename(copy)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
