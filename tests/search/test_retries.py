@@ -1,9 +1,14 @@
-"""What took a worker, and that its trial is started again with what it then needs."""
+"""A node that is lost is not held against its trial; a worker that dies is, three times."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,134 +18,129 @@ import torch
 from ray import tune
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
-from ray.tune.search import Searcher
 
-from search.resources import of_trial
+from search.folder import SearchFolder
+from search.joining import DRIVER_ENVIRONMENT
+from search.ledger import Ledger
 from search.retries import Loss, Retries, why
-from search.spec import ResourcesConfig
+from search.scheduler import known_as, make_scheduler
+from search.searcher import StudySearch, make_sampler
+from search.spec import Spec
+from search.study import restore_study
+from spaces import SPACES
+
+LOST = "The actor died because its node has died. Node Id: 1"
+SPEC = {"name": "s", "space": "quick", "tasks": [{"kind": "recall"}]}
 
 
-def test_what_took_a_worker() -> None:
-    lost = "The actor died because its node has died. Node Id: 1"
-    assert why(RayActorError(error_msg=lost)) == "node"
-    assert why(RayActorError(error_msg="Worker unexpectedly exits", preempted=True)) == "node"
-    assert why(RayActorError(error_msg="Worker unexpectedly exits")) == "worker"
-    assert why(ActorDiedError()) == "worker"
-    assert why(ActorUnavailableError("Socket closed", b"1" * 16)) == "node"
-    assert why(ValueError(lost)) == "worker"
-    assert why(None) == "worker"
-    memory = torch.OutOfMemoryError("CUDA out of memory")
-    assert why(memory) == "memory"
-    assert why(RayTaskError("train", "traceback", memory)) == "memory"
+def in_the_trial(cause: Exception) -> RayTaskError:
+    return RayTaskError("train", "traceback", cause)
 
 
-class Again(Searcher):
-    """Hands out one trial, and again when it is lost."""
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        super().__init__(metric="progress", mode="max")
-        self.config, self.losses, self.waiting = config, list[Loss](), True
-
-    def suggest(self, trial_id: str) -> Any:
-        if not self.waiting:
-            return None if self.config else Searcher.FINISHED
-        self.waiting = False
-        return {**self.config, "whole_device": "memory" in self.losses}
-
-    def lost(self, trial_id: str, why: Loss) -> None:
-        self.losses.append(why)
-        self.waiting = True
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        if not error:
-            self.config = {}
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: Tune's own resume is not used."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing."""
+@pytest.mark.parametrize(
+    ("error", "loss"),
+    [
+        (RayActorError(error_msg=LOST), "node"),
+        (ActorUnavailableError("Socket closed", b"1" * 16), "node"),
+        (RayActorError(error_msg="Worker exits", preempted=True), "node"),
+        (RayActorError(error_msg="Worker unexpectedly exits"), "worker"),
+        (ActorDiedError(), "worker"),
+        (in_the_trial(torch.OutOfMemoryError("CUDA out of memory")), "memory"),
+        (in_the_trial(RayActorError(error_msg=LOST)), "node"),
+        (in_the_trial(ValueError(LOST)), "worker"),
+        (None, "worker"),
+    ],
+)
+def test_what_took_a_worker(error: Exception | None, loss: Loss) -> None:
+    assert why(error) == loss
 
 
-def tuned(trainable: Any, searcher: Again, folder: Path) -> None:
-    """As `search.tuner` runs a trial."""
-    asked = ResourcesConfig(gpus=0.5 if ray.cluster_resources().get("GPU") else 0)
+def test_what_a_scheduler_knows_goes_with_a_trial() -> None:
+    """Compared once, under the id that it has now."""
+    scheduler = make_scheduler(Spec.model_validate(SPEC), SPACES["quick"], [])
+    (bracket,) = scheduler._brackets  # type: ignore[attr-defined]
+    (milestone, recorded), *_ = reversed(bracket._rungs)
+    recorded.update({"old": 3.0, "other": 4.0})
+    known_as(scheduler, "old", "new")
+    assert recorded == {"new": 3.0, "other": 4.0}
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Two raylets that may run a trial each, beside one that may not."""
+    for name, value in DRIVER_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def short(config: dict[str, Any], starts: str) -> None:
+    """Say where it runs; the first time, wait to be killed."""
+    with Path(starts).open("a") as file:
+        file.write(f"{config['number']} {ray.get_runtime_context().get_node_id()} {os.getpid()}\n")
+    if len(_starts(Path(starts), config["number"])) == 1:
+        time.sleep(600)
+    report = {"progress": 1.0, "reach": 8, "rows": [], "ended_by": "top"}
+    tune.report({"progress": 1.0, "training_gflop": 1.0, "report": json.dumps(report)})
+
+
+def deadly(config: dict[str, Any], starts: str) -> None:
+    """Kill the worker."""
+    with Path(starts).open("a") as file:
+        file.write(f"{config['number']} node {os.getpid()}\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _starts(starts: Path, number: int) -> list[list[str]]:
+    lines = starts.read_text().splitlines() if starts.exists() else []
+    return [line.split() for line in lines if line.split()[0] == str(number)]
+
+
+def searched(tmp_path: Path, trainable: Callable[..., None], starts: Path) -> Ledger:
+    """A search of one trial with this in place of training."""
+    folder = SearchFolder(tmp_path, "s")
+    folder.create("")
+    ledger, space = Ledger(folder), SPACES["quick"]
+    study = restore_study(folder.journal, "s", space, ledger)
+    search = StudySearch(space, study, ledger, lambda n: make_sampler("random", 7, n), 1)
+    scheduler = make_scheduler(Spec.model_validate(SPEC), space, [])
     tune.Tuner(
-        tune.with_resources(trainable, lambda c: of_trial(asked, c["whole_device"])),
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+        tune.with_resources(tune.with_parameters(trainable, starts=str(starts)), {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            search_alg=search, scheduler=scheduler, num_samples=-1, reuse_actors=True
+        ),
         run_config=tune.RunConfig(
-            storage_path=str(folder),
-            callbacks=[Retries(searcher.lost, lambda old, new: None)],
+            storage_path=str(folder.tune),
+            callbacks=[Retries(search.lost, partial(known_as, scheduler))],
             verbose=0,
         ),
     ).fit()
-
-
-def crowded(config: dict[str, Any]) -> None:
-    """Fit where it is alone on the device only."""
-    gpus = ray.get_runtime_context().get_assigned_resources().get("GPU", 0)
-    with Path(config["starts"]).open("a") as file:
-        file.write(f"{gpus}\n")
-    if gpus < 1:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-    tune.report({"progress": 1.0})
+    return ledger
 
 
 @pytest.mark.slow
-def test_out_of_a_shared_device_it_is_started_once_more_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two trials' room on one device that Ray only believes in."""
-    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+def test_a_lost_node_and_three_deaths(tmp_path: Path, two_nodes: Cluster) -> None:
+    """The trial of a raylet that was killed ends on the other one; one that kills is an error."""
     starts = tmp_path / "starts"
-    ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        searcher = Again({"number": 0, "starts": str(starts)})
-        tuned(crowded, searcher, tmp_path)
-    finally:
-        ray.shutdown()
-    assert searcher.losses == ["memory"]
-    assert starts.read_text().split() == ["0.5", "1.0"]
 
+    def kill() -> None:
+        while not (found := _starts(starts, 0)):
+            time.sleep(0.1)
+        (there,) = (n for n in two_nodes.worker_nodes if n.node_id == found[0][1])
+        two_nodes.remove_node(there, allow_graceful=False)
 
-def short(config: dict[str, str]) -> None:
-    """Say where it runs; the first time, until the node is gone."""
-    starts = Path(config["starts"])
-    with starts.open("a") as file:
-        file.write(ray.get_runtime_context().get_node_id() + "\n")
-    if len(starts.read_text().splitlines()) == 1:
-        time.sleep(600)
-    tune.report({"progress": 1.0})
-
-
-@pytest.mark.slow
-def test_a_trial_goes_on_where_its_raylet_was_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two raylets, the trial's one killed: it ends on the other, and the loss is the node's."""
-    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    starts = tmp_path / "starts"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    try:
-        ray.init(address=cluster.address, log_to_driver=False)
-
-        def kill() -> None:
-            while not starts.exists():
-                time.sleep(0.1)
-            node = starts.read_text().strip()
-            (there,) = (n for n in nodes if n.node_id == node)
-            cluster.remove_node(there, allow_graceful=False)
-
-        killer = threading.Thread(target=kill, daemon=True)
-        killer.start()
-        searcher = Again({"number": 0, "starts": str(starts)})
-        tuned(short, searcher, tmp_path)
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-    assert searcher.losses == ["node"]
-    first, second = starts.read_text().split()
+    threading.Thread(target=kill, daemon=True).start()
+    ledger = searched(tmp_path / "lost", short, starts)
+    (_, first, _), (_, second, _) = _starts(starts, 0)
     assert first != second
+    assert ledger.records[0].ended_by == "top"
+
+    deaths = tmp_path / "deaths"
+    record = searched(tmp_path / "deadly", deadly, deaths).records[0]
+    assert len(_starts(deaths, 0)) == 3
+    assert (record.ended_by, record.error) == ("error", "its worker died 3 times")
