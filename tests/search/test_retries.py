@@ -59,7 +59,7 @@ def test_what_a_scheduler_knows_goes_with_a_trial() -> None:
     """Compared once, under the id that it has now."""
     scheduler = make_scheduler(Spec.model_validate(SPEC), SPACES["quick"], [])
     (bracket,) = scheduler._brackets  # type: ignore[attr-defined]
-    (milestone, recorded), *_ = reversed(bracket._rungs)
+    (_, recorded), *_ = reversed(bracket._rungs)
     recorded.update({"old": 3.0, "other": 4.0})
     known_as(scheduler, "old", "new")
     assert recorded == {"new": 3.0, "other": 4.0}
