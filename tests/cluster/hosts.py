@@ -68,15 +68,15 @@ class Host:
     folder: Path
     process: int
 
-    def processes(self) -> list[str]:
-        """The command lines of what runs on the host."""
+    def processes(self) -> dict[int, str]:
+        """The command lines of what runs on the host, by process id as seen from outside."""
         space = Path(f"/proc/{self.process}/ns/net").readlink()
-        found = []
+        found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if (entry / "ns" / "net").readlink() == space:
                     words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-                    found.append(words.decode().strip())
+                    found[int(entry.name)] = words.decode().strip()
         return found
 
     def forget(self, *names: str) -> None:

@@ -70,14 +70,14 @@ class Up:
     Attributes:
         laptop: the home, and current folder, of the machine that `ray up` was run on
         bucket: a folder that every machine sees
-        idle: what runs on each host without a cluster
+        idle: the ids of what runs on each host without a cluster
     """
 
     file: Path
     hosts: list[Host]
     laptop: Path
     bucket: Path
-    idle: list[list[str]]
+    idle: list[set[int]]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -120,7 +120,12 @@ class Up:
 
     def _left(self) -> list[str]:
         pairs = zip(self.hosts, self.idle, strict=True)
-        return [words for host, idle in pairs for words in host.processes() if words not in idle]
+        return [
+            words
+            for host, idle in pairs
+            for process, words in host.processes().items()
+            if process not in idle
+        ]
 
     def tell(self, command: str, *options: str) -> str:
         """What a command on the search prints."""
@@ -136,7 +141,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     laptop = folder / "laptop"
     (laptop / ".ray").mkdir(parents=True, mode=0o700)
     with three_hosts(folder, IMAGE) as hosts:
-        idle = [host.processes() for host in hosts]
+        idle = [set(host.processes()) for host in hosts]
         found = Up(folder / "cluster.yaml", hosts, laptop, folder / "bucket", idle)
         head, *workers = [host.ip for host in hosts]
         options = [word for ip in workers for word in ("--worker", ip)]

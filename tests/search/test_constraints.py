@@ -166,20 +166,16 @@ def test_a_resumed_search_proposes_and_refuses_the_same(tmp_path: Path, sampler:
 
 def test_a_driver_that_dies_while_it_refuses(folder: SearchFolder) -> None:
     """Before the study was told, or while the line was written: the same trials come of it."""
-    expected = []
     search = searcher(folder, 3)
-    while (proposed := search.suggest(f"t{len(expected)}")) != Searcher.FINISHED:
-        expected.append(proposed)
+    expected = [search.suggest(f"t{n}") for n in range(3)]
     lines = folder.refused.read_text()
     assert lines
     for left in (lines, lines[:-5], ""):
         again = SearchFolder(folder.runs, f"again-{len(left)}")
         again.create("")
         again.refused.write_text(left)
-        search, found = searcher(again, 3), []
-        while (proposed := search.suggest(f"t{len(found)}")) != Searcher.FINISHED:
-            found.append(proposed)
-        assert found == expected
+        search = searcher(again, 3)
+        assert [search.suggest(f"t{n}") for n in range(3)] == expected
 
 
 def test_what_was_accepted_stays_a_trial(folder: SearchFolder) -> None:

@@ -20,7 +20,7 @@ from trainables.training import memory
 cpu = torch.device("cpu")
 memory.reset_peak(cpu)
 before = memory.peak_bytes(cpu)
-block = bytearray(64 * 2**20)
+block = bytearray(512 * 2**20)
 block[::4096] = b"x" * (len(block) // 4096)
 del block
 used = memory.peak_bytes(cpu)
@@ -39,13 +39,16 @@ def resets() -> bool:
 
 
 def test_the_peak_holds_what_was_used_and_is_forgotten_at_a_reset() -> None:
-    """64 MiB, touched and given back, in a process whose memory nothing else has used before."""
+    """512 MiB, touched and given back, in a process whose memory nothing else has used before.
+
+    The margins are what the kernel may take from an idle process meanwhile.
+    """
     fresh = subprocess.run(
         [sys.executable, "-c", FRESH], capture_output=True, text=True, check=True
     )
     before, used, after = map(int, fresh.stdout.split())
-    assert used >= before + 60 * MIB
-    assert after == (pytest.approx(before, abs=30 * MIB) if resets() else used)
+    assert used >= before + 400 * MIB
+    assert after <= used - 400 * MIB if resets() else after == used
 
 
 def test_without_proc_the_peak_is_the_processs(
