@@ -41,14 +41,25 @@ def pack(spec: Spec, root: Path) -> Spec:
     return spec.model_copy(update={"tasks": tasks, "import_from": [FILES] if modules else []})
 
 
+def movable(spec: Spec, root: Path) -> Spec:
+    """The spec with what lies below ``root`` by paths relative to it: moved with it, still found."""
+
+    def below(path: Any) -> Any:
+        inside = isinstance(path, Path) and path.is_relative_to(root)
+        return path.relative_to(root) if inside else path
+
+    tasks = [
+        task.model_copy(update={"path": below(task.path)}) if hasattr(task, "path") else task
+        for task in spec.tasks
+    ]
+    folders = [str(below(Path(folder))) for folder in spec.import_from]
+    return spec.model_copy(update={"tasks": tasks, "import_from": folders})
+
+
 def as_seen_by_workers(spec: Spec, files: Path) -> dict[str, Any]:
-    """The spec, plain, with the data that travelled by paths relative to a worker's folder."""
-    content = spec.model_dump(mode="json")
-    for task in content["tasks"]:
-        if "path" in task and Path(task["path"]).is_relative_to(files):
-            task["path"] = str(Path(task["path"]).relative_to(files))
-    content["import_from"] = ["."] if content["import_from"] else []
-    return content
+    """The spec, plain, with what travelled by paths relative to a worker's folder."""
+    seen = movable(spec, files).model_dump(mode="json")
+    return seen | {"import_from": ["."] if spec.import_from else []}
 
 
 def _own_modules(spec: Spec) -> set[Path]:

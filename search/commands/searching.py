@@ -71,6 +71,7 @@ def resume(
     from search.extension import extended
     from search.joining import machines
     from search.machines import require
+    from search.packing import movable
     from search.preflight import check
 
     folder = SearchFolder(runs, name)
@@ -84,7 +85,7 @@ def resume(
     require(machines(), longer.resources)
     if longer != spec:
         with folder.locked():
-            folder.change_spec(longer.to_yaml())
+            folder.change_spec(movable(longer, folder.path).to_yaml())
     _search(folder)
 
 

@@ -10,7 +10,7 @@ import pytest
 from search import packing
 from search import spec as specs
 from search.folder import UserError
-from search.packing import as_seen_by_workers, pack
+from search.packing import as_seen_by_workers, movable, pack
 
 DIGITS = Path(__file__).parents[2] / "examples" / "data" / "digits.parquet"
 TASK = "{kind: parquet, path: %s, sequence: pixels, target: label}"
@@ -35,6 +35,21 @@ def test_data_travels_and_the_spec_finds_it_there(tmp_path: Path) -> None:
     (seen,) = as_seen_by_workers(on_head, tmp_path / "job" / packing.FILES)["tasks"]
     assert (tmp_path / "job" / packing.FILES / seen["path"]).exists()
     assert not Path(seen["path"]).is_absolute()
+
+
+def test_a_folder_that_moves_takes_its_data_along(tmp_path: Path) -> None:
+    """Data inside the folder is found again, whatever was rewritten there; data outside stays."""
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "laptop" / "digits.parquet").write_bytes(DIGITS.read_bytes())
+    root = tmp_path / "runs" / "x"
+    (root / "spec.yaml").parent.mkdir(parents=True)
+    (root / "spec.yaml").write_text(pack(spec_of(tmp_path / "laptop"), root).to_yaml())
+    (root / "spec.yaml").write_text(movable(specs.read(root / "spec.yaml"), root).to_yaml())
+    moved = root.rename(tmp_path / "moved")
+    (task,) = specs.read(moved / "spec.yaml").tasks
+    assert Path(task.path).is_relative_to(moved)
+    outside = spec_of(tmp_path / "laptop")
+    assert movable(outside, root) == outside
 
 
 def test_files_of_one_name_from_two_folders_both_travel(tmp_path: Path) -> None:
