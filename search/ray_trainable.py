@@ -15,6 +15,7 @@ import torch
 from ray import tune
 from ray.exceptions import RayError
 
+from search.retries import disk_failed
 from search.spec import Spec
 from search.trial_folders import trial_folder
 from trainables.config import TrialConfig
@@ -62,8 +63,9 @@ def _train(
     except RayError:  # the cluster's failure, not the trial's
         raise
     except Exception as error:
-        if shared_device and isinstance(error, torch.OutOfMemoryError):
-            raise  # and once more, alone on the device: `search.retries`
+        alone_next = shared_device and isinstance(error, torch.OutOfMemoryError)
+        if alone_next or disk_failed(error):
+            raise  # see `search.retries`
         traceback.print_exc()
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         reporter({**reporter.last, "ended_by": "error", "error": reason}, None)

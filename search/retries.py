@@ -6,9 +6,10 @@ at once whose worker dies while it is being prepared, and cannot start one with 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
@@ -25,14 +26,21 @@ LOSSES = 100
 NODE_LOST = "node has died"
 """In Ray's message where the actor went with its whole node; a drained node is told apart by it."""
 
+NO_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+"""What a disk that takes nothing more answers."""
+
 Loss = Literal["node", "memory", "worker"]
 """Why a trial's worker was lost: its node went, a shared device's memory ran out, or it died."""
 
 
+def disk_failed(error: BaseException | None) -> TypeGuard[OSError]:
+    """Whether a disk is full or broken: no fault of a trial's, and no trial can go on."""
+    return isinstance(error, OSError) and error.errno in NO_DISK
+
+
 def why(error: BaseException | None) -> Loss:
     """What took a trial's worker; what is not known counts as a worker that died."""
-    if isinstance(error, RayTaskError):
-        error = error.cause
+    error = _cause(error)
     if isinstance(error, ActorUnavailableError):
         return "node"  # nobody answers there, and nobody has said that the worker died
     if isinstance(error, RayActorError):
@@ -57,8 +65,15 @@ class Retries(Callback):
         self._ids[number] = trial.trial_id
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial's worker is gone."""
-        self._lost(trial.trial_id, why(_error(trial)))
+        """A trial's worker is gone.
+
+        Raises:
+            OSError: if a disk took nothing more; the search ends, to be resumed.
+        """
+        error = _cause(_error(trial))
+        if disk_failed(error):
+            raise error
+        self._lost(trial.trial_id, why(error))
 
 
 def _error(trial: Any) -> BaseException | None:
@@ -68,3 +83,8 @@ def _error(trial: Any) -> BaseException | None:
         return None
     error: BaseException = ray.cloudpickle.loads(Path(path).read_bytes())
     return error
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """What was raised in the trial itself."""
+    return error.cause if isinstance(error, RayTaskError) else error

@@ -23,7 +23,7 @@ from search.machines import slots
 from search.ray_trainable import train
 from search.recording import Recorder
 from search.resources import of_trial, resolve
-from search.retries import Retries
+from search.retries import Retries, disk_failed
 from search.scheduler import known_as, make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spaces import find_space
@@ -46,7 +46,23 @@ class Ended:
 
 
 def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
-    """Run the search until its trials have ended or Ctrl-C; go on where an earlier run stopped."""
+    """Run the search until its trials have ended or Ctrl-C; go on where an earlier run stopped.
+
+    Raises:
+        UserError: if a disk takes nothing more.
+    """
+    try:
+        return _run_search(spec, folder, display)
+    except OSError as error:
+        if not disk_failed(error):
+            raise
+        raise UserError(
+            f"{error.filename or folder.runs}: {error.strerror}; make room, then "
+            f"`longspan resume {folder.name}` goes on: what was measured is kept"
+        ) from error
+
+
+def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
         recorder = Recorder(spec, folder)
         ledger = Ledger(folder, listeners=(recorder, display))

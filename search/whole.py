@@ -43,11 +43,15 @@ def _head(payload: bytes) -> bytes:
 def write_aside(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``, whole or not at all."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def set_aside(path: Path) -> Path:

@@ -79,10 +79,11 @@ class Host:
                     found[int(entry.name)] = words.decode().strip()
         return found
 
-    def forget(self, *names: str) -> None:
-        """Remove folders from the host's home."""
+    def run(self, script: str) -> None:
+        """Run a script among the host's files."""
         enter = ["nsenter", "--target", str(self.process), "--mount"]
-        subprocess.run([*enter, "rm", "-r", *(str(HOME / name) for name in names)], check=True)
+        environment = os.environ | {"HOME": str(HOME)}
+        subprocess.run([*enter, "bash", "-ec", script], check=True, env=environment)
 
 
 START = """\

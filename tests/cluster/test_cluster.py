@@ -279,7 +279,7 @@ def test_what_the_bucket_holds_goes_on_elsewhere(
     assert "is behind" not in searched.run(*goes_on, "--runs", str(copy))
     assert_mlflow_holds(MlflowClient(f"sqlite:///{copy / 'mlflow.db'}"), before + 2)
 
-    searched.hosts[0].forget("runs", ".longspan")
+    searched.hosts[0].run(f"rm -r ~/runs ~/.longspan\n{IMAGE}")
     searched.up()
     searched.tell("resume", "--trials", str(before + 2))
     searched.tell("logs", "--follow")
