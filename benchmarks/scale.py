@@ -29,11 +29,11 @@ from rich.table import Table
 from search.folder import SearchFolder
 from search.history import BoundedStudy
 from search.ledger import Ledger
-from search.recording import Tracker
 from search.scheduler import make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spec import Spec
 from search.study import restore_study
+from search.tracking import Tracker
 from spaces import SPACES
 
 SIZES = (100, 1_000, 10_000)

@@ -24,8 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import trainables
 from search.folder import SearchFolder, UserError
-from search.recording import Tracker
 from search.spec import Spec
+from search.tracking import Tracker
 from trainables import exported, pyfunc
 from trainables.tasks.task import ClassAnswer, Interface, Reals
 

@@ -42,7 +42,7 @@ def pack(spec: Spec, root: Path) -> Spec:
 
 
 def movable(spec: Spec, root: Path) -> Spec:
-    """The spec with what lies below ``root`` by paths relative to it: moved with it, still found."""
+    """The spec with paths below ``root`` made relative to it: what moves with it is found."""
 
     def below(path: Any) -> Any:
         inside = isinstance(path, Path) and path.is_relative_to(root)

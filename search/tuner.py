@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ray import tune
+from ray.tune import TuneError
 
 from search.afterwards import measure_stopped
 from search.constraints import Constraints
@@ -53,13 +54,21 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     """
     try:
         return _run_search(spec, folder, display)
-    except OSError as error:
-        if not disk_failed(error):
+    except (OSError, TuneError) as error:
+        disk = _of_a_disk(error)
+        if disk is None:
             raise
         raise UserError(
-            f"{error.filename or folder.runs}: {error.strerror}; make room, then "
+            f"{disk.filename or folder.runs}: {disk.strerror}; make room, then "
             f"`longspan resume {folder.name}` goes on: what was measured is kept"
         ) from error
+
+
+def _of_a_disk(error: BaseException | None) -> OSError | None:
+    """The error of a full or broken disk behind what Tune made of it."""
+    while error is not None and not disk_failed(error):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:

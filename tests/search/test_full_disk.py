@@ -1,4 +1,4 @@
-"""A disk that fills up while a search runs: it stops with one line, and goes on once there is room."""
+"""A disk that fills up under a search: it stops with one line, and goes on once there is room."""
 
 from __future__ import annotations
 
@@ -55,8 +55,7 @@ def test_a_full_disk_costs_nothing_measured(small_search: Path, small_disk: Path
             assert time.monotonic() < deadline
             time.sleep(0.05)
         filler = fill(small_disk)
-        output, errors = driver.communicate(timeout=120)
-    print(output, errors)
+        _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 2
     assert "No space left on device" in errors.splitlines()[-1]
     assert "longspan resume small" in errors.splitlines()[-1]
@@ -65,4 +64,6 @@ def test_a_full_disk_costs_nothing_measured(small_search: Path, small_disk: Path
     done = longspan("resume", "small", "--runs", str(small_disk))
     assert done.returncode == 0, done.stderr + done.stdout
     assert_stores_agree(small_disk, "small", TRIALS)
-    assert rows(small_disk, "small") == [r for r in rows(small_search, "small") if r["trial"] < TRIALS]
+    assert rows(small_disk, "small") == [
+        r for r in rows(small_search, "small") if r["trial"] < TRIALS
+    ]

@@ -10,11 +10,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from search import recording
+from search import recording, tracking
 from search.folder import SearchFolder
 from search.ledger import Ledger, Record
-from search.recording import Recorder, Tracker
+from search.recording import Recorder
 from search.spec import Spec
+from search.tracking import Tracker
 
 SPEC = Spec.model_validate(
     {
@@ -148,13 +149,13 @@ def test_the_best_are_laid_over_each_other_on_the_search(
     """Two pictures on the parent, each with a label a trial."""
     drawn: dict[str, list[str]] = {}
     for name in ("forgetting_curves", "gradient_horizons"):
-        draw: Any = getattr(recording, name)
+        draw: Any = getattr(tracking, name)
 
         def kept(by_label: dict[str, Any], *rest: Any, name: str = name, draw: Any = draw) -> bytes:
             drawn[name] = list(by_label)
             return bytes(draw(by_label, *rest))
 
-        monkeypatch.setattr(recording, name, kept)
+        monkeypatch.setattr(tracking, name, kept)
     other = replace(record, number=1, report={**record.report, "progress": 3.2})
     Tracker(SPEC, folder).end([other, record], finished=True)
     assert [label.split(":")[0] for label in drawn["forgetting_curves"]] == ["0", "1"]

@@ -20,11 +20,12 @@ import pytest
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking import MlflowClient
 
-from search import outcomes, recording
+from search import outcomes, recording, tracking
 from search.folder import SearchFolder
 from search.ledger import Ledger, Record
-from search.recording import Recorder, Tracker
+from search.recording import Recorder
 from search.spec import Spec
+from search.tracking import Tracker
 from tests.search.test_recording import SPEC, folder, record
 
 __all__ = ["folder", "record"]  # fixtures
@@ -230,7 +231,7 @@ def test_a_search_on_a_cluster_ends_only_when_its_server_is_up_again(
 ) -> None:
     """It is started again there, and nobody is told to resume; a laptop's user is told at once."""
     monkeypatch.setenv("LONGSPAN_RAY", where)
-    monkeypatch.setattr(recording, "tracking_environment", lambda: {})
+    monkeypatch.setattr(tracking, "tracking_environment", lambda: {})
     monkeypatch.setattr(recording, "SECONDS_BEFORE_CLOSING_AGAIN", 0.0)
     asked, connect = [0], Tracker.connect
 

@@ -17,8 +17,8 @@ from search.folder import SearchFolder
 from search.ledger import Ledger, Record
 from search.projection import points
 from search.ranking import leaderboard
-from search.recording import leaderboard_markdown
 from search.spec import Spec
+from search.tracking import leaderboard_markdown
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.trial import TrialSpec, run_trial
 
