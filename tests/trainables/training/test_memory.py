@@ -47,8 +47,9 @@ def test_the_peak_holds_what_was_used_and_is_forgotten_at_a_reset() -> None:
         [sys.executable, "-c", FRESH], capture_output=True, text=True, check=True
     )
     before, used, after = map(int, fresh.stdout.split())
-    assert used >= before + 400 * MIB
-    assert after <= used - 400 * MIB if resets() else after == used
+    peaks = f"{before=} {used=} {after=} {resets()=}"
+    assert used >= before + 400 * MIB, peaks
+    assert after <= used - 400 * MIB if resets() else after == used, peaks
 
 
 def test_without_proc_the_peak_is_the_processs(
