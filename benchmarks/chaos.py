@@ -4,9 +4,10 @@
 
 Every few seconds one of these is killed with SIGKILL, drawn with a fixed seed: a worker in a trial;
 the driver, or the whole host (driver, raylet, GCS and workers), each followed by ``longspan
-resume``; Ray's raylet, which the driver must notice; the MLflow server, which is started again. At
-the end each trial's outcome must equal, field by field apart from times, that of the same search
-left in peace, with no run double or missing, no trial running in Optuna, no key twice in Parquet.
+resume``; Ray's raylet or its GCS, which the driver must notice; the MLflow server, which is started
+again. Or a worker or the server stands still for some seconds, as on a slow machine. At the end
+each trial's outcome must equal, field by field apart from times, that of the same search left in
+peace, with no run double or missing, no trial running in Optuna, no key twice in Parquet.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -43,12 +45,18 @@ ladder: {{start: 4, stop: 16, members: 2, quorum: 2, sequences: 1500, test_seque
 search: {{trials: {trials}, sampler: random, scheduler: none, seed: 3}}
 tracking: {{uri: {uri}}}
 """
-FAULTS = ("worker", "worker", "worker", "server", "driver", "host", "raylet")
-FATAL = ("driver", "host", "raylet")
+FAULTS = (
+    "worker", "worker", "worker", "server", "driver", "host", "raylet", "gcs", "slow worker",
+    "slow server",
+)  # fmt: skip
+FATAL = ("driver", "host", "raylet", "gcs")
+RAYS_OWN = {"raylet": "/raylet/raylet", "gcs": "/gcs/gcs_server"}
 TRIALS_A_LIFE = 2
 """A driver lives until this many trials have ended, so that the search gets somewhere."""
 TIMES = ("seconds", "peak_memory_bytes", "busy_seconds", "worker")
 SECONDS_TO_NOTICE = 20.0
+STANDS_STILL = (2.0, 8.0)
+"""Seconds, at least and at most."""
 
 
 class Chaos:
@@ -120,13 +128,19 @@ class Chaos:
             self.server.kill()
             time.sleep(self.draw.uniform(0, 2))
             self.server.start()
+        elif fault == "slow server":
+            self.server.stand_still(self.draw.uniform(*STANDS_STILL))
+        elif fault == "slow worker":
+            if not (found := self._workers()):
+                return
+            _stand_still(os.kill, self.draw.choice(found), self.draw.uniform(*STANDS_STILL))
         elif not self._kill(fault):
             return
         self.survived[fault] += 1
         if fault == "worker":
             self._workers_killed.append(time.time())
-        print(f"{time.strftime('%H:%M:%S')} killed: {fault}", flush=True)
-        if fault == "raylet" and self._wait(SECONDS_TO_NOTICE) is None:
+        print(f"{time.strftime('%H:%M:%S')} {fault}", flush=True)
+        if fault in RAYS_OWN and self._wait(SECONDS_TO_NOTICE) is None:
             self._sweep()
 
     def _would_be_blamed(self) -> bool:
@@ -141,20 +155,23 @@ class Chaos:
         assert self._driver is not None
         there = self._processes()
         if fault == "worker":
-            found = [
-                pid
-                for pid, command in there.items()
-                if command.startswith("ray::") and "Agent" not in command
-            ]
-            found = [self.draw.choice(sorted(found))] if found else []
-        elif fault == "raylet":
-            found = [pid for pid, command in there.items() if "/raylet/raylet" in command]
+            workers = self._workers()
+            found = [self.draw.choice(workers)] if workers else []
+        elif fault in RAYS_OWN:
+            found = [pid for pid, command in there.items() if RAYS_OWN[fault] in command]
         else:
             found = [self._driver.pid] if fault == "driver" else list(there)
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return bool(found)
+
+    def _workers(self) -> list[int]:
+        return sorted(
+            pid
+            for pid, command in self._processes().items()
+            if command.startswith("ray::") and "Agent" not in command
+        )
 
     def _sweep(self) -> None:
         """End what a driver that died has left."""
@@ -237,6 +254,18 @@ class Server:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def stand_still(self, seconds: float) -> None:
+        """Neither it nor its workers do anything, though connections to it stay open."""
+        if self._process:
+            _stand_still(os.killpg, self._process.pid, seconds)
+
+
+def _stand_still(send: Callable[[int, int], None], process: int, seconds: float) -> None:
+    with suppress(ProcessLookupError):
+        send(process, signal.SIGSTOP)
+        time.sleep(seconds)
+        send(process, signal.SIGCONT)
 
 
 def _timeless(value: Any) -> Any:

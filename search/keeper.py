@@ -18,9 +18,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from search.database import FOLDER, SERVED, follow, set_aside_if_damaged
 from search.head import PORT, USER, home, secret
 from search.mirror import Mirror, fetch
-from search.moved import FOLDER, SERVED, follow
 from search.whole import write_aside
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -83,6 +83,7 @@ def keep() -> None:
         bucket = os.environ.get("LONGSPAN_BUCKET") or None
         if bucket and not any(runs.iterdir()):
             fetch(bucket, runs)
+        set_aside_if_damaged(runs / "mlflow.db")
         follow(runs / "mlflow.db", SERVED)
         with served(runs):
             _keep(Mirror(runs, bucket) if bucket else None)

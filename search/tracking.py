@@ -18,7 +18,7 @@ import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from search import moved
+from search import database
 from search.certifying.tracking import send_certificates
 from search.folder import SearchFolder, UserError
 from search.head import on_cluster, tracking_environment
@@ -44,7 +44,12 @@ def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
 
 def own_uri(folder: SearchFolder) -> str:
     """SQLite beside the searches."""
-    return f"sqlite:///{folder.runs / 'mlflow.db'}"
+    return f"sqlite:///{own_database(folder)}"
+
+
+def own_database(folder: SearchFolder) -> Path:
+    """The file of MLflow's database beside the searches."""
+    return folder.runs / "mlflow.db"
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Tracker:
             os.environ.update(tracking_environment())
         self.uri = tracking_uri(spec, folder)
         self._client: MlflowClient | None = None
+        if self._own:  # MLflow keeps it open from the first connection on
+            database.set_aside_if_damaged(own_database(folder))
         commit = git_commit()
         self._commit = {"mlflow.source.git.commit": commit} if commit else {}
         self._experiment = self._parent = ""
@@ -92,7 +99,7 @@ class Tracker:
 
     @property
     def _artifacts(self) -> Path:
-        return self._folder.runs / moved.FOLDER
+        return self._folder.runs / database.FOLDER
 
     @property
     def connected(self) -> bool:
@@ -126,7 +133,7 @@ class Tracker:
     def _find_experiment(self, client: MlflowClient) -> str:
         name = self._spec.tracking.experiment or "longspan"
         if self._own:
-            moved.follow(self._folder.runs / "mlflow.db", self._artifacts.as_uri())
+            database.follow(own_database(self._folder), self._artifacts.as_uri())
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from search import moved
 from search.commands import RUNS, ClusterFile, Plugins, Runs, console
 from search.commands.clusters import review
+from search.database import FOLDER, damage, follow
 from search.folder import UserError
 
 
@@ -27,10 +27,16 @@ def ui(
     if cluster is not None:
         review(cluster, port)
         return
-    database, artifacts = runs.absolute() / "mlflow.db", (runs.absolute() / moved.FOLDER).as_uri()
+    database, artifacts = runs.absolute() / "mlflow.db", (runs.absolute() / FOLDER).as_uri()
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")
-    moved.follow(database, artifacts)
+    reason = damage(database)
+    if reason is not None:
+        raise UserError(
+            f"--runs: {database} is damaged ({reason}); `longspan resume NAME` sets it aside and "
+            "writes the search into a new one"
+        )
+    follow(database, artifacts)
     console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{database}"]

@@ -61,12 +61,14 @@ class Host:
 
     Attributes:
         process: what everything on the host descends from, as seen from outside
+        link: its network's other end, outside
     """
 
     name: str
     ip: str
     folder: Path
     process: int
+    link: str
 
     def processes(self) -> dict[int, str]:
         """The command lines of what runs on the host, by process id as seen from outside."""
@@ -84,6 +86,15 @@ class Host:
         enter = ["nsenter", "--target", str(self.process), "--mount"]
         environment = os.environ | {"HOME": str(HOME)}
         subprocess.run([*enter, "bash", "-ec", script], check=True, env=environment)
+
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Nothing reaches it or comes from it during the block."""
+        _ip("link", "set", self.link, "down")
+        try:
+            yield
+        finally:
+            _ip("link", "set", self.link, "up")
 
 
 START = """\
@@ -162,7 +173,7 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
             shell = subprocess.Popen(enter, stdout=log, stderr=log, start_new_session=True)
         try:
             _await_sshd(ip, where / "log")
-            yield Host(name, ip, where, shell.pid)
+            yield Host(name, ip, where, shell.pid, outside)
         finally:
             os.killpg(shell.pid, signal.SIGKILL)
             shell.wait()

@@ -258,6 +258,25 @@ def test_stopped_and_gone_on_with(searched: Up, at_laptop: Cluster) -> None:
     assert [number for number, _, _ in records_on(at_laptop)] == list(range(TRIALS + 6))
 
 
+def test_the_network_to_a_worker_is_cut_for_a_minute(searched: Up, at_laptop: Cluster) -> None:
+    """Its trials end, there or elsewhere, and none of them by it."""
+    before = len(records_on(at_laptop))
+    searched.tell("resume", "--trials", str(before + 8))
+    lost = searched.hosts[2]
+    deadline = time.monotonic() + 120
+    while not any(map(in_a_trial, lost.processes().values())):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    with lost.cut_off():
+        time.sleep(60)
+    searched.tell("logs", "--follow")
+    records = records_on(at_laptop)
+    assert [number for number, _, _ in records] == list(range(before + 8))
+    assert not [ended for _, ended, _ in records if ended in (None, "error")]
+    with client_of(at_laptop) as client:
+        assert_mlflow_holds(client, before + 8)
+
+
 def test_setting_up_again_changes_nothing(up: Up, at_laptop: Cluster) -> None:
     """The setup commands may be run on a machine that has been set up; nothing is installed."""
     commands = yaml.safe_load(up.file.read_text())["setup_commands"]
@@ -292,6 +311,11 @@ def test_what_the_bucket_holds_goes_on_elsewhere(
 def test_ray_down_leaves_nothing_running(up: Up) -> None:
     """Last of all: nothing of Ray, MLflow or ours on any of the hosts."""
     up.down()
+
+
+def in_a_trial(command: str) -> bool:
+    """Whether a process's command line is that of a worker with something to do."""
+    return command.startswith("ray::") and not any(w in command for w in ("IDLE", "Agent"))
 
 
 def at_laptop_of(up: Up, monkeypatch: pytest.MonkeyPatch) -> Cluster:
