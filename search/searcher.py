@@ -41,8 +41,6 @@ MOST_REFUSED = 200
 Broken = Callable[[TrialConfig], Mapping[str, float]]
 """From a configuration to how far it exceeds each constraint that it breaks."""
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 def make_sampler(kind: str, seed: int, number: int) -> BaseSampler:
     """The sampler of one trial; its draws depend on the seed, the number and what was told."""

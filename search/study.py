@@ -27,6 +27,7 @@ from search.whole import set_aside, write_aside
 from spaces import Space
 
 log = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def open_study(journal: Path, name: str) -> optuna.Study:
