@@ -48,6 +48,7 @@ class Recorder:
 
     def start(self, known: Sequence[Record]) -> None:
         """Begin to record, with the trials of earlier runs of the search first."""
+        self._tracker.replace_damaged()
         for record in known:
             self(record)
         self._thread.start()

@@ -83,8 +83,6 @@ class Tracker:
             os.environ.update(tracking_environment())
         self.uri = tracking_uri(spec, folder)
         self._client: MlflowClient | None = None
-        if self._own:  # MLflow keeps it open from the first connection on
-            database.set_aside_if_damaged(own_database(folder))
         commit = git_commit()
         self._commit = {"mlflow.source.git.commit": commit} if commit else {}
         self._experiment = self._parent = ""
@@ -100,6 +98,11 @@ class Tracker:
     @property
     def _artifacts(self) -> Path:
         return self._folder.runs / database.FOLDER
+
+    def replace_damaged(self) -> None:
+        """Set a damaged database of one's own aside; before MLflow opens it, and keeps it open."""
+        if self._own:
+            database.set_aside_if_damaged(own_database(self._folder))
 
     @property
     def connected(self) -> bool:
