@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -130,12 +130,12 @@ class Chaos:
             self.server.start()
         elif fault == "slow server":
             self.server.stand_still(self.draw.uniform(*STANDS_STILL))
-        elif fault == "slow worker":
-            if not (found := self._workers()):
-                return
-            _stand_still(os.kill, self.draw.choice(found), self.draw.uniform(*STANDS_STILL))
-        elif not self._kill(fault):
+        elif not (found := self._struck(fault)):
             return
+        elif fault == "slow worker":
+            _stand_still(os.kill, found[0], self.draw.uniform(*STANDS_STILL))
+        else:
+            _kill(found)
         self.survived[fault] += 1
         if fault == "worker":
             self._workers_killed.append(time.time())
@@ -150,34 +150,26 @@ class Chaos:
         since = min(running, default=time.time())
         return sum(when >= since for when in self._workers_killed) >= WORKER_FAILURES
 
-    def _kill(self, fault: str) -> bool:
-        """Kill it; False where there is none."""
+    def _struck(self, fault: str) -> list[int]:
+        """The processes that a fault befalls."""
         assert self._driver is not None
+        if fault == "driver":
+            return [self._driver.pid]
         there = self._processes()
-        if fault == "worker":
-            workers = self._workers()
-            found = [self.draw.choice(workers)] if workers else []
-        elif fault in RAYS_OWN:
-            found = [pid for pid, command in there.items() if RAYS_OWN[fault] in command]
-        else:
-            found = [self._driver.pid] if fault == "driver" else list(there)
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return bool(found)
-
-    def _workers(self) -> list[int]:
-        return sorted(
+        if fault in RAYS_OWN:
+            return [pid for pid, command in there.items() if RAYS_OWN[fault] in command]
+        if fault == "host":
+            return list(there)
+        workers = sorted(
             pid
-            for pid, command in self._processes().items()
+            for pid, command in there.items()
             if command.startswith("ray::") and "Agent" not in command
         )
+        return [self.draw.choice(workers)] if workers else []
 
     def _sweep(self) -> None:
         """End what a driver that died has left."""
-        for pid in self._processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(self._processes())
 
     def _processes(self) -> dict[int, str]:
         """Command lines, by id, of the processes in the sessions of this search's drivers."""
@@ -259,6 +251,12 @@ class Server:
         """Neither it nor its workers do anything, though connections to it stay open."""
         if self._process:
             _stand_still(os.killpg, self._process.pid, seconds)
+
+
+def _kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _stand_still(send: Callable[[int, int], None], process: int, seconds: float) -> None:

@@ -15,7 +15,6 @@ import json
 import os
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ from ray.cluster_utils import Cluster
 from search.folder import SearchFolder
 from search.joining import DRIVER_ENVIRONMENT
 from search.ledger import Ledger
-from search.retries import Retries
-from search.scheduler import known_as, make_scheduler
+from search.scheduler import make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spec import Spec
 from search.study import restore_study
+from search.tuner import make_tuner
 from spaces import SPACES
 
 SPEC = Spec.model_validate({"name": "nodes", "space": "quick", "tasks": [{"kind": "recall"}]})
@@ -64,18 +63,8 @@ def search(folder: SearchFolder, trials: int, seconds: float, slots: int) -> Led
     ledger, space = Ledger(folder), SPACES[SPEC.space]
     study = restore_study(folder.journal, "nodes", space, ledger)
     searcher = StudySearch(space, study, ledger, lambda n: make_sampler("tpe", 0, n), trials)
-    scheduler = make_scheduler(SPEC, space, [])
-    tune.Tuner(
-        tune.with_resources(tune.with_parameters(wait, seconds=seconds), {"cpu": 1}),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher, scheduler=scheduler, num_samples=-1, reuse_actors=True,
-            max_concurrent_trials=slots,
-        ),
-        run_config=tune.RunConfig(
-            storage_path=str(folder.tune), verbose=0,
-            callbacks=[Retries(searcher.lost, partial(known_as, scheduler))],
-        ),
-    ).fit()  # fmt: skip
+    trainable = tune.with_resources(tune.with_parameters(wait, seconds=seconds), {"cpu": 1})
+    make_tuner(trainable, searcher, make_scheduler(SPEC, space, []), folder, slots).fit()
     return ledger
 
 

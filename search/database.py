@@ -12,6 +12,9 @@ from search.whole import set_aside
 
 log = logging.getLogger(__name__)
 
+FILE = "mlflow.db"
+"""In the runs folder."""
+
 FOLDER = "mlartifacts"
 """Beside the database."""
 

@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from search.database import FOLDER, SERVED, follow, set_aside_if_damaged
+from search.database import FILE, FOLDER, SERVED, follow, set_aside_if_damaged
 from search.head import PORT, USER, home, secret
 from search.mirror import Mirror, fetch
 from search.whole import write_aside
@@ -83,8 +83,8 @@ def keep() -> None:
         bucket = os.environ.get("LONGSPAN_BUCKET") or None
         if bucket and not any(runs.iterdir()):
             fetch(bucket, runs)
-        set_aside_if_damaged(runs / "mlflow.db")
-        follow(runs / "mlflow.db", SERVED)
+        set_aside_if_damaged(runs / FILE)
+        follow(runs / FILE, SERVED)
         with served(runs):
             _keep(Mirror(runs, bucket) if bucket else None)
 
@@ -148,7 +148,7 @@ def _end_left_over(group: Path) -> None:
 
 
 def _server_command(runs: Path) -> list[str]:
-    database = os.environ.get("LONGSPAN_DATABASE") or f"sqlite:///{runs / 'mlflow.db'}"
+    database = os.environ.get("LONGSPAN_DATABASE") or f"sqlite:///{runs / FILE}"
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
     command += ["--host", "127.0.0.1", "--port", str(PORT), "--workers", "2"]
     command += ["--allowed-hosts", "127.0.0.1:*,localhost:*"]

@@ -49,7 +49,7 @@ def own_uri(folder: SearchFolder) -> str:
 
 def own_database(folder: SearchFolder) -> Path:
     """The file of MLflow's database beside the searches."""
-    return folder.runs / "mlflow.db"
+    return folder.runs / database.FILE
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune import TuneError
+from ray.tune.schedulers import TrialScheduler
 
 from search.afterwards import measure_stopped
 from search.constraints import Constraints
@@ -137,14 +138,30 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> No
     def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return of_trial(spec.resources, config["whole_device"])
 
-    scheduler = make_scheduler(spec, space, finished)
-    tuner = tune.Tuner(
+    make_tuner(
         tune.with_resources(trainable, resources),
+        searcher,
+        make_scheduler(spec, space, finished),
+        folder,
+        spec.search.concurrency or slots(joined.machines, spec.resources),
+    ).fit()
+
+
+def make_tuner(
+    trainable: Any,
+    searcher: StudySearch,
+    scheduler: TrialScheduler,
+    folder: SearchFolder,
+    concurrency: int,
+) -> tune.Tuner:
+    """Tune, led by the searcher: it says when there are no more trials and what is tried again."""
+    return tune.Tuner(
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,  # until the searcher has no more
-            max_concurrent_trials=spec.search.concurrency or slots(joined.machines, spec.resources),
+            max_concurrent_trials=concurrency,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
             trial_name_creator=lambda trial: f"trial-{trial.config['number']:05d}",
@@ -156,4 +173,3 @@ def _fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> No
             verbose=0,
         ),
     )
-    tuner.fit()

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from search.commands import RUNS, ClusterFile, Plugins, Runs, console
 from search.commands.clusters import review
-from search.database import FOLDER, damage, follow
+from search.database import FILE, FOLDER, damage, follow
 from search.folder import UserError
 
 
@@ -27,7 +27,7 @@ def ui(
     if cluster is not None:
         review(cluster, port)
         return
-    database, artifacts = runs.absolute() / "mlflow.db", (runs.absolute() / FOLDER).as_uri()
+    database, artifacts = runs.absolute() / FILE, (runs.absolute() / FOLDER).as_uri()
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")
     reason = damage(database)

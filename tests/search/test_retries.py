@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError,
 from search.folder import SearchFolder
 from search.joining import DRIVER_ENVIRONMENT
 from search.ledger import Ledger
-from search.retries import Loss, Retries, why
+from search.retries import Loss, why
 from search.scheduler import known_as, make_scheduler
 from search.searcher import StudySearch, make_sampler
 from search.spec import Spec
 from search.study import restore_study
+from search.tuner import make_tuner
 from spaces import SPACES
 
 LOST = "The actor died because its node has died. Node Id: 1"
@@ -109,17 +109,8 @@ def searched(tmp_path: Path, trainable: Callable[..., None], starts: Path) -> Le
     study = restore_study(folder.journal, "s", space, ledger)
     search = StudySearch(space, study, ledger, lambda n: make_sampler("random", 7, n), 1)
     scheduler = make_scheduler(Spec.model_validate(SPEC), space, [])
-    tune.Tuner(
-        tune.with_resources(tune.with_parameters(trainable, starts=str(starts)), {"cpu": 1}),
-        tune_config=tune.TuneConfig(
-            search_alg=search, scheduler=scheduler, num_samples=-1, reuse_actors=True
-        ),
-        run_config=tune.RunConfig(
-            storage_path=str(folder.tune),
-            callbacks=[Retries(search.lost, partial(known_as, scheduler))],
-            verbose=0,
-        ),
-    ).fit()
+    own = tune.with_resources(tune.with_parameters(trainable, starts=str(starts)), {"cpu": 1})
+    make_tuner(own, search, scheduler, folder, concurrency=1).fit()
     return ledger
 
 
