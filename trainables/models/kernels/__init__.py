@@ -1,0 +1,1 @@
+"""How recurrences are computed: scans and chunked forms."""
