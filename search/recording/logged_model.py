@@ -1,8 +1,8 @@
 """An export as a model in MLflow: logged under its trial's run, registered on request.
 
-What MLflow stores is the exported folder and the package ``trainables``, whose `trainables.exports.pyfunc`
-answers: no pickle, and nothing of the search. So ``mlflow.pyfunc.load_model`` and ``mlflow models
-serve`` work where Longspan is not installed.
+What MLflow stores is the exported folder and the package ``trainables``, whose
+`trainables.exports.pyfunc` answers: no pickle, and nothing of the search. So
+``mlflow.pyfunc.load_model`` and ``mlflow models serve`` work where Longspan is not installed.
 """
 
 from __future__ import annotations
