@@ -16,6 +16,7 @@ from search.spec import Spec
 from trainables.exports import exported
 from trainables.measure.ladder import rungs
 from trainables.measure.ladder_config import LadderConfig
+from trainables.messages import one_line
 from trainables.randomness import Streams, digest
 from trainables.tasks.task import TaskConfig
 
@@ -124,7 +125,7 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
     except KeyError as error:
         raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None
     except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError(one_line(error)) from None
 
 
 def _require_measured(folder: Path, sha256: str) -> None:

@@ -15,6 +15,7 @@ import torch
 from search.certifying.candidates import Candidate
 from search.spec import ResourcesConfig
 from trainables.config import TrialConfig
+from trainables.messages import named
 from trainables.trial import TrialSpec, run_trial
 
 
@@ -106,7 +107,7 @@ def run_member(job: Job) -> Climbed:
     except OSError:
         raise
     except Exception as failure:
-        error = " ".join(f"{type(failure).__name__}: {failure}".split())
+        error = named(failure)
     return Climbed(
         member=job.member,
         seed=job.root,

@@ -27,6 +27,7 @@ from search.proposing.constraints import EXCESS
 from search.proposing.journal import Journal
 from spaces import Space
 from trainables.files.whole_files import set_aside
+from trainables.messages import one_line
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -114,7 +115,7 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
     try:
         space(fixed)  # type: ignore[arg-type]  # suggests as a trial does
     except ValueError as error:
-        log.warning("space: %s", " ".join(str(error).split()))
+        log.warning("space: %s", one_line(error))
     distributions = {
         name: distribution
         for name, distribution in fixed.distributions.items()

@@ -24,7 +24,7 @@ from search.spec import ResourcesConfig, Spec
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.training.probe import Peak, peak_of
 from trainables.training.rung import out_of_memory
 
@@ -77,7 +77,7 @@ def share(needed: int, total: int) -> float:
 
 def largest(spec: Spec, space: Space) -> list[TrialConfig]:
     """The draws that take the most operations and the most parameters."""
-    tasks = [TASKS[config.kind](config) for config in spec.tasks]
+    tasks = [make_task(config) for config in spec.tasks]
     lengths = [(task, task.length(spec.ladder.stop)) for task in tasks]
 
     def operations(config: TrialConfig) -> float:

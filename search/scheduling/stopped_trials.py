@@ -25,6 +25,7 @@ from search.scheduling.resources import options
 from search.spec import Spec
 from trainables.config import TrialConfig
 from trainables.measure.records import MemberRung
+from trainables.messages import one_line
 from trainables.trial import TrialSpec, measure_final
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def measure_stopped(
         try:
             ledger.looked_at(number, *ray.get(done))
         except ray.exceptions.RayError as error:
-            reason = " ".join(str(error).split())[-200:]
+            reason = one_line(error)[-200:]
             log.warning("trial %d: its forgetting curve could not be measured: %s", number, reason)
 
 

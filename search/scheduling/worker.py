@@ -19,6 +19,7 @@ from search.cluster.trial_folders import trial_folder
 from search.scheduling.retries import disk_failed
 from search.spec import Spec
 from trainables.config import TrialConfig
+from trainables.messages import named
 from trainables.trial import TrialSpec, run_trial
 
 
@@ -67,7 +68,7 @@ def _train(
         if alone_next or disk_failed(error):
             raise  # see `search.scheduling.retries`
         traceback.print_exc()
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = named(error)
         reporter({**reporter.last, "ended_by": "error", "error": reason}, None)
     finally:
         if torch.cuda.is_available():

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from search.errors import UserError
 from search.spec.spec import Spec
 from search.spec.yaml_files import load_yaml
-from trainables.parts import one_line
+from trainables.messages import one_line
 
 
 def read(path: Path) -> Spec:

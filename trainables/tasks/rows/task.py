@@ -62,6 +62,7 @@ class RowsTask(Task):
 
     Config: ClassVar[type[RowsConfig]]
     encoding: Standardised | Vocabulary
+    _at_every_lag: DrawableRows | None
 
     def __init__(self, config: RowsConfig) -> None:
         super().__init__(config)
@@ -119,7 +120,7 @@ class RowsTask(Task):
         if part is not None:
             self._of_part = self._of_part & in_part(self.rows.hashes, part)
         self._drawable: dict[int, DrawableRows] = {}
-        self._at_every_lag: DrawableRows | None = None
+        self._at_every_lag = None
 
 
 def _read_part(task: type[RowsTask], config: RowsConfig, part: Split | None) -> RowsTask:
