@@ -16,6 +16,7 @@ from search.certifying.candidates import Candidate
 from search.spec import ResourcesConfig
 from trainables.config import TrialConfig
 from trainables.messages import named
+from trainables.plugins import load_plugins
 from trainables.trial import TrialSpec, run_trial
 
 
@@ -87,10 +88,12 @@ def run_member(job: Job) -> Climbed:
 
     Raises:
         OSError: if its checkpoint cannot be written or its data cannot be read.
+        ValueError: if a plugin cannot be loaded.
     """
     torch.set_num_threads(max(1, int(job.resources.cpus)))
     cuda = job.resources.gpus_at_least > 0
     candidate, last = job.candidate, _Last()
+    load_plugins(candidate.plugins, candidate.import_from)
     ladder = candidate.ladder.model_copy(update={"members": 1, "quorum": 1, "stop": job.goal})
     ended_by, error = "error", None
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 
-import optuna
 from pydantic import ValidationError
 
 from search.errors import UserError
 from search.proposing.constraints import Constraints
 from search.proposing.draws import DRAWS, draw
+from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler
 from search.spec import Spec
 from search.spec.spaces import find_space
@@ -107,7 +107,7 @@ def _check_constraints(spec: Spec, drawn: list[TrialConfig]) -> None:
 def _check_start(spec: Spec, space: Space) -> None:
     """Refuse parameters to start with that the space would not take up."""
     for parameters in spec.search.start_with:
-        study = optuna.create_study(sampler=make_sampler("random", 0, 0))
+        study = new_study(sampler=make_sampler("random", 0, 0))
         study.enqueue_trial(dict(parameters))
         trial = study.ask()
         with warnings.catch_warnings():

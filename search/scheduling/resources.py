@@ -20,7 +20,7 @@ from search.errors import UserError
 from search.proposing.draws import draw
 from search.scheduling.machines import GIB
 from search.scheduling.ray_session import Joined
-from search.spec import ResourcesConfig, Spec
+from search.spec import ResourcesConfig, Spec, revive
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
@@ -96,7 +96,7 @@ def _probe(
     spec: Mapping[str, Any], configs: Sequence[Mapping[str, Any]], cuda: bool
 ) -> tuple[Peak, int]:
     """The most memory that any of the configurations takes, and what the device has."""
-    searched = Spec.model_validate(spec)
+    searched = revive(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     device = torch.device("cuda" if cuda else "cpu")
     total = torch.cuda.get_device_properties(device).total_memory if cuda else 0

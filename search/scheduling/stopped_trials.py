@@ -22,7 +22,7 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.scheduling.ray_session import Joined
 from search.scheduling.resources import options
-from search.spec import Spec
+from search.spec import Spec, revive
 from trainables.config import TrialConfig
 from trainables.measure.records import MemberRung
 from trainables.messages import one_line
@@ -63,7 +63,7 @@ def _measure(
     record: Record, spec: dict[str, Any], trials: str, store: Any
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """One stopped trial's points of the curve and of the horizon, plain."""
-    searched = Spec.model_validate(spec)
+    searched = revive(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     trial = TrialSpec(
         config=TrialConfig.model_validate(record.configuration),

@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from search.cluster.trial_folders import trial_folder
 from search.scheduling.retries import disk_failed
-from search.spec import Spec
+from search.spec import Spec, revive
 from trainables.config import TrialConfig
 from trainables.messages import named
 from trainables.trial import TrialSpec, run_trial
@@ -35,7 +35,7 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any 
         trials: the folder under which trials have theirs
         store: where the folders are kept, if on another machine (`search.cluster.trial_folders`)
     """
-    searched = Spec.model_validate(spec)
+    searched = revive(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     with trial_folder(Path(trials), config["number"], store) as (folder, send):
         reporter = TuneReporter(time.monotonic(), send)
