@@ -61,9 +61,11 @@ TABLES = ("curve", "horizon", "trace")
 def processor() -> dict[str, str]:
     """The kind of machine on which floats come out the same, bit by bit."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    told = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
     return {
-        "model": next(models, "unknown"),
+        "model": "{}, family {}, model {}".format(
+            *(told.get(key, "unknown") for key in ("model name", "cpu family", "model"))
+        ),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
     }
