@@ -50,7 +50,7 @@ def restore_study(
     space: Space,
     ledger: Ledger,
     start_with: Sequence[Mapping[str, Any]] = (),
-) -> optuna.Study:
+) -> BoundedStudy:
     """The study of a ledger, written to ``journal``.
 
     A trial is complete if the ledger says that it ended, and running if not; one that the ledger
