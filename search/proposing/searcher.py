@@ -149,6 +149,10 @@ class StudySearch(Searcher):
         report = self._ledger.records[number].report
         self.end(trial_id, report.get("ended_by") or "pruned", report.get("error"))
 
+    def is_under_way(self, trial_id: str) -> bool:
+        """Whether a trial was handed out under this id and has not ended."""
+        return trial_id in self._under_way
+
     def hand_out_again(self, trial_id: str, alone: bool) -> None:
         """Hand a trial under way out once more; ``alone``, on a device that it shares with none."""
         number = self._under_way.pop(trial_id)

@@ -40,6 +40,9 @@ WorkerLostTo = Literal["node", "memory", "death"]
 class Searcher(Protocol):
     """What hands trials out (`search.proposing.searcher.StudySearch`)."""
 
+    def is_under_way(self, trial_id: str) -> bool:
+        """Whether a trial was handed out and has not ended."""
+
     def hand_out_again(self, trial_id: str, alone: bool) -> None:
         """Hand a trial out once more; ``alone``, on a device that it shares with none."""
 
@@ -72,7 +75,9 @@ class Retries(Callback):
         self.decide(trial.trial_id, trial.config["number"], worker_lost_to(error))
 
     def decide(self, trial_id: str, number: int, lost_to: WorkerLostTo) -> None:
-        """Hand the trial out again, unless it has lost too many workers."""
+        """Hand the trial out again, unless it has ended, or lost too many workers."""
+        if not self._searcher.is_under_way(trial_id):  # the worker died while it was being stopped
+            return
         record = self._ledger.lost_its_worker(number, died=lost_to == "death")
         if record.losses > MOST_LOSSES:
             self._searcher.end(trial_id, "error", f"its worker was lost {record.losses} times")

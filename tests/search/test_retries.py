@@ -121,6 +121,18 @@ def test_a_lost_node_is_not_held_against_a_trial(folder: SearchFolder) -> None:
     assert (record.finished, record.losses, record.deaths) == (False, 10, 0)
 
 
+def test_a_worker_that_dies_after_its_trial_has_ended_is_nobodys(folder: SearchFolder) -> None:
+    """Tune says so of a worker that dies while it is being stopped."""
+    driver = Driver(folder)
+    driver.start()
+    report = {"progress": 1.0, "reach": 8, "rows": [], "ended_by": None}
+    driver.search.on_trial_complete("life 1", {"report": json.dumps(report)})
+    driver.lose(0, "death")
+    record = Ledger(folder).records[0]
+    assert (record.ended_by, record.deaths) == ("pruned", 0)
+    assert driver.start() == Searcher.FINISHED
+
+
 def test_a_trial_that_nothing_holds_is_ended_at_last(folder: SearchFolder) -> None:
     driver = Driver(folder)
     for _ in range(MOST_LOSSES + 1):

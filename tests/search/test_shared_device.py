@@ -30,6 +30,9 @@ class Again(Searcher):
         self.waiting = False
         return {**self.config, "whole_device": any(self.alone)}
 
+    def is_under_way(self, trial_id: str) -> bool:
+        return True
+
     def hand_out_again(self, trial_id: str, alone: bool) -> None:
         self.alone.append(alone)
         self.waiting = True
