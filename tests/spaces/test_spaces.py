@@ -149,7 +149,7 @@ def test_spaces_are_picklable(name: str) -> None:
 
 def test_a_fresh_process_draws_the_same() -> None:
     code = (
-        "from search.scheduling.scheduler import draw; from spaces import SPACES;"
+        "from search.proposing.draws import draw; from spaces import SPACES;"
         "print([[c.digest for c in draw(space, 5)] for space in SPACES.values()])"
     )
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
