@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANGS
+
 COMMAND = Path(sys.executable).parent / "longspan"
 
 SMALL = """\
@@ -16,11 +18,11 @@ name: small
 space: quick
 tasks: [{kind: recall}]
 ladder: {start: 4, stop: 16, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}
-search: {trials: 30, sampler: random, scheduler: none, seed: 3}
+search: {trials: 14, sampler: random, scheduler: none, seed: 3}
 """
 
 
-def longspan(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def longspan(*arguments: str, timeout: float = HANGS) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does."""
     return subprocess.run(
         [str(COMMAND), *arguments],
@@ -41,7 +43,7 @@ def write_spec(folder: Path, text: str = SMALL, name: str = "small") -> Path:
 
 @pytest.fixture(scope="session")
 def small_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs folder of a finished search of 30 short trials called ``small``."""
+    """The runs folder of a finished search of 14 short trials called ``small``."""
     runs = tmp_path_factory.mktemp("runs")
     done = longspan("search", str(write_spec(runs)), "--runs", str(runs))
     assert done.returncode == 0, done.stderr + done.stdout

@@ -82,4 +82,4 @@ def test_an_export_overwrites_nothing(exported: Path, small_search: Path) -> Non
 def test_the_status_of_a_finished_search(small_search: Path) -> None:
     done = longspan("status", "small", "--runs", str(small_search))
     assert done.returncode == 0, done.stderr
-    assert "finished, 30 of 30 trials ended" in done.stdout
+    assert "finished, 14 of 14 trials ended" in done.stdout

@@ -19,6 +19,7 @@ import trainables
 from search.disk.folder import SearchFolder
 from search.recording.logged_model import example, signature
 from tests.search.conftest import longspan
+from tests.waiting import HANGS
 from trainables.tasks import TASKS
 
 
@@ -82,7 +83,7 @@ def test_mlflow_loads_it_without_longspan_at_hand(
     uri = f"sqlite:///{small_search / 'mlflow.db'}"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ANSWER, uri, model.model_id],
-        capture_output=True, text=True, cwd=tmp_path, check=True, timeout=120,
+        capture_output=True, text=True, cwd=tmp_path, check=True, timeout=HANGS,
     )  # fmt: skip
     answered: dict[str, Any] = json.loads(done.stdout)
     assert answered["from"].startswith(model.artifact_location.removeprefix("file://"))

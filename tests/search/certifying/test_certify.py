@@ -29,6 +29,7 @@ from search.recording import recorder as recording
 from search.spec import CertifyConfig, ResourcesConfig
 from tests.search.conftest import COMMAND, longspan
 from tests.search.test_refusals import run
+from tests.waiting import HANGS
 from trainables.config import TrialConfig
 from trainables.measure.certificate import plan_for
 from trainables.trial import TrialSpec, run_trial
@@ -138,13 +139,13 @@ def strike(runs: Path, blow: signal.Signals) -> None:
         # A shell that runs the tests in its background has them ignore Ctrl-C.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS
     while ended(runs) == before:
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     driver.send_signal(blow)
-    output, errors = driver.communicate(timeout=120)
+    output, errors = driver.communicate(timeout=HANGS)
     if blow == signal.SIGINT:
         assert driver.returncode == 130, errors
         assert "longspan certify small" in output
