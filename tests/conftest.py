@@ -23,10 +23,9 @@ SEARCHES = (TESTS / "search", TESTS / "test_add_a_layer.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes run the tests, one has those that start Ray and share a search.
 
-    Another has the cluster's, which share that.
+    The tests of any other file share what that has made, so no file is parted.
     """
     for item in items:
-        if any(item.path.is_relative_to(place) for place in SEARCHES):
-            item.add_marker(pytest.mark.xdist_group("searches"))
-        elif item.get_closest_marker("cluster"):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
+        searches = any(item.path.is_relative_to(place) for place in SEARCHES)
+        group = "searches" if searches else str(item.path.relative_to(TESTS))
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from search.cli import main
 from tests.waiting import HANGS
 
 COMMAND = Path(sys.executable).parent / "longspan"
@@ -32,6 +35,23 @@ def longspan(*arguments: str, timeout: float = HANGS) -> subprocess.CompletedPro
         env={**os.environ, "COLUMNS": "120"},
         check=False,
     )
+
+
+def in_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it in this process, in a fraction of the time: what starts no workers needs no other."""
+    output, errors = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(output),
+        redirect_stderr(errors),
+    ):
+        patch.setattr(sys, "argv", ["longspan", *arguments])
+        patch.setenv("COLUMNS", "120")
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert isinstance(ended.value.code, int)
+    done = (ended.value.code, output.getvalue(), errors.getvalue())
+    return subprocess.CompletedProcess(arguments, *done)
 
 
 def write_spec(folder: Path, text: str = SMALL, name: str = "small") -> Path:

@@ -17,7 +17,7 @@ from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.proposing.study import open_study
-from tests.search.conftest import COMMAND, longspan, write_spec
+from tests.search.conftest import COMMAND, in_process, longspan, write_spec
 from tests.waiting import HANGS
 
 TIMES = ("seconds", "peak_memory_bytes")
@@ -85,7 +85,7 @@ def test_same_seed_same_outcomes(small_search: Path, tmp_path: Path) -> None:
 
 
 def test_a_taken_name_is_refused(small_search: Path, tmp_path: Path) -> None:
-    refused = longspan("search", str(write_spec(tmp_path)), "--runs", str(small_search))
+    refused = in_process("search", str(write_spec(tmp_path)), "--runs", str(small_search))
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "small" in refused.stderr

@@ -27,7 +27,7 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.recording import recorder as recording
 from search.spec import CertifyConfig, ResourcesConfig
-from tests.search.conftest import COMMAND, longspan
+from tests.search.conftest import COMMAND, in_process, longspan
 from tests.search.test_refusals import run
 from tests.waiting import HANGS
 from trainables.config import TrialConfig
@@ -220,7 +220,7 @@ def test_a_server_that_was_away_is_told_at_the_next_resume(
 
 
 def test_the_leaderboard_marks_it(certified: dict[str, Any], runs: Path) -> None:
-    done = longspan("status", "small", "--runs", str(runs))
+    done = in_process("status", "small", "--runs", str(runs))
     assert "certified" in done.stdout
     assert certified["lag"] in [int(word) for word in done.stdout.split() if word.isdigit()]
 
@@ -243,7 +243,7 @@ def exported(
 ) -> Path:
     """The winner, exported after it was certified."""
     to = tmp_path_factory.mktemp("best")
-    done = longspan("export", "small", "--to", str(to), "--runs", str(runs))
+    done = in_process("export", "small", "--to", str(to), "--runs", str(runs))
     assert done.returncode == 0, done.stderr
     (folder,) = to.iterdir()
     return folder
