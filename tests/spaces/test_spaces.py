@@ -53,10 +53,11 @@ def trials(name: str, count: int = DRAWS) -> list[optuna.Trial]:
     return asked
 
 
+@pytest.mark.parametrize("draws", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SPACES)
-def test_every_draw_learns_a_batch(name: str) -> None:
-    """300 draws decode, build, and run forward and backward to finite gradients."""
-    learn_a_batch(drawn(name))
+def test_every_draw_learns_a_batch(name: str, draws: int) -> None:
+    """They decode, build, and run forward and backward to finite gradients."""
+    learn_a_batch(drawn(name)[:draws])
 
 
 def learn_a_batch(configs: list[TrialConfig]) -> None:

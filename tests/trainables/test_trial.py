@@ -470,7 +470,7 @@ def assert_as_in_peace(name: str, folder: Path, result: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-@settings(max_examples=6, phases=NOT_SHRUNK)
+@settings(max_examples=3, phases=NOT_SHRUNK)
 @given(data=st.data())
 def test_cut_off_anywhere_it_goes_on_as_if_left_in_peace(name: str, data: st.DataObject) -> None:
     """Rows, curve, trace, reach and weights, to the last bit; a checkpoint every few steps."""
