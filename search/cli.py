@@ -14,7 +14,7 @@ from search.commands.clusters import logs, on_premises, stop
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
-from search.errors import UserError
+from search.errors import UserError, outside
 
 app = typer.Typer(
     name="longspan",
@@ -43,10 +43,13 @@ def main() -> None:
         code = _refuse(str(error))
     except UsageError as error:
         code = _refuse(" ".join(error.format_message().split()))
-    except OSError as error:  # a folder that cannot be written, a disk that is full
-        code = _refuse(f"{error.filename or 'disk'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
+    except Exception as error:  # a disk that is full, a server that is away; all else is a fault
+        line = outside(error)
+        if line is None:
+            raise
+        code = _refuse(line)
     sys.exit(code if isinstance(code, int) else 0)
 
 

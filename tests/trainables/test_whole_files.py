@@ -57,7 +57,7 @@ def test_content_is_on_disk_before_the_name_is_and_the_name_before_it_returns(
     fsync, replace = os.fsync, Path.replace
 
     def synced(descriptor: int) -> None:
-        there = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        there = Path(f"/proc/self/fd/{descriptor}").readlink()
         done.append(("synced", "folder" if there == tmp_path else "file", there.stat().st_size > 0))
         fsync(descriptor)
 

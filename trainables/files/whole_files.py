@@ -88,7 +88,7 @@ def aside_of(path: Path) -> Path:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether it is a file, or a folder, that is not whole yet, or never was: its writer may have died."""
+    """Whether a file or folder is not whole yet; or never will be, for its writer has died."""
     return path.name.endswith(ASIDE) or _EARLIER.fullmatch(path.name) is not None
 
 

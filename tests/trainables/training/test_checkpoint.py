@@ -134,8 +134,9 @@ def test_any_flipped_bit_is_noticed(data: st.DataObject) -> None:
 def test_a_crash_at_any_moment_leaves_a_whole_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: int
 ) -> None:
-    """Before the bytes are on disk, before the first rename, between the two, before the folder is
-    synced, and after. What the writer that died has left is gone at the next start.
+    """Before the bytes are on disk, around the two renames, before the folder is synced, and after.
+
+    What the writer that died has left is gone at the next start.
     """
     path = saved_twice(tmp_path)
     calls = iter(range(10))
