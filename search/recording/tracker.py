@@ -20,6 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from search.cluster.head_node import on_cluster, tracking_environment
 from search.disk import mlflow_database as database
+from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
 from search.disk.ranking import rank
 from search.disk.record import Record
@@ -287,12 +288,26 @@ class Tracker:
         client.set_tag(run.run_id, MEASURED_TAG, "yes")
         self._runs[record.number] = replace(run, measured=True)
 
+    def send_certificates(self) -> None:
+        """Bring trials' runs up to date with the search's certificates; the parent stays as it is.
+
+        Raises:
+            UserError: if MLflow has not been told of a trial that was certified.
+        """
+        client = self.connect()
+        for found in certificates(self._folder.path):
+            self.run_id(found["trial"])
+        self._send_certificates(client)
+
+    def _send_certificates(self, client: MlflowClient) -> None:
+        run_ids = {number: run.run_id for number, run in self._runs.items()}
+        send_certificates(client, run_ids, self._spec, self._folder)
+
     def end(self, records: Sequence[Record], finished: bool) -> None:
         """The certificates, the parent's leaderboard and pictures, and its end."""
         client = self.connect()
         self.begin()
-        run_ids = {number: run.run_id for number, run in self._runs.items()}
-        send_certificates(client, run_ids, self._spec, self._folder)
+        self._send_certificates(client)
         best = rank(records)[:10]
         if best:
             now = round(time.time() * 1000)

@@ -21,6 +21,9 @@ from search.results.card import card_of
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
 from trainables.config import describe
+from trainables.exports import exported
+from trainables.files import sums, weights
+from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
 from trainables.measure.records import MemberRung, best_member, of_task
 from trainables.plugins import needed
 from trainables.tasks import make_task
@@ -70,14 +73,32 @@ def _name(record: Record, task: str, spec: Spec) -> str:
 
 def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
     outcome = _outcome(spec, record, task)
-    weights = folder.trial(record.number) / "weights" / task
-    source = weights_file(weights, outcome["lag"], outcome["member"])
+    kept = folder.trial(record.number) / "weights" / task
+    source = weights_file(kept, outcome["lag"], outcome["member"])
     if not source.exists():
         raise UserError(f"{source}: the weights of trial {record.number} are not there")
-    aside = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_left_over(target.parent)
+    aside = aside_of(target)
     aside.mkdir(parents=True)
-    shutil.copyfile(source, aside / "model.safetensors")
+    try:
+        _fill(aside, folder, spec, record, task, outcome, source)
+        aside.replace(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    sync_folder(target.parent)
+
+
+def _fill(
+    aside: Path,
+    folder: SearchFolder,
+    spec: Spec,
+    record: Record,
+    task: str,
+    outcome: dict[str, Any],
+    source: Path,
+) -> None:
+    write_aside(aside / exported.WEIGHTS, source.read_bytes())
+    _require_whole(aside / exported.WEIGHTS, source)
     task_config = spec.tasks_by_name[task]
     measured_on = make_task(task_config)
     config: dict[str, Any] = {
@@ -87,8 +108,9 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
         "answer": asdict(measured_on.answer),
     }
     config["plugins"] = needed(spec.plugins, config)
-    (aside / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    (aside / "outcome.json").write_text(json.dumps(outcome, indent=2) + "\n")
+    write_aside(aside / exported.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+    write_aside(aside / exported.OUTCOME, (json.dumps(outcome, indent=2) + "\n").encode())
+    sums.write(aside, (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME))
     if outcome["forgetting_curve"]:
         label = describe(record.configuration)
         picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
@@ -98,7 +120,15 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
         (aside / "gradient_horizon.png").write_bytes(norms)
     copy_certificates(folder.path, record.digest, task, aside)
     (aside / "CARD.md").write_text(card_of(aside))
-    aside.replace(target)
+
+
+def _require_whole(copy: Path, source: Path) -> None:
+    """Refuse weights that are not what the trial wrote: the copy is what will be loaded."""
+    try:
+        weights.read(copy)
+    except weights.DamagedWeightsError as error:
+        reason = str(error).removeprefix(f"{copy}: ")
+        raise UserError(f"{source}: {reason}; nothing is exported") from None
 
 
 def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:

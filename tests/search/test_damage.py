@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,3 +238,20 @@ def test_progress_reported_never_falls(folder: SearchFolder) -> None:
     for progress in (3.0, 2.0, 3.5):
         ledger.reported(5, {"progress": progress, "rows": []})
         assert ledger.records[5].progress == max(3.0, progress)
+
+
+def test_what_a_dead_driver_left_half_written_is_gone_at_the_next_start(
+    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    left = []
+    with monkeypatch.context() as there:
+        there.setattr(os, "getpid", lambda: dead.pid)
+        for file in (folder.spec, outcomes.part(folder.outcomes, 3)):
+            left.append(whole.aside_of(file))
+            left[-1].write_bytes(b"half")
+    assert not folder.busy
+    assert all(file.exists() for file in left), "looking changes nothing"
+    with folder.locked():
+        assert not any(file.exists() for file in left)

@@ -11,6 +11,7 @@ import torch
 
 from trainables.config import TrialConfig
 from trainables.files import weights as weight_files
+from trainables.files.whole_files import remove_left_over
 from trainables.measure.ladder import Climb, EndedRung, RungOutcome, climb
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
@@ -151,6 +152,7 @@ class Climber:
     def _keep_weights(self, member: Member, lag: int) -> None:
         """Keep what solved this rung."""
         self.weights.mkdir(parents=True, exist_ok=True)
+        remove_left_over(self.weights)
         target = weights_file(self.weights, lag, member.number)
         weight_files.write(target, member.model.state_dict())
 

@@ -147,16 +147,19 @@ class RungTraining:
 
     def _train(self, started: float, tick: Tick) -> tuple[EndedRung, Tally]:
         while True:
+            looked: Tally | None = None  # at these weights
             self._learn_a_batch()
             self.progress.seconds = self.clock() - started
             if not math.isfinite(self.progress.loss):
                 return "nan", Tally(0, 0)
             if self._likely_to_pass():
-                tally, passed = self._look()
+                looked, passed = self._look()
                 if passed:
-                    return "solved", tally
+                    return "solved", looked
                 self._pause(PAUSE_AFTER_LOOK)
             given_up = self._given_up()
+            if given_up and looked is not None:
+                return given_up, looked
             if given_up:
                 tally, passed = self._look()
                 return ("solved" if passed else given_up), tally
