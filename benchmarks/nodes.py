@@ -93,7 +93,7 @@ def main() -> None:
             folder = SearchFolder(Path(to), "nodes")
             records = search(folder, asked.trials, asked.seconds, nodes).records.values()
         spent = time.monotonic() - started
-        used = {record.report["worker"] for record in records}
+        used = {record.report.worker for record in records}
         print(
             f"{nodes} nodes, {len(used)} had trials; {len(records)} trials of {asked.seconds:g} s "
             f"ended in {spent:.0f} s: {asked.seconds * len(records) / (nodes * spent):.1%} of the "

@@ -31,6 +31,7 @@ from search.proposing.study import told
 from search.scheduling.retries import LOSSES, WORKER_FAILURES, Loss
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.measure.report import Report
 from trainables.parts import one_line
 
 MOST_REFUSED = 200
@@ -140,7 +141,7 @@ class StudySearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what was measured. Optuna is told at the end: its samplers use no more."""
-        self._ledger.reported(self._ot_trials[trial_id].number, json.loads(result["report"]))
+        self._ledger.reported(self._ot_trials[trial_id].number, _report(result))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -152,9 +153,9 @@ class StudySearch(OptunaSearch):
         if trial is None:
             return
         if result is not None and "report" in result:
-            self._ledger.reported(trial.number, json.loads(result["report"]))
+            self._ledger.reported(trial.number, _report(result))
         report = self._ledger.records[trial.number].report
-        self._finish(trial, report.get("ended_by") or "pruned", report.get("error"))
+        self._finish(trial, report.ended_by or "pruned", report.error)
 
     def lost(self, trial_id: str, why: Loss) -> None:
         """Hand out a trial again whose worker is gone, unless it has killed too many."""
@@ -188,6 +189,10 @@ class StudySearch(OptunaSearch):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+def _report(result: Mapping[str, Any]) -> Report:
+    return Report.from_json(json.loads(result["report"]))
 
 
 def _validated(proposed: dict[str, Any] | None) -> TrialConfig:

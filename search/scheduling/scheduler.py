@@ -22,7 +22,7 @@ from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.records import MemberRung, cost_and_progress
+from trainables.measure.report import cost_and_progress
 from trainables.models.model import outline
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task
@@ -50,9 +50,8 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
     )
     (bracket,) = scheduler._brackets
     for record in finished:
-        rows = [MemberRung(**row) for row in record.rows]
         trial = SimpleNamespace(trial_id=f"finished-{record.number}")
-        for cost, value in cost_and_progress(rows, record.report.get("reaches", {}), spec.ladder):
+        for cost, value in cost_and_progress(record.rows, record.report.reaches, spec.ladder):
             bracket.on_result(trial, cost, value)  # type: ignore[arg-type]  # reads only the id
     return scheduler
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from search.scheduling.ray_session import Joined
 from search.scheduling.resources import options
 from search.spec import Spec
 from trainables.config import TrialConfig
-from trainables.measure.records import MemberRung
+from trainables.measure.records import FinalPoints
 from trainables.trial import TrialSpec, measure_final
 
 log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def measure_stopped(
         (done, *_), _ = ray.wait(list(running), num_returns=1)
         number = running.pop(done)
         try:
-            ledger.looked_at(number, *ray.get(done))
+            ledger.looked_at(number, ray.get(done))
         except ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())[-200:]
             log.warning("trial %d: its forgetting curve could not be measured: %s", number, reason)
@@ -60,8 +59,8 @@ def measure_stopped(
 
 def _measure(
     record: Record, spec: dict[str, Any], trials: str, store: Any
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """One stopped trial's points of the curve and of the horizon, plain."""
+) -> dict[str, FinalPoints]:
+    """One stopped trial's points of the curve and of the horizon, by task."""
     searched = Spec.model_validate(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     trial = TrialSpec(
@@ -72,7 +71,5 @@ def _measure(
         precision=searched.resources.precision,
     )
     device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
-    rows = [MemberRung(**row) for row in record.rows]
     with trial_folder(Path(trials), record.number, store) as (folder, _):
-        curve, horizon = measure_final(trial, folder, rows, device)
-    return [asdict(point) for point in curve], [asdict(point) for point in horizon]
+        return measure_final(trial, folder, record.report, device)

@@ -20,6 +20,7 @@ from search.proposing.study import open_study, restore_study
 from spaces import SPACES
 from tests.search.test_recording import row
 from trainables.files import whole_files as whole
+from trainables.measure.report import Report
 
 SPEC = "name: s\nspace: article\ntasks: [{kind: recall}]\n"
 TRIALS = 6
@@ -234,5 +235,5 @@ def test_progress_reported_never_falls(folder: SearchFolder) -> None:
     """A trial that went back to an older checkpoint is heard again when it is as far as it was."""
     ledger = Ledger(folder)
     for progress in (3.0, 2.0, 3.5):
-        ledger.reported(5, {"progress": progress, "rows": []})
+        ledger.reported(5, Report(progress=progress))
         assert ledger.records[5].progress == max(3.0, progress)

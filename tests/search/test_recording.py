@@ -18,6 +18,7 @@ from search.recording import tracker as tracking
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
+from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
     {
@@ -85,7 +86,7 @@ def record(folder: SearchFolder) -> Record:
         "rows": rows, "curve": curve, "trace": trace, "busy_seconds": 4.0,
         "horizon": horizon,
     }  # fmt: skip
-    ledger.reported(0, report)
+    ledger.reported(0, Report.from_json(report))
     ledger.finished(0, "failed_rung")
     return ledger.records[0]
 
@@ -130,8 +131,7 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     folder: SearchFolder, record: Record
 ) -> None:
     """Its run has ended by then, in this driver or in an earlier one."""
-    unmeasured = {**record.report, "curve": [], "horizon": []}
-    stopped = replace(record, ended_by="pruned", report=unmeasured)
+    stopped = replace(record, ended_by="pruned", report=replace(record.report, final={}))
     tracker = Tracker(SPEC, folder)
     tracker.send(stopped)
     client, (run,) = children(folder)
@@ -158,7 +158,7 @@ def test_the_best_are_laid_over_each_other_on_the_search(
             return bytes(draw(by_label, *rest))
 
         monkeypatch.setattr(tracking, name, kept)
-    other = replace(record, number=1, report={**record.report, "progress": 3.2})
+    other = replace(record, number=1, report=replace(record.report, progress=3.2))
     Tracker(SPEC, folder).end([other, record], finished=True)
     assert [label.split(":")[0] for label in drawn["forgetting_curves"]] == ["0", "1"]
     assert drawn["gradient_horizons"] == drawn["forgetting_curves"]
