@@ -43,12 +43,11 @@ def wait(config: dict[str, Any], seconds: float) -> None:
         time.sleep(seconds / REPORTS)
         node = ray.get_runtime_context().get_node_id()
         report = {
-            "progress": float(place), "reach": 8, "rows": [], "worker": f"{node}:0",
+            "progress": place, "reach": 8, "rows": [], "worker": f"{node}:0",
             "ended_by": "top" if place == REPORTS else None,
         }  # fmt: skip
-        tune.report(
-            {"progress": report["progress"], "training_gflop": place, "report": json.dumps(report)}
-        )
+        told = {"progress": place, "training_gflop": place, "report": json.dumps(report)}
+        tune.report(told)
 
 
 def available() -> float:

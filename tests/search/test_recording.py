@@ -145,6 +145,25 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     assert run.info.status == "KILLED"
 
 
+def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
+    folder: SearchFolder, record: Record
+) -> None:
+    """The trial was looked at; nothing came of its horizon, and it has no picture."""
+    found = record.report.final["recall"]
+    without = replace(record.report, final={"recall": replace(found, horizon=())})
+    looked_at = replace(record, report=without)
+    assert looked_at.looked_at
+    tracker = Tracker(SPEC, folder)
+    tracker.send(looked_at)
+    tracker.end([looked_at], finished=True)
+    client, (run,) = children(folder)
+    assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
+    assert history(client, run, "gradient_norm_end") == []
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert "forgetting_curve.png" in names
+    assert "gradient_horizon.png" not in names
+
+
 def test_the_best_are_laid_over_each_other_on_the_search(
     folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
