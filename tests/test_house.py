@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -54,6 +56,29 @@ def test_nobody_imports_from_above() -> None:
 def test_no_file_is_a_bag_of_leftovers() -> None:
     bags = {"utils", "common", "helpers", "core", "misc"}
     assert not [path for path in tracked() if bags & {path.stem, *path.relative_to(ROOT).parts}]
+
+
+def test_no_room_is_crowded() -> None:
+    """At most ten files; what holds a file for each shipped part grows with them."""
+    tables = {"trainables/tasks", "trainables/models", "trainables/models/cells"}
+    files = [file for root in ("search", "trainables") for file in (ROOT / root).rglob("*.py")]
+    rooms = Counter(str(f.parent.relative_to(ROOT)) for f in files if f.name != "__init__.py")
+    assert not {room: count for room, count in rooms.items() if count > 10 and room not in tables}
+
+
+def test_importing_a_module_sets_no_log_level() -> None:
+    """Levels are the program's to set, not a module's that is imported by whoever needs it."""
+    setting = {"setLevel", "set_verbosity", "basicConfig", "disable"}
+    found = [
+        f"{file}: {ast.unparse(line)}"
+        for root in ("search", "spaces", "trainables")
+        for file in (ROOT / root).rglob("*.py")
+        for line in ast.parse(file.read_text()).body
+        if not isinstance(line, ast.FunctionDef | ast.ClassDef)
+        for call in ast.walk(line)
+        if isinstance(call, ast.Attribute) and call.attr in setting
+    ]
+    assert not found
 
 
 def test_every_folder_of_code_is_a_package_that_ships() -> None:

@@ -19,10 +19,10 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
 from trainables.measure.records import FinalPoints, MemberRung, TracePoint, of_task
 from trainables.measure.report import Report, final_from_json, final_to_json
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
-from trainables.training.final import Final
+from trainables.training.closing_measurement import ClosingMeasurement
 from trainables.training.rung import RungTraining
 
 REPORTS_PER_BUDGET = 10
@@ -111,7 +111,7 @@ class Trial:
         saved = self._restore()
         climbs = []
         for name, task_config in self.spec.tasks.items():
-            task = TASKS[task_config.kind](task_config)
+            task = make_task(task_config)
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
                 self.climber.restore(saved.pop("climber"))
@@ -302,13 +302,13 @@ def measure_final(
 
 def _final(
     spec: TrialSpec, name: str, folder: Path, rows: Sequence[MemberRung], device: torch.device
-) -> Final:
+) -> ClosingMeasurement:
     config = spec.tasks[name]
-    return Final(
+    return ClosingMeasurement(
         config=spec.config,
         ladder=spec.ladder,
         name=name,
-        task=TASKS[config.kind](config),
+        task=make_task(config),
         rows=of_task(rows, name),
         folder=_weights(folder, name),
         streams=trial_streams(spec.config, config, spec.seed),

@@ -18,6 +18,8 @@ from trainables.config import TrialConfig
 from trainables.measure.plain import read
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
+from trainables.messages import named
+from trainables.plugins import load_plugins
 from trainables.trial import TrialSpec, run_trial
 
 
@@ -102,10 +104,12 @@ def run_member(job: Job) -> Climbed:
 
     Raises:
         OSError: if its checkpoint cannot be written or its data cannot be read.
+        ValueError: if a plugin cannot be loaded.
     """
     torch.set_num_threads(max(1, int(job.resources.cpus)))
     cuda = job.resources.gpus_at_least > 0
     candidate, last = job.candidate, _Last()
+    load_plugins(candidate.plugins, candidate.import_from)
     ladder = candidate.ladder.model_copy(update={"members": 1, "quorum": 1, "stop": job.goal})
     error = None
     try:
@@ -122,7 +126,7 @@ def run_member(job: Job) -> Climbed:
     except OSError:
         raise
     except Exception as failure:
-        error = " ".join(f"{type(failure).__name__}: {failure}".split())
+        error = named(failure)
     return Climbed(
         member=job.member,
         seed=job.root,

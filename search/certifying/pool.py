@@ -11,6 +11,7 @@ from search.scheduling.machines import here, slots
 from search.scheduling.resources import options
 from search.scheduling.retries import WORKER_FAILURES
 from search.spec import ResourcesConfig
+from trainables.messages import one_line
 
 SECONDS_TO_STOP = 30.0
 
@@ -50,5 +51,5 @@ class RayPool:
         except OSError as error:
             raise getattr(error, "cause", error) from None
         except ray.exceptions.RayError as error:
-            return job, crashed(job, " ".join(str(error).split())[:300])
+            return job, crashed(job, one_line(error, 300))
         return job, climbed

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from trainables.files.whole_files import DamagedFileError, write_aside
 from trainables.measure.records import MemberRung
+from trainables.messages import one_line
 
 SCHEMA = pa.schema(
     [
@@ -77,7 +78,7 @@ def read_part(file: Path) -> pa.Table:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
 
 

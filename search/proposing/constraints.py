@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from search.spec import Spec
 from trainables.config import TrialConfig
 from trainables.models.model import outline
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 
 EXCESS = "excess"
 
@@ -33,7 +33,7 @@ class Constraints:
         lag = spec.ladder.stop
         self._tasks = []
         for config in spec.tasks:
-            task = TASKS[config.kind](config)
+            task = make_task(config)
             answers = task.sample(lag, 1, torch.Generator().manual_seed(0)).scored.shape[1]
             self._tasks.append((task, task.length(lag), answers))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import optuna
-
+from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler
 from spaces import Space
 from trainables.config import TrialConfig
@@ -17,7 +16,7 @@ DRAWS = 200
 
 def draw(space: Space, count: int) -> list[TrialConfig]:
     """``count`` configurations, drawn at random but always the same."""
-    study = optuna.create_study(sampler=make_sampler("random", 0, 0))
+    study = new_study(sampler=make_sampler("random", 0, 0))
     drawn = []
     for _ in range(count):
         trial = study.ask()

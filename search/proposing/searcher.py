@@ -32,7 +32,7 @@ from search.scheduling.retries import LOSSES, WORKER_FAILURES, Loss
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
-from trainables.parts import one_line
+from trainables.messages import one_line
 
 MOST_REFUSED = 200
 """Proposals refused one after the other before a search gives up."""

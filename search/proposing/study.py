@@ -25,19 +25,19 @@ from search.disk.record import Record, Refused
 from search.proposing.bounded_study import BoundedStudy
 from search.proposing.constraints import EXCESS
 from search.proposing.journal import Journal
+from search.proposing.new_study import new_study
 from spaces import Space
 from trainables.files.whole_files import set_aside
+from trainables.messages import one_line
 
 log = logging.getLogger(__name__)
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def open_study(journal: Path, name: str) -> optuna.Study:
     """The study in a journal file, as a process reads it that does not hold the search."""
-    return optuna.create_study(
+    return new_study(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         study_name=name,
-        direction="maximize",
         load_if_exists=True,
     )
 
@@ -63,9 +63,7 @@ def restore_study(
     taken = [*ledger.records, *ledger.damaged, *ledger.refused, len(start_with) - 1]
     last = max(taken, default=-1)
     lines = Journal()
-    study = optuna.create_study(
-        storage=JournalStorage(lines), study_name=name, direction="maximize"
-    )
+    study = new_study(storage=JournalStorage(lines), study_name=name)
     for number in range(last + 1):
         if number in ledger.records:
             study.add_trial(_of_record(ledger.records[number], space))
@@ -114,7 +112,7 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
     try:
         space(fixed)  # type: ignore[arg-type]  # suggests as a trial does
     except ValueError as error:
-        log.warning("space: %s", " ".join(str(error).split()))
+        log.warning("space: %s", one_line(error))
     distributions = {
         name: distribution
         for name, distribution in fixed.distributions.items()

@@ -20,11 +20,11 @@ from search.errors import UserError
 from search.proposing.draws import draw
 from search.scheduling.machines import GIB
 from search.scheduling.ray_session import Joined
-from search.spec import ResourcesConfig, Spec
+from search.spec import ResourcesConfig, Spec, revive
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.training.probe import Peak, peak_of
 from trainables.training.rung import out_of_memory
 
@@ -77,7 +77,7 @@ def share(needed: int, total: int) -> float:
 
 def largest(spec: Spec, space: Space) -> list[TrialConfig]:
     """The draws that take the most operations and the most parameters."""
-    tasks = [TASKS[config.kind](config) for config in spec.tasks]
+    tasks = [make_task(config) for config in spec.tasks]
     lengths = [(task, task.length(spec.ladder.stop)) for task in tasks]
 
     def operations(config: TrialConfig) -> float:
@@ -96,7 +96,7 @@ def _probe(
     spec: Mapping[str, Any], configs: Sequence[Mapping[str, Any]], cuda: bool
 ) -> tuple[Peak, int]:
     """The most memory that any of the configurations takes, and what the device has."""
-    searched = Spec.model_validate(spec)
+    searched = revive(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     device = torch.device("cuda" if cuda else "cpu")
     total = torch.cuda.get_device_properties(device).total_memory if cuda else 0

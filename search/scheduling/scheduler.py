@@ -24,7 +24,7 @@ from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.report import cost_and_progress
 from trainables.models.model import outline
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.tasks.task import Task
 
 COST = "training_gflop"
@@ -70,7 +70,7 @@ def typical_cost(spec: Spec, space: Space, draws: int = 32) -> float:
 
     What the constraints refuse does not count, unless that is all.
     """
-    task = next(iter(TASKS[t.kind](t) for t in spec.tasks))
+    task = next(iter(make_task(t) for t in spec.tasks))
     constraints = Constraints(spec)
     drawn = draw(space, DRAWS if constraints.limits else draws)
     kept = [config for config in drawn if not constraints.broken(config)] or drawn

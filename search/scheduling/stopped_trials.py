@@ -21,9 +21,10 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.scheduling.ray_session import Joined
 from search.scheduling.resources import options
-from search.spec import Spec
+from search.spec import Spec, revive
 from trainables.config import TrialConfig
 from trainables.measure.records import FinalPoints
+from trainables.messages import one_line
 from trainables.trial import TrialSpec, measure_final
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def measure_stopped(
         try:
             ledger.looked_at(number, ray.get(done))
         except ray.exceptions.RayError as error:
-            reason = " ".join(str(error).split())[-200:]
+            reason = one_line(error)[-200:]
             log.warning("trial %d: its forgetting curve could not be measured: %s", number, reason)
 
 
@@ -61,7 +62,7 @@ def _measure(
     record: Record, spec: dict[str, Any], trials: str, store: Any
 ) -> dict[str, FinalPoints]:
     """One stopped trial's points of the curve and of the horizon, by task."""
-    searched = Spec.model_validate(spec)
+    searched = revive(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     trial = TrialSpec(
         config=TrialConfig.model_validate(record.configuration),

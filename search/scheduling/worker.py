@@ -18,9 +18,10 @@ from ray.exceptions import RayError
 
 from search.cluster.trial_folders import trial_folder
 from search.scheduling.retries import disk_failed
-from search.spec import Spec
+from search.spec import Spec, revive
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
+from trainables.messages import named
 from trainables.trial import TrialSpec, run_trial
 
 
@@ -36,7 +37,7 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any 
         trials: the folder under which trials have theirs
         store: where the folders are kept, if on another machine (`search.cluster.trial_folders`)
     """
-    searched = Spec.model_validate(spec)
+    searched = revive(spec)
     torch.set_num_threads(max(1, int(searched.resources.cpus)))
     with trial_folder(Path(trials), config["number"], store) as (folder, send):
         reporter = TuneReporter(time.monotonic(), send)
@@ -69,8 +70,7 @@ def _train(
         if alone_next or disk_failed(error):
             raise  # see `search.scheduling.retries`
         traceback.print_exc()
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        reporter(replace(reporter.last, ended_by="error", error=reason), None)
+        reporter(replace(reporter.last, ended_by="error", error=named(error)), None)
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -18,8 +18,8 @@ from search.spec.yaml_files import load_yaml
 from spaces import SPACES
 from spaces.declared import DeclaredSpace
 from tests.spaces.test_spaces import DRAWS, learn_a_batch
+from trainables.messages import one_line
 from trainables.models.model import outline
-from trainables.parts import one_line
 from trainables.tasks.recall import Recall
 
 EXAMPLES = sorted(Path("examples/spaces").glob("*.yaml"))

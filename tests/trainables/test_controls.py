@@ -15,7 +15,8 @@ from tests.trainables.tasks.oracles import Case
 from tests.trainables.tasks.test_contract import each_case, right, seeded
 from tests.trainables.tasks.test_lags import cued, task_of
 from tests.trainables.tasks.test_stream import numbers, stream, symbols
-from trainables.controls.controls import (
+from trainables.controls.kernel_ridge import KernelRidge
+from trainables.controls.measuring import (
     CONTROLS,
     SURE,
     Control,
@@ -26,7 +27,6 @@ from trainables.controls.controls import (
     one_answer,
     shuffled,
 )
-from trainables.controls.kernel_ridge import KernelRidge
 from trainables.controls.shortcuts import bag, edges, last_input
 from trainables.tasks.adding import Adding
 from trainables.tasks.recall import Recall
@@ -228,7 +228,7 @@ def test_the_learner_learns_lines_and_what_only_two_features_tell() -> None:
     assert KernelRidge(constant, x[:, :1]).predict(constant).std() < 1e-3
 
 
-def test_glances() -> None:
+def test_shortcuts() -> None:
     """The last input, the bag up to the answer, and both edges of what is young."""
     inputs = torch.tensor([[3, 1, 1, 0, 2, 3]])
     batch = Batch(inputs, torch.tensor([[0]]), torch.tensor([[4]]))

@@ -13,7 +13,7 @@ from tests.trainables.test_trial import SPECS, Clock, CutOffError, run
 from tests.trainables.training.stand_ins import CPU
 from trainables.files import checkpoint
 from trainables.measure.report import Report
-from trainables.training import final
+from trainables.training import closing_measurement
 from trainables.trial import run_trial
 
 SPEC = SPECS["increments"]
@@ -24,7 +24,7 @@ FILE = "checkpoint.pt"
 def curves(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each task's curve is measured; its horizon runs out of memory."""
     measured: Counter[str] = Counter()
-    whole = final.forgetting_curve
+    whole = closing_measurement.forgetting_curve
 
     def curve(model: Any, name: str, *rest: Any) -> Iterator[Any]:
         measured[name] += 1
@@ -33,8 +33,8 @@ def curves(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def horizon(*_: Any) -> Iterator[Any]:
         raise MemoryError
 
-    monkeypatch.setattr(final, "forgetting_curve", curve)
-    monkeypatch.setattr(final, "gradient_horizon", horizon)
+    monkeypatch.setattr(closing_measurement, "forgetting_curve", curve)
+    monkeypatch.setattr(closing_measurement, "gradient_horizon", horizon)
     return measured
 
 

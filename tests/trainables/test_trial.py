@@ -306,7 +306,7 @@ def builds_that_fail(monkeypatch: pytest.MonkeyPatch, error: Exception, after: i
         return build(*given)
 
     monkeypatch.setattr("trainables.training.member.build", build_or_fail)
-    monkeypatch.setattr("trainables.training.final.build", build_or_fail)
+    monkeypatch.setattr("trainables.training.closing_measurement.build", build_or_fail)
 
 
 @pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__)
