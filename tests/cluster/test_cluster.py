@@ -58,7 +58,7 @@ from pathlib import Path
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 records = Ledger(SearchFolder(Path.home() / "runs", "digits")).records.values()
-print(json.dumps([[r.number, r.ended_by, r.report["worker"].partition(":")[0]] for r in records]))
+print(json.dumps([[r.number, r.ended_by, r.report.worker.partition(":")[0]] for r in records]))
 """
 
 
