@@ -25,7 +25,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
-TARGETS = {"help", "search", "test", "lint", "format", "clean"}
+TARGETS = {
+    "help", "install", "search", "test", "test-slow", "test-all", "lint", "format", "clean"
+}  # fmt: skip
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -291,19 +293,20 @@ def test_a_python_that_is_too_old_is_refused_in_one_line(clone: Path) -> None:
 
 @needs_make
 @pytest.mark.parametrize(
-    ("tests", "lint", "passes", "ran"),
-    [(0, 0, True, "tests lint"), (1, 0, False, "tests"), (5, 0, False, "tests"),
-     (0, 1, False, "tests lint")],
+    ("fails", "code", "ran"),
+    [(None, 0, "install test test-slow lint"), ("install", 1, "install"),
+     ("test", 1, "install test"), ("test", 5, "install test"),
+     ("test-slow", 5, "install test test-slow"), ("lint", 1, "install test test-slow lint")],
 )  # fmt: skip
 def test_the_gate_passes_only_if_tests_and_lint_do(
-    tmp_path: Path, tests: int, lint: int, passes: bool, ran: str
+    tmp_path: Path, fails: str | None, code: int, ran: str
 ) -> None:
     """Exit code 5, a run that finds no tests, is a failure."""
-    (tmp_path / "Makefile").write_text(
-        f"test:\n\t@echo tests; exit {tests}\nlint:\n\t@echo lint; exit {lint}\n"
-    )
+    targets = ("install", "test", "test-slow", "lint")
+    rules = [f"{t}:\n\t@echo {t}; exit {code if t == fails else 0}\n" for t in targets]
+    (tmp_path / "Makefile").write_text("".join(rules))
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
     gate = run(str(tmp_path / ".ci" / "run"), cwd=ROOT)
-    assert (gate.returncode == 0) == passes
+    assert (gate.returncode == 0) == (fails is None)
     assert gate.stdout.split() == ran.split()

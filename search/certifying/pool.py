@@ -9,7 +9,7 @@ import ray
 from search.certifying.members import Climbed, Job, crashed, run_member
 from search.scheduling.machines import here, slots
 from search.scheduling.resources import options
-from search.scheduling.retries import WORKER_FAILURES
+from search.scheduling.retries import MOST_DEATHS
 from search.spec import ResourcesConfig
 from trainables.messages import one_line
 
@@ -23,7 +23,7 @@ class RayPool:
         self.slots = slots(here(), resources)
         self._run = ray.remote(run_member).options(
             **options(resources),
-            max_retries=WORKER_FAILURES,  # of workers that die; they go on from the checkpoint
+            max_retries=MOST_DEATHS,  # of workers that die; they go on from the checkpoint
         )
         self._running: dict[Any, Job] = {}
 

@@ -50,7 +50,7 @@ class Constraints:
             sizes = {key: max(size, found[key]) for key, size in sizes.items()}
         return sizes
 
-    def broken(self, config: TrialConfig) -> dict[str, float]:
+    def exceeded(self, config: TrialConfig) -> dict[str, float]:
         """By how much, as a part of the limit, a configuration exceeds each that it breaks."""
         return {
             key: size / self.limits[key] - 1

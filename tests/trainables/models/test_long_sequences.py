@@ -9,7 +9,10 @@ from tests.trainables.models.agreement import stream
 from trainables.models.cells import LAYERS
 from trainables.models.layer import Surroundings
 
-KINDS = ["min_gru", "min_lstm", "ind_rnn", "lru", "s4d", "mamba", "mlstm", "gated_delta"]
+KINDS = [
+    "min_gru", "min_lstm", "ind_rnn", "lru", "s4d", "mamba", "mlstm",
+    pytest.param("gated_delta", marks=pytest.mark.slow),
+]  # fmt: skip
 WIDTH = 16  # heads of four
 
 

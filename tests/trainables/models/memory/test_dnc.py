@@ -179,7 +179,10 @@ def test_free_slots_come_first_and_freed_slots_come_back() -> None:
     assert allocation(usage).argmax() == 2
 
 
-@pytest.mark.parametrize(("controller", "scale"), [("lstm", 1.0), ("feed_forward", 30.0)])
+@pytest.mark.parametrize(
+    ("controller", "scale"),
+    [pytest.param("lstm", 1.0, marks=pytest.mark.slow), ("feed_forward", 30.0)],
+)
 def test_ten_thousand_steps_in_float32(controller: str, scale: float) -> None:
     """Finite; usage in [0, 1]; weights, precedence, rows and columns of links sum to at most one.
 
