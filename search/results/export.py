@@ -67,7 +67,9 @@ def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[P
     return [target for target, _, _ in targets]
 
 
-def _wanted(folder: SearchFolder, spec: Spec, wanted: Wanted) -> Sequence[tuple[Record, Sequence[str]]]:
+def _wanted(
+    folder: SearchFolder, spec: Spec, wanted: Wanted
+) -> Sequence[tuple[Record, Sequence[str]]]:
     """The trials, the best first, and of each the tasks."""
     ranked = [r for r in rank(Ledger(folder).records.values()) if r.finished and r.reach > 0]
     if not ranked:

@@ -37,7 +37,9 @@ def a_link(name: str, target: str) -> tarfile.TarInfo:
 
 def test_folders_come_whole(tmp_path: Path) -> None:
     to = tmp_path / "best"
-    first, second = fetch_export(head(a_file("./1-a/CARD.md"), a_file("./2-b/CARD.md")), "x", {"top": 2}, to)
+    first, second = fetch_export(
+        head(a_file("./1-a/CARD.md"), a_file("./2-b/CARD.md")), "x", {"top": 2}, to
+    )
     assert (first, second) == (to / "1-a", to / "2-b")
     assert sorted(to.iterdir()) == [first, second]
     assert (first / "CARD.md").read_bytes() == b"x"
@@ -71,4 +73,6 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
 
 def test_what_the_head_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^name: no search 'x'$"):
-        fetch_export(head(code=2, said=b"longspan: name: no search 'x'\n"), "x", {"top": 1}, tmp_path)
+        fetch_export(
+            head(code=2, said=b"longspan: name: no search 'x'\n"), "x", {"top": 1}, tmp_path
+        )
