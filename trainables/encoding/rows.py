@@ -64,6 +64,11 @@ def _column(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
             f" with the column {name!r}"
         )
     found = list(rows)
+    if found and all(isinstance(row, Mapping) for row in found):  # records of a table
+        lacking = next((number for number, row in enumerate(found) if name not in row), None)
+        if lacking is not None:
+            raise ValueError(f"rows: {name!r} is not in record {lacking}")
+        found = [row[name] for row in found]
     if found and isinstance(found[0], Number | np.generic | str):
         raise ValueError(
             f"rows: {name!r}: {found[0]!r} is no row; give a list of rows, each a list: [row]"
