@@ -34,7 +34,7 @@ space: quick
 tasks:
   - {kind: parquet, path: numbers.parquet, sequence: readings, target: fault, filler: blank}
   - {kind: parquet, path: tokens.parquet, sequence: words, target: good, values: tokens}
-  - {kind: parquet, path: depth.parquet, sequence: pair, target: depth, tolerance: 40.0,
+  - {kind: parquet, path: depth.parquet, sequence: pair, target: depth, tolerance: 60.0,
      filler: resample}
   - {kind: parquet, path: lagged.parquet, sequence: x, target: y, lag: far}
   - {kind: stream, path: waves.parquet, sequence: x, context: 8, answers: 4}
@@ -50,7 +50,7 @@ search:
 
 
 def write_data(folder: Path) -> None:
-    """Rows of different lengths and scales, of which a glance at the right step tells the answer."""
+    """Rows of different lengths and scales; a glance at the right step tells the answer."""
     rng = np.random.default_rng(0)
     kind = rng.integers(0, 3, 500)
     lengths = rng.integers(5, 9, 500)
@@ -63,7 +63,7 @@ def write_data(folder: Path) -> None:
     words = [[int(w) for w in rng.choice([7, -3, 100 + g], n)] + [100 + int(g)] * 2
              for g, n in zip(good, lengths, strict=True)]  # fmt: skip
     pd.DataFrame({"words": words, "good": good}).to_parquet(folder / "tokens.parquet")
-    depth = 1000 + 30 * rng.normal(size=500)
+    depth = 1000 + 100 * rng.normal(size=500)
     pairs = [np.stack([rng.normal(0, 1, n), np.full(n, d)], 1).tolist()
              for d, n in zip(depth, lengths, strict=True)]  # fmt: skip
     pd.DataFrame({"pair": pairs, "depth": depth}).to_parquet(folder / "depth.parquet")
@@ -72,8 +72,8 @@ def write_data(folder: Path) -> None:
     x[np.arange(800), 9 - far] += 4.0 * (2 * y - 1)
     lagged = {"x": x.tolist(), "y": y, "far": far}
     pd.DataFrame(lagged).to_parquet(folder / "lagged.parquet")
-    starts = rng.uniform(-3, 3, 400)
-    waves = [(50 + 20 * s + rng.normal(0, 0.5, 14)).tolist() for s in starts]
+    periods = 50 + 20 * rng.choice([-1.0, 1.0], (400, 5)) + rng.normal(0, 0.5, (400, 5))
+    waves = np.tile(periods, 3)[:, :14].tolist()
     pd.DataFrame({"x": waves}).to_parquet(folder / "waves.parquet")
 
 
@@ -138,7 +138,7 @@ def test_raw_rows_get_the_files_labels(taken: Path, columns: str, least: float) 
 def test_raw_rows_get_numbers_in_the_files_unit(taken: Path) -> None:
     model = trainables.load(one(taken, DEPTH))
     rows = pd.read_parquet(taken / "depth.parquet")
-    assert (np.abs(model.predict(rows) - rows.depth) < 40).mean() > 0.8
+    assert (np.abs(model.predict(rows) - rows.depth) < 60).mean() > 0.8
 
 
 @pytest.mark.parametrize("columns", ALL)
