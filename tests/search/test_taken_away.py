@@ -419,7 +419,7 @@ LOAD = """
 import sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/mine@champion")
-print(model.predict([[500.0] * 6, [540.0, 541.0]])["label"].tolist())
+print(model.predict([[460.0] * 6, [540.0] * 7])["label"].tolist())
 """
 
 

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import AllowInfNan
 from torch import Tensor
 
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
@@ -88,11 +89,12 @@ class NumberAnswer:
     """Answers that are a number, offset + scale * output; right if off by less than ``tolerance``.
 
     Attributes:
-        tolerance: in the target's units, as are ``scale`` and ``offset``
+        tolerance: in the target's units, as are ``scale`` and ``offset``; infinite where right or
+            wrong is not asked
 
     """
 
-    tolerance: float
+    tolerance: Annotated[float, AllowInfNan(True)]
     scale: float = 1.0
     offset: float = 0.0
 
