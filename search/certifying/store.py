@@ -45,7 +45,7 @@ class Store:
         self.path = self.root / "certificates" / f"seed-{seed}"
         self._plan = self.path / "plan.json"
 
-    def locked(self) -> AbstractContextManager[None]:
+    def locked(self) -> AbstractContextManager[object]:
         """Hold the certificates for this process.
 
         Raises:
