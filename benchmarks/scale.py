@@ -36,44 +36,46 @@ from search.recording.tracker import Tracker
 from search.scheduling.scheduler import make_scheduler
 from search.spec import Spec
 from spaces import SPACES
+from trainables.measure.records import MemberRung, TracePoint
+from trainables.measure.report import Report
 
 SIZES = (100, 1_000, 10_000)
 ASKS = 5
 SPEC = Spec.model_validate({"name": "scale", "space": "article", "tasks": [{"kind": "recall"}]})
 
 
-def report(number: int) -> dict[str, Any]:
+def report(number: int) -> Report:
     """What a trial of ten members' rungs reports."""
-    rows = [
-        {
-            "task": "recall", "lag": 8 * 2 ** (place // 3), "member": place % 3, "solved": True,
-            "looks": 1, "ended_by": "solved", "success_rate": 0.99, "lower_bound": 0.9,
-            "test_sequences": 512, "sequences": 1000, "seconds": 1.0, "training_gflop": 2.0,
-            "parameters": 10, "state_bytes": 4, "peak_memory_bytes": 1,
-        }
+    rows = tuple(
+        MemberRung(
+            "recall", 8 * 2 ** (place // 3), place % 3, "solved", 0.99, 0.9, test_sequences=512,
+            looks=1, sequences=1000, seconds=1.0, training_gflop=2.0, parameters=10, state_bytes=4,
+            peak_memory_bytes=1,
+        )
         for place in range(10)
-    ]  # fmt: skip
-    point = {"task": "recall", "lag": 8, "member": 0, "loss": 0.5, "success_rate": 0.5}
-    trace = [{**point, "sequences": n} for n in range(100, 2100, 100)]
-    progress = 3.0 + (number * 7919 % 997) / 997
-    return {
-        "progress": progress, "reach": 8, "reaches": {"recall": 8}, "training_gflop": 20.0,
-        "sequences": 10_000, "ended_by": "failed_rung", "rows": rows, "curve": [], "trace": trace,
-        "busy_seconds": 1.0,
-    }  # fmt: skip
+    )  # fmt: skip
+    trace = tuple(TracePoint("recall", 8, 0, n, 0.5, 0.5) for n in range(100, 2100, 100))
+    return Report(
+        progress=3.0 + (number * 7919 % 997) / 997, reach=8, reaches={"recall": 8},
+        training_gflop=20.0, sequences=10_000, ended_by="failed_rung", rows=rows, trace=trace,
+        busy_seconds=1.0,
+    )  # fmt: skip
 
 
 def run(search: StudySearch, scheduler: Any, first: int, last: int) -> float:
     """Milliseconds a trial."""
     started = time.perf_counter()
-    (bracket,) = scheduler._brackets
     for number in range(first, last):
         name = f"t{number}"
         search.suggest(name)
         measured = report(number)
-        result = {"progress": measured["progress"], "report": json.dumps(measured)}
+        result = {
+            "progress": measured.progress,
+            "training_gflop": measured.training_gflop,
+            "report": json.dumps(measured.to_json()),
+        }
         search.on_trial_result(name, result)
-        bracket.on_result(SimpleNamespace(trial_id=name), 20.0, measured["progress"])
+        scheduler.on_trial_result(None, SimpleNamespace(config={"number": number}), result)
         search.on_trial_complete(name, result)
     return 1000 * (time.perf_counter() - started) / (last - first)
 
@@ -119,7 +121,8 @@ def main() -> None:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             seconds, (ledger, study) = timed(lambda: go_on(folder))
             bounded = ask(study)
-            every = ask(optuna.load_study(study_name="scale", storage=study._storage))
+            with study.showing_all():
+                every = ask(study)
             tracker.connect()
             to_send = list(ledger.records.values())[-asked.record :]
             sending = timed(lambda to_send=to_send: [tracker.send(r) for r in to_send])[0]
@@ -133,7 +136,7 @@ def main() -> None:
     Console(width=120).print(table)
 
 
-def go_on(folder: SearchFolder) -> tuple[Ledger, optuna.Study]:
+def go_on(folder: SearchFolder) -> tuple[Ledger, BoundedStudy]:
     """All that a resume does before its first proposal."""
     ledger = Ledger(folder)
     ledger.mend_outcomes()
@@ -142,11 +145,9 @@ def go_on(folder: SearchFolder) -> tuple[Ledger, optuna.Study]:
     return ledger, study
 
 
-def restore(folder: SearchFolder, ledger: Ledger) -> optuna.Study:
+def restore(folder: SearchFolder, ledger: Ledger) -> BoundedStudy:
     """As when a search goes on."""
-    study = restore_study(folder.journal, "scale", SPACES[SPEC.space], ledger)
-    assert isinstance(study, BoundedStudy)
-    return study
+    return restore_study(folder.journal, "scale", SPACES[SPEC.space], ledger)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
 from search.errors import UserError, outside
+from trainables.messages import one_line
 
 app = typer.Typer(
     name="longspan",
@@ -42,7 +43,7 @@ def main() -> None:
     except UserError as error:
         code = _refuse(str(error))
     except UsageError as error:
-        code = _refuse(" ".join(error.format_message().split()))
+        code = _refuse(one_line(error.format_message()))
     except (typer.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
     except Exception as error:  # a disk that is full, a server that is away; all else is a fault

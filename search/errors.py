@@ -6,6 +6,8 @@ import os
 import socket
 import ssl
 
+from trainables.messages import one_line
+
 NETWORK = (ConnectionError, TimeoutError, socket.gaierror, socket.herror, ssl.SSLError)
 
 CLIENTS = {"aiohttp", "botocore", "grpc", "http", "requests", "urllib", "urllib3"}
@@ -45,4 +47,4 @@ def _address(error: Exception) -> str | None:
 
 def _reason(error: Exception) -> str:
     said = error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else ""
-    return " ".join((said or str(error) or type(error).__name__).split())
+    return one_line(said or str(error) or type(error).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from search.spec import Spec
 from trainables.exports import exported
 from trainables.measure.ladder import rungs
 from trainables.measure.ladder_config import LadderConfig
+from trainables.messages import one_line
 from trainables.randomness import Streams, digest
 from trainables.tasks.task import TaskConfig
 
@@ -30,6 +31,8 @@ class Candidate:
         ladder: as it was searched
         search_seed: the search's
         reach: the search's estimate, and the longest lag that is tried
+        plugins: modules that bring its layers or its task, for the workers to load
+        import_from: folders where those are looked for, besides where Python does
     """
 
     search: str
@@ -41,6 +44,8 @@ class Candidate:
     ladder: LadderConfig
     search_seed: int
     reach: int
+    plugins: Sequence[str] = ()
+    import_from: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -70,12 +75,12 @@ def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate
     """
     best: dict[str, Record] = {}
     for record in rank(records):
-        if record.finished and any(record.report["reaches"].values()):
+        if record.finished and any(record.report.reaches.values()):
             best.setdefault(record.digest, record)
     found = [
         of_trial(spec, record, task)
         for record in list(best.values())[:top]
-        for task, reach in record.report["reaches"].items()
+        for task, reach in record.report.reaches.items()
         if reach
     ]
     if not found:
@@ -96,7 +101,9 @@ def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
         task_config=spec.tasks_by_name[task],
         ladder=spec.ladder,
         search_seed=spec.search.seed,
-        reach=record.report["reaches"][task],
+        reach=record.report.reaches[task],
+        plugins=spec.plugins,
+        import_from=spec.import_from,
     )
 
 
@@ -120,11 +127,12 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
             ladder=LadderConfig.model_validate(outcome["ladder"]),
             search_seed=outcome["seed"],
             reach=claim.lag,
+            plugins=claim.config.plugins,
         )
     except KeyError as error:
         raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None
     except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError(one_line(error)) from None
 
 
 def _require_measured(folder: Path, sha256: str) -> None:

@@ -22,11 +22,12 @@ from torch import Tensor
 
 from trainables.config import TrialConfig
 from trainables.files import sums, weights
+from trainables.messages import one_line
 from trainables.models.model import Model, build
-from trainables.parts import Config, OneOf, one_line
+from trainables.parts import Config, OneOf
 from trainables.plugins import load_plugins, require_loaded
 from trainables.randomness import Streams
-from trainables.tasks import TASKS
+from trainables.tasks import TASKS, make_task
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
 from trainables.training.evaluation import Tally, evaluate
 
@@ -97,12 +98,7 @@ class Exported:
         Raises:
             ValueError: if ``data`` is given and the task reads none.
         """
-        config = self.config.task
-        if data is None:
-            return config
-        if "path" not in type(config).model_fields:
-            raise ValueError(f"data: {data} is not allowed; {config.kind} reads no file")
-        return type(config).model_validate({**config.model_dump(), "path": str(data)})
+        return self.config.task if data is None else self.config.task.with_files(data)
 
     def task(self, data: Path | None = None) -> Task:
         """The task of `task_config`.
@@ -111,7 +107,7 @@ class Exported:
             ValueError: if the task's data cannot be read, or it reads none.
         """
         config = self.task_config(data)
-        return TASKS[config.kind](config)
+        return make_task(config)
 
     def model(self) -> Model:
         """The model with its weights, ready to answer; the task's data is not needed.
@@ -124,7 +120,7 @@ class Exported:
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise ValueError(
                 f"{self.weights}: not this configuration's weights: {reason}"
             ) from None
@@ -135,7 +131,7 @@ class Exported:
             checked = sums.check(self.weights.parent, [WEIGHTS])
             tensors, carried = weights.read_checked(self.weights)
         except OSError as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise ValueError(f"{self.weights}: these weights cannot be read: {reason}") from None
         if not checked and not carried:
             log.warning("%s: these weights carry no checksum; taken as they are", self.weights)
@@ -169,7 +165,7 @@ def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:
     try:
         return parse(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not {language}: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{file}: not {language}: {one_line(error)}") from None
 
 
 def _require_claim(outcome: Any, file: Path) -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from trainables.files.whole_files import write_aside
+from trainables.messages import one_line
 
 CHECKSUM = "sha256"
 """Key of the file's metadata: SHA-256 of every tensor's name, shape and bytes."""
@@ -51,7 +52,7 @@ def read_checked(path: Path) -> tuple[dict[str, Tensor], bool]:
             expected = (file.metadata() or {}).get(CHECKSUM)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
     if expected is not None and expected != _checksum(tensors):
         raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")

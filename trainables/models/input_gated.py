@@ -10,17 +10,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
 class InputGated(Recurrence):
     """h_t = kept h_{t-1} + added, both from one map of x_t (Feng et al. 2024)."""
 
-    def __init__(self, config: PartConfig, site: Site, maps: int) -> None:
-        super().__init__(config, site)
+    def __init__(self, config: PartConfig, around: Surroundings, maps: int) -> None:
+        super().__init__(config, around)
         self.maps = maps
-        self.project = nn.Linear(site.width, maps * site.width)
+        self.project = nn.Linear(around.width, maps * around.width)
 
     @abstractmethod
     def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

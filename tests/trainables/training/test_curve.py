@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,7 +13,9 @@ from torch import Tensor
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall
 from trainables.measure.records import CurvePoint
 from trainables.randomness import Streams
+from trainables.training import curve as module
 from trainables.training.curve import CURVE_SEQUENCES, extrapolated_lag, forgetting_curve
+from trainables.training.evaluation import Tally
 
 
 class UpTo(KnowingModel):
@@ -66,12 +67,12 @@ def test_the_extrapolated_lag_is_the_longest_that_succeeds_untrained(
     steps: int, passed: list[int], most_gflop: float, expected: int | None
 ) -> None:
     """Where nothing beyond was tried it is not known, rather than 0."""
-    points = [asdict(point) for point in curve(UpTo(steps), passed, most_gflop=most_gflop)]
+    points = curve(UpTo(steps), passed, most_gflop=most_gflop)
     assert extrapolated_lag(points, 0.9) == expected
 
 
 def test_just_the_success_asked_for_is_enough_untrained() -> None:
-    point = asdict(CurvePoint("recall", 32, 115, 128, False))
+    point = CurvePoint("recall", 32, 115, 128, False)
     assert extrapolated_lag([point], 115 / 128) == 32
     assert extrapolated_lag([point], 0.9) == 0
 
@@ -119,6 +120,23 @@ def test_any_other_error_is_not_swallowed() -> None:
         curve(UpTo(9, 40, RuntimeError("shapes")), [8, 16])
     with pytest.raises(MemoryError):
         curve(UpTo(9, 10, MemoryError()), [8, 16])
+
+
+def test_it_is_drawn_from_a_stream_that_no_member_was_tested_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights that a look has chosen would look better than they are on that look's draw."""
+    seeds: list[int] = []
+
+    def note(
+        model: Any, task: Any, lag: int, sequences: int, draws: torch.Generator, _: Any
+    ) -> Tally:
+        seeds.append(draws.initial_seed())
+        return Tally(sequences, sequences)
+
+    monkeypatch.setattr(module, "evaluate", note)
+    lags = [point.lag for point in curve(KnowingModel(), [4, 8])]
+    assert seeds == [Streams(0, "0" * 64).seed_of("curve", lag, 0) for lag in lags]
 
 
 def test_the_same_streams_give_the_same_curve() -> None:

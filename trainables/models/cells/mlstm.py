@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trainables.models.kernels.chunked_mlstm import chunked_mlstm, read
 from trainables.models.kernels.chunks import chunk_size
 from trainables.models.kernels.scan import precise
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -32,9 +32,9 @@ class Mlstm(Recurrence):
         kind: Literal["mlstm"] = "mlstm"
         num_heads: int = Field(default=4, ge=1)
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        D, H = site.width, config.num_heads
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        D, H = around.width, config.num_heads
         if D % H:
             raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
         self.qkv = nn.Linear(D, 3 * D)
