@@ -188,7 +188,7 @@ def test_weights_that_failed_a_look_are_not_looked_at_again(
     measured = attempt(script.member, ladder(sequences=128), batch_size=16).run(no_tick)
     assert script.calls == [(128, 256), (128, 100)]
     assert (measured.looks, measured.ended_by) == (1, "budget")
-    assert (measured.successes, measured.test_sequences) == (50, 100)
+    assert (measured.success_rate, measured.test_sequences) == (0.5, 100)
     assert measured.lower_bound == lower_bound(50, 100, look_confidence(1))
 
 
