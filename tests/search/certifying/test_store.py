@@ -20,9 +20,10 @@ from search.disk.certificates import certificates, latest, read_certificate
 from search.errors import UserError
 from search.spec import CertifyConfig, ResourcesConfig
 from tests.search.test_damage import bit_flipped, cut_short, emptied, torn
-from trainables.files.whole_files import DamagedFileError
+from trainables.files.whole_files import DamagedFileError, read_json, write_json
 from trainables.measure.certificate import Plan, plan_for
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import MemberRung
 from trainables.tasks.recall import Recall
 
 PLAN = plan_for(0.5, 0.5, 0)
@@ -46,7 +47,7 @@ def decided(root: Path, seed: int = 0) -> tuple[Store, Path]:
     store.fix(CertifyConfig(), [CANDIDATE], PLAN)
     for member in range(PLAN.members):
         job = Job(CANDIDATE, member, seed, 8, store.folder(CANDIDATE, member), ResourcesConfig())
-        store.keep(job, Climbed(member, job.root, 8, 8, "top", None, "cpu", []))
+        store.keep(job, Climbed(member, job.root, 8, 8, "top", None, "cpu", ()))
     found = certificate(store, CANDIDATE, PLAN)
     store.certify(CANDIDATE, found, markdown(found))
     return store, store.path / CANDIDATE.label / "certificate.json"
@@ -57,6 +58,22 @@ def again(store: Store) -> list[dict[str, Any]]:
     done = _certify(store, [CANDIDATE], CertifyConfig(), ResourcesConfig(), Display(console))
     assert isinstance(done.plan, Plan)
     return list(done.certificates)
+
+
+def test_a_member_comes_back_as_it_was(tmp_path: Path) -> None:
+    """With its rows; what a later version wrote is refused in one line, and is not run again."""
+    store, row = Store(tmp_path, 0), MemberRung("recall", 8, 0, "solved", 0.9, 0.8, sequences=16)
+    job = Job(CANDIDATE, 0, 0, 8, store.folder(CANDIDATE, 0), ResourcesConfig())
+    climbed = Climbed(0, job.root, 8, 8, "top", None, "cpu", (row,))
+    store.keep(job, climbed)
+    assert store.members(CANDIDATE) == [climbed]
+    file = store.folder(CANDIDATE, 0).with_suffix(".json")
+    found = read_json(file)
+    assert found["rows"][0]["solved"] is True
+    write_json(file, {**found, "rows": [{**found["rows"][0], "mood": 1}]})
+    with pytest.raises(UserError, match=r"000\.json: MemberRung: 'mood' is not known") as error:
+        store.members(CANDIDATE)
+    assert "\n" not in str(error.value)
 
 
 def test_a_stranger_reads_it_as_json(tmp_path: Path) -> None:
