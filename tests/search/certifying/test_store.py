@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,26 @@ def test_a_damaged_one_is_made_again_of_its_members_and_kept_aside(
     }
     assert file.with_name("certificate.json.damaged").read_bytes() == damaged
     assert again(store) == [found], "one that is whole is not made again"
+
+
+def test_one_that_is_whole_is_not_made_again_with_the_damaged_one(tmp_path: Path) -> None:
+    both = [CANDIDATE, replace(CANDIDATE, trial=1)]
+    store, files = Store(tmp_path, 0), []
+    store.path.mkdir(parents=True)
+    store.fix(CertifyConfig(), both, PLAN)
+    for candidate in both:
+        for member in range(PLAN.members):
+            job = Job(candidate, member, 0, 8, store.folder(candidate, member), ResourcesConfig())
+            store.keep(job, Climbed(member, job.root, 8, 8, "top", None, "cpu", []))
+        found = {**certificate(store, candidate, PLAN), "ended_ms": 1}
+        store.certify(candidate, found, markdown(found))
+        files.append(store.path / candidate.label / "certificate.json")
+    whole = files[0].read_bytes()
+    files[1].write_bytes(torn(files[1].read_bytes()))
+    done = _certify(store, both, CertifyConfig(), ResourcesConfig(), Display(console))
+    assert files[0].read_bytes() == whole
+    assert [found["trial"] for found in done.certificates] == [0, 1]
+    assert done.certificates[1]["ended_ms"] > 1
 
 
 @pytest.mark.parametrize("how", [torn, cut_short, emptied, bit_flipped])
