@@ -57,6 +57,7 @@ MODULES: dict[str, tuple[str, list[str]]] = {
 }
 """By name, the module and the tests that are to notice its changes: fast ones, without Ray."""
 
+# What is left out are simulations, too slow to be run for every mutant.
 SETTINGS = """\
 [mutmut]
 source_paths =
@@ -74,6 +75,7 @@ pytest_add_cli_args_test_selection =
 pytest_add_cli_args =
     -pno:cacheprovider
     -pno:xdist
+    -knot keeps_the_error_of_one
 process_isolation = forkserver
 use_git_change_detection = false
 """

@@ -33,6 +33,8 @@ from trainables.files.whole_files import (
     write_json,
 )
 from trainables.measure.certificate import Plan
+from trainables.measure.plain import NotReadableError
+from trainables.measure.records import MemberRung
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ class Store:
         """Write a member's outcome; its checkpoint is not needed any more."""
         folder = self.folder(job.candidate, job.member)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        write_json(folder.with_suffix(".json"), asdict(climbed))
+        write_json(folder.with_suffix(".json"), climbed.to_json())
         forget(job)
 
     def clear(self, candidates: Sequence[Candidate]) -> None:
@@ -118,7 +120,7 @@ class Store:
     def members(self, candidate: Candidate) -> list[Climbed]:
         """The members that have ended, by number."""
         return [
-            Climbed(**found)
+            found
             for file in sorted((self.path / candidate.label / "members").glob("*.json"))
             if (found := _whole(file)) is not None
         ]
@@ -148,7 +150,7 @@ class Store:
 
     def write_outcomes(self, candidates: Sequence[Candidate]) -> None:
         """Every member and rung as Parquet, a file a trial; members have their fresh numbers."""
-        rows: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
+        rows: dict[tuple[int, str], list[MemberRung]] = defaultdict(list)
         for candidate in candidates:
             for climbed in self.members(candidate):
                 rows[candidate.trial, candidate.sha256] += climbed.rows
@@ -167,10 +169,16 @@ def now_ms() -> int:
     return round(time.time() * 1000)
 
 
-def _whole(path: Path) -> Any:
-    """What `write_json` wrote; None, and a warning, where it is damaged: the member runs again."""
+def _whole(path: Path) -> Climbed | None:
+    """A member's outcome; None, and a warning, where it is damaged: the member runs again.
+
+    Raises:
+        UserError: in one line, if a later version of Longspan wrote it.
+    """
     try:
-        return read_json(path)
+        return Climbed.from_json(read_json(path))
+    except NotReadableError as error:
+        raise UserError(f"{path}: {error}") from None
     except DamagedFileError as error:
         log.warning("%s; the member runs again", error)
         return None

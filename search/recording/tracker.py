@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -32,6 +31,7 @@ from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
 from trainables.config import describe
+from trainables.measure.records import CurvePoint
 
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
@@ -277,7 +277,7 @@ class Tracker:
         """What was measured of the final weights; for a trial that was stopped, afterwards."""
         _log_points(client, run, list(final_points(record, self._spec)))
         label = describe(record.configuration)
-        norms = record.report["horizon"]
+        norms = record.report.horizon
         pictures = {
             "forgetting_curve.png": curves_picture([record], self._spec),
             "gradient_horizon.png": gradient_horizons({label: norms}) if norms else None,
@@ -320,9 +320,9 @@ class Tracker:
         if picture is not None:
             _log_bytes(client, self._parent, picture, "forgetting_curves.png", self._folder.path)
         norms = {
-            f"{r.number}: {describe(r.configuration)}": r.report["horizon"]
+            f"{r.number}: {describe(r.configuration)}": r.report.horizon
             for r in best[:5]
-            if r.looked_at
+            if r.report.horizon
         }
         if norms:
             content = gradient_horizons(norms)
@@ -332,14 +332,13 @@ class Tracker:
 
 def curves_picture(records: Sequence[Record], spec: Spec) -> bytes | None:
     """The forgetting curves of some trials in one picture; None where none has a curve."""
-    curves: dict[str, list[dict[str, Any]]] = {}
+    curves: dict[str, Sequence[CurvePoint]] = {}
     for record in records:
-        for task in spec.tasks_by_name:
-            found = [p for p in record.report.get("curve", ()) if p["task"] == task]
-            if found:
+        for task, found in record.report.final.items():
+            if found.curve:
                 where = f" on {task}" if len(spec.tasks) > 1 else ""
                 label = f"{record.number}: {describe(record.configuration)}{where}"
-                curves[label] = sorted(found, key=lambda p: p["lag"])
+                curves[label] = found.curve
     return forgetting_curves(curves, spec.ladder.success) if curves else None
 
 

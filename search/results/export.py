@@ -24,7 +24,7 @@ from trainables.config import describe
 from trainables.exports import exported
 from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
-from trainables.measure.records import MemberRung, best_member, of_task
+from trainables.measure.records import FinalPoints, best_member, of_task
 from trainables.plugins import needed
 from trainables.tasks import make_task
 from trainables.training.climber import weights_file
@@ -72,7 +72,8 @@ def _name(record: Record, task: str, spec: Spec) -> str:
 
 
 def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
-    outcome = _outcome(spec, record, task)
+    final = record.report.final.get(task, FinalPoints())
+    outcome = _outcome(spec, record, task, final)
     kept = folder.trial(record.number) / "weights" / task
     source = weights_file(kept, outcome["lag"], outcome["member"])
     if not source.exists():
@@ -111,12 +112,13 @@ def _fill(
     write_aside(aside / exported.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
     write_aside(aside / exported.OUTCOME, (json.dumps(outcome, indent=2) + "\n").encode())
     sums.write(aside, (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME))
-    if outcome["forgetting_curve"]:
-        label = describe(record.configuration)
-        picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
+    label = describe(record.configuration)
+    final = record.report.final.get(task, FinalPoints())
+    if final.curve:
+        picture = forgetting_curves({label: final.curve}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
-    if outcome["gradient_horizon"]:
-        norms = gradient_horizons({describe(record.configuration): outcome["gradient_horizon"]})
+    if final.horizon:
+        norms = gradient_horizons({label: final.horizon})
         (aside / "gradient_horizon.png").write_bytes(norms)
     copy_certificates(folder.path, record.digest, task, aside)
     (aside / "CARD.md").write_text(card_of(aside))
@@ -131,15 +133,14 @@ def _require_whole(copy: Path, source: Path) -> None:
         raise UserError(f"{source}: {reason}; nothing is exported") from None
 
 
-def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
+def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[str, Any]:
     """What is claimed of the weights, and how it was measured."""
-    rows = of_task([MemberRung(**row) for row in record.report["rows"]], task)
+    rows = of_task(record.rows, task)
     reached = {found.task: found for found in record.tasks}
     lag = reached[task].reach
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
-    curve = sorted((p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"])
     return {
         "search": spec.name,
         "trial": record.number,
@@ -164,8 +165,8 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "seed": spec.search.seed,
         "ladder": spec.ladder.model_dump(mode="json"),
         "trials_searched": spec.search.trials,
-        "forgetting_curve": curve,
-        "extrapolated_lag": extrapolated_lag(curve, spec.ladder.success),
-        "gradient_horizon": [p for p in record.report.get("horizon", ()) if p["task"] == task],
+        "forgetting_curve": [asdict(point) for point in final.curve],
+        "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
+        "gradient_horizon": [asdict(point) for point in final.horizon],
         "versions": versions(),
     }

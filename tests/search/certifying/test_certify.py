@@ -67,7 +67,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ledger = Ledger(folder, listeners=(recorder,))
     ledger.started(0, {}, config.model_dump(mode="json"), config.digest)
     ledger.reported(0, report)
-    ledger.finished(0, report["ended_by"])
+    ledger.finished(0, report.ended_by or "")
     recorder.start([])
     assert recorder.close(list(ledger.records.values()), finished=True) is None
     return runs
@@ -363,7 +363,7 @@ def test_members_differ(runs: Path, tmp_path: Path) -> None:
 
     def sequences(member: int, seed: int, folder: str) -> tuple[float, ...]:
         job = Job(candidate, member, seed, 4, tmp_path / folder, ResourcesConfig())
-        return tuple((r["success_rate"], r["sequences"]) for r in run_member(job).rows)
+        return tuple((r.success_rate, r.sequences) for r in run_member(job).rows)
 
     found = [sequences(0, 0, "a"), sequences(0, 0, "b"), sequences(1, 0, "c"), sequences(0, 1, "d")]
     assert found[0] == found[1]
