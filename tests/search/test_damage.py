@@ -129,7 +129,7 @@ def test_a_damaged_record_whose_parameters_are_no_more_is_proposed_anew(
 
     def other(trial: Any) -> dict[str, Any]:
         SPACES["article"](trial)
-        trial.suggest_float("training/clip_norm", 0.5, 1)
+        trial.suggest_float("training/learning_rate", 1e-9, 2e-9, log=True)
         return {}
 
     restore_study(folder.journal, "s", other, Ledger(folder))
