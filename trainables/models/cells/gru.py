@@ -20,6 +20,8 @@ from trainables.models.first_weights import (
     forget_bias,
     start_recurrent_,
 )
+from trainables.models.kernels.compiled.door import suits
+from trainables.models.kernels.compiled.gru import gru_scan
 from trainables.models.layer import PartConfig, Recurrence, Site
 from trainables.shapes import Stream
 
@@ -50,9 +52,16 @@ class Gru(Recurrence):
             input_bias[keep] = forget_bias(config.forget_bias).draw(site.width)
             state_bias[keep] = 0
 
-    def forward(self, x: Stream) -> Stream:
-        """The fused kernel's scan."""
-        return self.fused(x)[0]
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """A fused kernel's: ours where it is compiled, else torch's."""
+        weights = self.fused.all_weights[0]
+        if not suits(x, *state, *weights):
+            y, last = self.fused(x, state[0][None])
+            return y, (last[0],)
+        enter, recur, enter_bias, recur_bias = weights
+        projected = nn.functional.linear(x.transpose(0, 1), enter, enter_bias)
+        y_TBD, last = gru_scan(projected, recur, recur_bias, state[0])
+        return y_TBD.transpose(0, 1), (last,)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h."""
