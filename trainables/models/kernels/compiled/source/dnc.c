@@ -93,79 +93,115 @@ static void retained_(const Shape *s, const real *f, const real *reading, size l
   }
 }
 
-/* A row of the links one step on: (1 - w_i - w_j) L + w_i p_j, nothing on the diagonal */
-INLINE void link_row_(size N, size i, const real *restrict w, const real *restrict precedence,
-                      const real *last, real *next) {
-  const real mine = w[i];
-  SIMD for (size j = 0; j < N; j++) next[j] = last[j] * (1 - mine - w[j]) + mine * precedence[j];
-  next[i] = 0;
+/* Ones but for a zero in the middle, 2 N - 1: from N - 1 - i on, all of a row but its diagonal. It is
+ * multiplied with, since a number stored among vectors makes the next load of them wait. */
+static real *off_diagonal_(size N) {
+  real *ones = scratch_(2 * N);
+  for (size i = 0; i < 2 * N; i++) ones[i] = i != N - 1;
+  return ones;
+}
+
+/* Links one step on: (1 - w_i - w_j) L + w_i p_j, nothing on the diagonal */
+static void link_(size N, const real *restrict w, const real *restrict p, const real *off,
+                  const real *last, real *next) {
+  for (size i = 0; i < N; i++) {
+    const real *restrict others = off + N - 1 - i, *old = last + i * N;
+    real *row = next + i * N;
+    const real mine = w[i];
+    SIMD for (size j = 0; j < N; j++)
+      row[j] = (old[j] * ((1 - mine) - w[j]) + mine * p[j]) * others[j];
+  }
 }
 
 /* Links one step on, in place, and where they lead from what was read last: L^T w, L w */
 static void follow_(const Shape *s, const real *write, const real *precedence, const real *reading,
-                    real *links, real *backward, real *forward) {
+                    const real *off, real *links, real *backward, real *forward) {
   const size N = s->N;
+  const real *restrict w = write, *restrict p = precedence;
   for (size i = 0; i < s->R * N; i++) backward[i] = 0;
   for (size i = 0; i < N; i++) {
-    real *row = links + i * N;
-    link_row_(N, i, write, precedence, row, row);
-    for (size h = 0; h < s->R; h++) {
-      const real *restrict w = reading + h * N;
-      real *restrict back = backward + h * N;
-      real sum = 0, mine = w[i];
+    const real *restrict others = off + N - 1 - i, *restrict read = reading;
+    real *restrict row = links + i * N, *restrict back = backward;
+    const real mine = w[i], here = read[i];
+    real sum = 0;
 #pragma omp simd reduction(+ : sum)
+    for (size j = 0; j < N; j++) {
+      const real l = (row[j] * ((1 - mine) - w[j]) + mine * p[j]) * others[j];
+      row[j] = l;
+      sum += l * read[j];
+      back[j] += here * l;
+    }
+    forward[i] = sum;
+    for (size h = 1; h < s->R; h++) {
+      const real *restrict more = reading + h * N;
+      real *restrict further = backward + h * N, total = 0;
+      const real there = more[i];
+#pragma omp simd reduction(+ : total)
       for (size j = 0; j < N; j++) {
-        sum += row[j] * w[j];
-        back[j] += mine * row[j];
+        total += row[j] * more[j];
+        further[j] += there * row[j];
       }
-      forward[h * N + i] = sum;
+      forward[h * N + i] = total;
     }
   }
 }
 
 /* Going back through `follow_`: from the gradients g (R N) in the read weights and the modes' shares
  * (3 R) to those in the modes' shares, in what was read last, in the write weights, in the last
- * precedence (all added to) and in the links, from after to before. scratch: N */
+ * precedence (all added to) and in the links, from after to before. scratch: (R + 1) N */
 static void follow_back_(const Shape *s, const real *write, const real *precedence,
-                         const real *reading, const real *last, const real *g, const real *shares,
-                         real *dshares, real *dreading, real *dwrite, real *dprecedence,
-                         real *dlinks, real *scratch) {
+                         const real *reading, const real *off, const real *last, const real *g,
+                         const real *shares, real *dshares, real *dreading, real *dwrite,
+                         real *dprecedence, real *dlinks, real *scratch) {
   const size N = s->N;
   const real *restrict w = write, *restrict p = precedence;
-  real *restrict row = scratch, *restrict dw = dwrite, *restrict dp = dprecedence;
+  real *dwrite_i = scratch, *dreading_i = scratch + N;
+  real *restrict dw = dwrite, *restrict dp = dprecedence;
   for (size i = 0; i < N; i++) {
-    const real *restrict old = last + i * N;
+    const real *restrict others = off + N - 1 - i, *restrict old = last + i * N;
     real *restrict d = dlinks + i * N;
-    link_row_(N, i, write, precedence, old, row);
-    for (size h = 0; h < s->R; h++) {
+    const real mine = w[i];
+    for (size h = 1; h < s->R; h++) {
       const real *restrict read = reading + h * N, *restrict gh = g + h * N;
       real *restrict dread = dreading + h * N;
       const real ahead = shares[3 * h + 2] * gh[i], back = shares[3 * h] * read[i];
       real forwards = 0, backwards = 0;
 #pragma omp simd reduction(+ : forwards, backwards)
       for (size j = 0; j < N; j++) {
-        forwards += row[j] * read[j];
-        backwards += row[j] * gh[j];
+        const real l = (old[j] * ((1 - mine) - w[j]) + mine * p[j]) * others[j];
+        forwards += l * read[j];
+        backwards += l * gh[j];
         d[j] += ahead * read[j] + back * gh[j];
-        dread[j] += ahead * row[j];
+        dread[j] += ahead * l;
       }
-      dread[i] += shares[3 * h] * backwards;
+      dreading_i[h * N + i] = shares[3 * h] * backwards;
       dshares[3 * h] += read[i] * backwards;
       dshares[3 * h + 2] += gh[i] * forwards;
     }
-    d[i] = 0;
-    const real mine = w[i];
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
+    const real *restrict read = reading, *restrict gh = g;
+    real *restrict dread = dreading;
+    const real ahead = shares[2] * gh[i], back = shares[0] * read[i];
+    real forwards = 0, backwards = 0, sum = 0;
+#pragma omp simd reduction(+ : forwards, backwards, sum)
     for (size j = 0; j < N; j++) {
-      const real x = d[j];
+      const real kept = (1 - mine) - w[j];
+      const real l = (old[j] * kept + mine * p[j]) * others[j];
+      forwards += l * read[j];
+      backwards += l * gh[j];
+      dread[j] += ahead * l;
+      const real x = (d[j] + ahead * read[j] + back * gh[j]) * others[j];
       sum += x * (p[j] - old[j]);
       dw[j] -= x * old[j];
       dp[j] += x * mine;
-      d[j] = x * (1 - mine - w[j]);
+      d[j] = x * kept;
     }
-    dw[i] += sum;
+    dreading_i[i] = shares[0] * backwards;
+    dshares[0] += read[i] * backwards;
+    dshares[2] += gh[i] * forwards;
+    dwrite_i[i] = sum;
   }
+  for (size i = 0; i < s->R * N; i++) dreading[i] += dreading_i[i];
+  for (size i = 0; i < N; i++) dw[i] += dwrite_i[i];
 }
 
 /* arrays: projected (T B G), W^T (K G), interface^T (D I) and its bias, then states: memories
@@ -187,6 +223,7 @@ EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
   real *carried = scratch_(B * K), *gates = scratch_(B * G), *inverse = scratch_(N);
   real *erased = scratch_(W), *kept_share = scratch_(N), *allocated = scratch_(N);
   real *backward = scratch_(R * N), *forward = scratch_(R * N), *nothing = scratch_(N);
+  real *off = off_diagonal_(N);
   int32_t *sorting = malloc(sizeof(int32_t) * (size_t)N), *order = malloc(sizeof(int32_t) * (size_t)(B * N));
   if (!sorting || !order) abort();
   for (size i = 0; i < B * N; i++) order[i] = (int32_t)(i % N);
@@ -241,7 +278,8 @@ EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
       write_(N, W, write, erased, f + s.add, m, m);
       if (s.links) {
         real *restrict precedence = precedences + new * N;
-        follow_(&s, write, last_precedence, last_reading, L + b * N * N, backward, forward);
+        follow_(&s, write, last_precedence, last_reading, off, L + b * N * N, backward,
+                forward);
         SIMD for (size i = 0; i < N; i++)
           precedence[i] = (1 - written) * last_precedence[i] + write[i];
       }
@@ -264,7 +302,7 @@ EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
     }
   }
   free(carried), free(gates), free(inverse), free(erased), free(kept_share), free(allocated);
-  free(backward), free(forward), free(nothing), free(sorting), free(order);
+  free(backward), free(forward), free(nothing), free(sorting), free(order), free(off);
 }
 
 /* arrays: dhidden (T B D), dreads (T B R W): the gradients in what came out; W (G K), interface
@@ -287,11 +325,12 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
   real *dhidden = arrays[23], *dcell = arrays[24], *dprojected = arrays[25];
   real *dtolds = arrays[26];
   real *M = scratch_((SEGMENT + 1) * wide), *L = scratch_(SEGMENT * square);
-  real *inverse = scratch_(N), *erased = scratch_(W), *scratch = scratch_(2 * N), *dr = scratch_(W);
+  real *inverse = scratch_(N), *erased = scratch_(W), *scratch = scratch_((R + 2) * N), *dr = scratch_(W);
   real *g = scratch_(R * N), *dw = scratch_(N), *dcontent = scratch_(N), *dallocated = scratch_(N);
   real *others = scratch_(N), *allocated = scratch_(N), *last_dreading = scratch_(R * N);
   real *last_dprecedence = scratch_(N), *shares = scratch_(3 * R), *dshares = scratch_(3 * R);
   real *dh = scratch_(B * D), *dcarried = scratch_(B * K), *du = scratch_(N);
+  real *off = off_diagonal_(N);
   for (size first = (T - 1) / SEGMENT * SEGMENT; first >= 0; first -= SEGMENT) {
     const size steps = T - first < SEGMENT ? T - first : SEGMENT;
     memcpy(M, memory_borders + first / SEGMENT * wide, sizeof(real) * (size_t)wide);
@@ -304,9 +343,8 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
         write_(N, W, write, erased, f + s.add, M + j * wide + b * W * N,
                M + (j + 1) * wide + b * W * N);
         if (s.links && j + 1 < steps)
-          for (size i = 0; i < N; i++)
-            link_row_(N, i, write, precedences + row * N, L + j * square + (b * N + i) * N,
-                      L + (j + 1) * square + (b * N + i) * N);
+          link_(N, write, precedences + row * N, off, L + j * square + b * N * N,
+                L + (j + 1) * square + b * N * N);
       }
     for (size t = first + steps - 1; t >= first; t--) {
       for (size b = 0; b < B; b++) {
@@ -348,8 +386,8 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
             dw[i] += carry[i] - dwritten;
             last_dprecedence[i] = (1 - written) * carry[i];
           }
-          follow_back_(&s, write, last, last_reading, L + (t - first) * square + b * N * N, g,
-                       shares, dshares, last_dreading, dw, last_dprecedence, dL + b * N * N,
+          follow_back_(&s, write, last, last_reading, off, L + (t - first) * square + b * N * N,
+                       g, shares, dshares, last_dreading, dw, last_dprecedence, dL + b * N * N,
                        scratch);
           memcpy(carry, last_dprecedence, sizeof(real) * (size_t)N);
           for (size h = 0; h < R; h++)
@@ -422,4 +460,5 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
   free(M), free(L), free(inverse), free(erased), free(scratch), free(dr), free(g), free(dw);
   free(dcontent), free(dallocated), free(others), free(allocated), free(last_dreading);
   free(last_dprecedence), free(shares), free(dshares), free(dh), free(dcarried), free(du);
+  free(off);
 }
