@@ -31,11 +31,11 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
-from search import outcomes
-from search.folder import SearchFolder
-from search.ledger import Ledger
-from search.retries import WORKER_FAILURES
-from search.study import open_study
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.study import open_study
+from search.scheduling.retries import WORKER_FAILURES
 
 SPEC = """\
 name: chaos

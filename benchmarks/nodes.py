@@ -22,14 +22,15 @@ import ray
 from ray import tune
 from ray.cluster_utils import Cluster
 
-from search.folder import SearchFolder
-from search.joining import DRIVER_ENVIRONMENT
-from search.ledger import Ledger
-from search.scheduler import make_scheduler
-from search.searcher import StudySearch, make_sampler
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import restore_study
+from search.scheduling.ray_session import DRIVER_ENVIRONMENT
+from search.scheduling.scheduler import make_scheduler
+from search.scheduling.tuner import make_tuner
 from search.spec import Spec
-from search.study import restore_study
-from search.tuner import make_tuner
 from spaces import SPACES
 
 SPEC = Spec.model_validate({"name": "nodes", "space": "quick", "tasks": [{"kind": "recall"}]})

@@ -16,8 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from search.folder import SearchFolder
-from search.ledger import Ledger, Record
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.record import Record
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ import numpy as np
 from search.certifying.candidates import of_search
 from search.certifying.climbing import Certification, Reached, run_members
 from search.certifying.members import Climbed, Job
-from search.ledger import Record
-from search.ranking import rank
+from search.disk.ranking import rank
+from search.disk.record import Record
 from search.spec import ResourcesConfig, Spec
-from trainables.certificate import Plan, certified_lag, plan_for, verdicts
-from trainables.ladder import Climb, Rule, RungOutcome, climb, progress
+from trainables.measure.certificate import Plan, certified_lag, plan_for, verdicts
+from trainables.measure.ladder import Climb, Rule, RungOutcome, climb, progress
 from trainables.randomness import digest
 
 RELIABILITY, CONFIDENCE = 0.8, 0.95

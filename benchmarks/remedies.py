@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from trainables.config import LadderConfig, TrialConfig
+from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
 from trainables.tasks import TASKS
 from trainables.training.curve import extrapolated_lag
 from trainables.trial import TrialSpec, run_trial

@@ -26,14 +26,15 @@ import optuna
 from rich.console import Console
 from rich.table import Table
 
-from search.folder import SearchFolder
-from search.history import BoundedStudy
-from search.ledger import Ledger
-from search.scheduler import make_scheduler
-from search.searcher import StudySearch, make_sampler
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.bounded_study import BoundedStudy
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import restore_study
+from search.recording.tracker import Tracker
+from search.scheduling.scheduler import make_scheduler
 from search.spec import Spec
-from search.study import restore_study
-from search.tracking import Tracker
 from spaces import SPACES
 
 SIZES = (100, 1_000, 10_000)

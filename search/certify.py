@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.card import card_of
 from search.certifying.candidates import Candidate, of_export, of_search, of_trial
 from search.certifying.certificate import certificate, markdown
 from search.certifying.climbing import Certification, run_members
-from search.certifying.exporting import place
-from search.certifying.live import Display
+from search.certifying.live_table import Display
 from search.certifying.members import Climbed, Job
 from search.certifying.pool import RayPool
-from search.certifying.store import Store, latest
-from search.folder import SearchFolder, UserError
-from search.joining import local_ray
-from search.ledger import Ledger
-from search.machines import here, require
-from search.recording import Recorder
+from search.certifying.store import Store
+from search.disk.certificates import put_on_top
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.errors import UserError
+from search.recording.recorder import Recorder
+from search.results.card import card_of
+from search.scheduling.machines import here, require
+from search.scheduling.ray_session import local_ray
 from search.spec import CertifyConfig, ResourcesConfig, Spec
-from search.whole import write_aside
-from trainables.certificate import Plan, plan_for
+from trainables.files.whole_files import write_aside
+from trainables.measure.certificate import Plan, plan_for
 from trainables.tasks import TASKS
 
 
@@ -99,8 +100,8 @@ def certify_export(
     store.require_same(config, CertifyConfig.model_fields.keys() - {"top"})
     done = _certify(store, [candidate], config, resources, display)
     for found in done.certificates:
-        newest = latest(folder, found["configuration_sha256"], found["task"])
-        place(newest or found, folder)  # asked for again, an older one does not come to the top
+        # asked for again, an older one does not come to the top
+        put_on_top(folder, found["configuration_sha256"], found["task"], folder)
         write_aside(folder / "CARD.md", card_of(folder).encode())
     return done
 

@@ -14,7 +14,7 @@ from search.commands.clusters import logs, on_premises, stop
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
-from search.folder import UserError
+from search.errors import UserError
 
 app = typer.Typer(
     name="longspan",

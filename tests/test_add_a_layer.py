@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.folder import SearchFolder
-from search.ledger import Ledger
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from tests.search.conftest import longspan
 from tests.trainables.models import test_layer_contract as contract
 from trainables.models.cells import LAYERS

@@ -13,7 +13,7 @@ from trainables.models.hybrids import HYBRIDS
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS
-from trainables.training.regimes import REGIMES
+from trainables.regimes import REGIMES
 
 ROOT = Path(__file__).parents[1]
 ARCHITECTURES = (ROOT / "docs" / "architectures.md").read_text()

@@ -1,5 +1,5 @@
 """Tasks, models, training and the ladder: everything of a trial that needs no cluster."""
 
-from trainables.exported import load
+from trainables.exports.exported import load
 
 __all__ = ["load"]

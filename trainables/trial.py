@@ -11,13 +11,14 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from trainables.config import LadderConfig, TrialConfig
-from trainables.ladder import Climb, EndedClimb, passed_rungs, progress, reach
-from trainables.ladder import ended_by as climb_ended_by
-from trainables.records import CurvePoint, HorizonPoint, MemberRung, TracePoint, of_task
+from trainables.config import TrialConfig
+from trainables.files import checkpoint
+from trainables.measure.ladder import Climb, EndedClimb, passed_rungs, progress, reach
+from trainables.measure.ladder import ended_by as climb_ended_by
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung, TracePoint, of_task
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task, TaskConfig
-from trainables.training import checkpoint
 from trainables.training.climber import Climber, trial_streams
 from trainables.training.final import Final
 from trainables.training.rung import RungTraining
@@ -72,7 +73,7 @@ def run_trial(
     """Run a trial to its end, from the checkpoint in ``folder`` where there is one.
 
     Returns:
-        the last report: progress, reach, ended_by, and the rows of `trainables.records`
+        the last report: progress, reach, ended_by, and the rows of `trainables.measure.records`
     """
     with _computing(spec, device):
         return Trial(spec, folder, report, device, clock).run()

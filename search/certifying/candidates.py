@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from search.folder import UserError
-from search.ledger import Record
-from search.ranking import rank
+from search.disk.ranking import rank
+from search.disk.record import Record
+from search.errors import UserError
 from search.spec import Spec
-from trainables import exported
-from trainables.config import LadderConfig
-from trainables.ladder import rungs
+from trainables.exports import exported
+from trainables.measure.ladder import rungs
+from trainables.measure.ladder_config import LadderConfig
 from trainables.randomness import Streams, digest
 from trainables.tasks.task import TaskConfig
 

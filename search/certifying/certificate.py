@@ -7,9 +7,9 @@ from typing import Any
 
 from search.certifying.candidates import Candidate
 from search.certifying.store import Store, now_ms, stores
-from search.versions import versions
-from trainables.certificate import Plan, Verdict, certified_lag, verdicts
-from trainables.reliability import lower_bound
+from search.disk.versions import versions
+from trainables.measure.certificate import Plan, Verdict, certified_lag, verdicts
+from trainables.measure.reliability import lower_bound
 
 
 def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any]:

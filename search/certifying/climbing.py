@@ -10,7 +10,7 @@ from typing import Protocol
 from search.certifying.candidates import Candidate
 from search.certifying.members import Climbed, Job
 from search.spec import ResourcesConfig
-from trainables.certificate import Plan, goal
+from trainables.measure.certificate import Plan, goal
 
 
 class Pool(Protocol):

@@ -56,7 +56,7 @@ class Climbed:
         ended_by: as of a climb, or ``error``
         error: one line, where it ended by an error
         device: what it was trained on
-        rows: `trainables.records.MemberRung`, with this member's number
+        rows: `trainables.measure.records.MemberRung`, with this member's number
     """
 
     member: int

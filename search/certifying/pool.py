@@ -7,9 +7,9 @@ from typing import Any
 import ray
 
 from search.certifying.members import Climbed, Job, crashed, run_member
-from search.machines import here, slots
-from search.resources import options
-from search.retries import WORKER_FAILURES
+from search.scheduling.machines import here, slots
+from search.scheduling.resources import options
+from search.scheduling.retries import WORKER_FAILURES
 from search.spec import ResourcesConfig
 
 SECONDS_TO_STOP = 30.0

@@ -12,20 +12,22 @@ import logging
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from search import outcomes
 from search.certifying.candidates import Candidate
 from search.certifying.climbing import Reached
 from search.certifying.members import Climbed, Job, forget
-from search.folder import UserError, held
+from search.disk import outcomes
+from search.disk.certificates import read_certificate
+from search.disk.locks import held
+from search.errors import UserError
 from search.spec import CertifyConfig
-from search.whole import DamagedFileError, read_json, write_aside, write_json
-from trainables.certificate import Plan
+from trainables.files.whole_files import DamagedFileError, read_json, write_aside, write_json
+from trainables.measure.certificate import Plan
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ class Store:
 
     def certificate(self, label: str) -> dict[str, Any] | None:
         """The certificate of the candidate of that name, if it is decided."""
-        found: dict[str, Any] | None = _json(self.path / label / "certificate.json")
+        found: dict[str, Any] | None = read_certificate(self.path / label / "certificate.json")
         return found
 
     def certify(self, candidate: Candidate, certificate: dict[str, Any], text: str) -> None:
@@ -139,34 +141,6 @@ def stores(root: Path) -> list[Store]:
     return [Store(root, seed) for seed in sorted(int(p.parent.name[5:]) for p in found)]
 
 
-def certificates(root: Path) -> Iterator[dict[str, Any]]:
-    """Every certificate decided under ``root``, the latest last."""
-    found = [_json(path) for path in (root / "certificates").glob("seed-*/*/certificate.json")]
-    yield from sorted(found, key=lambda c: (c["ended_ms"], c["seed"], c["trial"], c["task"]))
-
-
-def certified_words(root: Path) -> dict[str, str]:
-    """By configuration digest, the lag that the latest certificate of each task shows.
-
-    Each with the task's name where there are several.
-    """
-    words: dict[str, dict[str, str]] = defaultdict(dict)
-    for found in certificates(root):
-        words[found["configuration_sha256"]][found["task"]] = str(found["lag"] or "none")
-    return {
-        sha256: ", ".join(f"{task} {lag}" if len(tasks) > 1 else lag for task, lag in tasks.items())
-        for sha256, tasks in words.items()
-    }
-
-
-def latest(root: Path, sha256: str, task: str) -> dict[str, Any] | None:
-    """The latest certificate of a configuration on a task."""
-    of_it = [
-        c for c in certificates(root) if (c["configuration_sha256"], c["task"]) == (sha256, task)
-    ]
-    return of_it[-1] if of_it else None
-
-
 def now_ms() -> int:
     """Milliseconds since the epoch."""
     return round(time.time() * 1000)
@@ -179,7 +153,3 @@ def _whole(path: Path) -> Any:
     except DamagedFileError as error:
         log.warning("%s; the member runs again", error)
         return None
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None

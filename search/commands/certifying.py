@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from search.commands import EXIT_CLAIM_FAILS, EXIT_INTERRUPTED, RUNS, Runs, console
-from search.folder import SearchFolder, UserError
+from search.disk.folder import SearchFolder
+from search.errors import UserError
 
 
 def certify(
@@ -50,7 +51,7 @@ def certify(
     """
     from search import certify as certifying
     from search import spec as specs
-    from search.certifying.live import Display
+    from search.certifying.live_table import Display
     from search.spec import CertifyConfig, ResourcesConfig
 
     plan = {
@@ -127,7 +128,7 @@ def certificate_table(certificates: Any) -> Any:
     """What was certified, a row a candidate."""
     from rich.table import Table
 
-    from search.ranking import describe
+    from trainables.config import describe
 
     plan = certificates[0]["plan"]
     table = Table(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from search.commands import RUNS, Runs, console
-from search.folder import UserError
+from search.errors import UserError
 
 
 def check_task(
@@ -20,8 +20,8 @@ def check_task(
     Exits with 2 if a task succeeds without the inputs that it is meant to need.
     """
     from search import spec as specs
-    from search.controlling import controls_of, keep, table
-    from search.preflight import check_tasks
+    from search.checking.controls import controls_of, keep, table
+    from search.checking.preflight import check_tasks
 
     chosen = specs.read(spec)
     complaints = []

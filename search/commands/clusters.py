@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from search.commands import Name, console
-from search.folder import UserError
+from search.errors import UserError
 
 if TYPE_CHECKING:
     from search.spec import Spec
@@ -28,9 +28,9 @@ def logs(
     follow: Annotated[bool, typer.Option(help="Go on until the search ends, or Ctrl-C.")] = False,
 ) -> None:
     """Show what a search on a cluster has written."""
-    from search.cluster import Cluster
-    from search.submitting import find_job
-    from search.submitting import follow as followed
+    from search.cluster.connection import Cluster
+    from search.cluster.jobs import find_job
+    from search.cluster.jobs import follow as followed
 
     with Cluster(cluster).jobs() as client:
         job = find_job(client, name)
@@ -40,9 +40,9 @@ def logs(
 
 def stop(name: Name, cluster: Required) -> None:
     """Stop a search on a cluster, as Ctrl-C does; `longspan resume` goes on with it."""
-    from search.cluster import Cluster
-    from search.submitting import find_job
-    from search.submitting import stop as stop_job
+    from search.cluster.connection import Cluster
+    from search.cluster.jobs import find_job
+    from search.cluster.jobs import stop as stop_job
 
     with Cluster(cluster).jobs() as client:
         running = stop_job(client, find_job(client, name))
@@ -66,7 +66,7 @@ def on_premises(
     ] = None,
 ) -> None:
     """Print the cluster file for machines of your own, made from the one for the cloud."""
-    from search.on_premises import on_premises as derive
+    from search.cluster.on_premises import on_premises as derive
 
     try:
         cloud = yaml.safe_load(cluster.read_text())
@@ -79,8 +79,8 @@ def on_premises(
 
 def submit(cluster: Path, spec: Spec) -> None:
     """Start a search on a cluster."""
-    from search.cluster import Cluster
-    from search.submitting import submit_search
+    from search.cluster.connection import Cluster
+    from search.cluster.jobs import submit_search
 
     console.print(f"Submitting {spec.name}; it may take a minute until it runs", soft_wrap=True)
     submit_search(Cluster(cluster), spec)
@@ -89,8 +89,8 @@ def submit(cluster: Path, spec: Spec) -> None:
 
 def submit_again(cluster: Path, name: str, trials: int | None, stop: int | None) -> None:
     """Go on with a search on a cluster, as ``resume`` does here."""
-    from search.cluster import Cluster
-    from search.submitting import submit_resume
+    from search.cluster.connection import Cluster
+    from search.cluster.jobs import submit_resume
 
     options = {"--trials": trials, "--stop": stop}
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
@@ -114,7 +114,7 @@ def _say_it_runs(cluster: Path, name: str) -> None:
 
 def on_head(cluster: Path, *arguments: str) -> int:
     """Run ``longspan`` on a cluster's head; its exit code."""
-    from search.cluster import Cluster
+    from search.cluster.connection import Cluster
 
     return (
         Cluster(cluster).run("env", f"COLUMNS={console.width}", "longspan", *arguments).returncode
@@ -123,8 +123,8 @@ def on_head(cluster: Path, *arguments: str) -> int:
 
 def review(cluster: Path, port: int) -> None:
     """Keep a tunnel to the MLflow of a cluster open until Ctrl-C."""
-    from search.cluster import Cluster
-    from search.head import PORT, USER
+    from search.cluster.connection import Cluster
+    from search.cluster.head_node import PORT, USER
 
     link = Cluster(cluster)
     secret = link.run("cat", ".longspan/mlflow_password", capture_output=True, text=True)

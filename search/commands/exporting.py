@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from search.commands import EXIT_CLAIM_FAILS, RUNS, ClusterFile, Name, Plugins, Runs, console
-from search.folder import SearchFolder, UserError
+from search.disk.folder import SearchFolder
+from search.errors import UserError
 
 
 def export(
@@ -36,13 +37,13 @@ def export(
 
 def _here(folder: SearchFolder, top: int, to: Path, register: str | None) -> list[Path]:
     from search import spec as specs
-    from search.export import export as export_top
+    from search.results.export import export as export_top
 
     folder.require()
     spec = specs.read(folder.spec)
     targets = export_top(folder, spec, top, to)
     if register:
-        from search.logged_model import publish
+        from search.recording.logged_model import publish
 
         for target, version in zip(targets, publish(spec, folder, targets, register), strict=True):
             console.print(f"{target.name}: version {version} of the registered model {register}")
@@ -50,8 +51,8 @@ def _here(folder: SearchFolder, top: int, to: Path, register: str | None) -> lis
 
 
 def _from(cluster: Path, name: str, top: int, to: Path, register: str | None) -> list[Path]:
-    from search.cluster import Cluster
-    from search.fetching import fetch_export
+    from search.cluster.connection import Cluster
+    from search.cluster.fetching import fetch_export
 
     return fetch_export(Cluster(cluster), name, top, to, register)
 
@@ -70,9 +71,9 @@ def verify(
 
     Exits with 1 if the claim is not established.
     """
-    from trainables import exported
+    from trainables.exports import exported
+    from trainables.measure.reliability import CONFIDENCE
     from trainables.plugins import load_plugins
-    from trainables.reliability import CONFIDENCE
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     try:

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from search.commands import RUNS, ClusterFile, Plugins, Runs, console
 from search.commands.clusters import review
-from search.database import FILE, FOLDER, damage, follow
-from search.folder import UserError
+from search.disk.mlflow_database import FILE, FOLDER, damage, follow
+from search.errors import UserError
 
 
 def ui(
@@ -57,7 +57,7 @@ def list_(
     plugin: Plugins = None,
 ) -> None:
     """List what can be chosen, each with what it is."""
-    from search.spaces import known_spaces
+    from search.spec.spaces import known_spaces
     from trainables.models.cells import LAYERS
     from trainables.tasks import TASKS
 

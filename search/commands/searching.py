@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cluster.head_node import on_cluster
 from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, Runs, console
 from search.commands.clusters import on_head, submit, submit_again
-from search.folder import SearchFolder, UserError
-from search.head import on_cluster
+from search.disk.folder import SearchFolder
+from search.errors import UserError
 
 if TYPE_CHECKING:
     from search.spec import Spec
@@ -38,7 +39,7 @@ def search(
     overrides = {"trials": trials, "seed": seed}
     changed = chosen.search.model_copy(update={k: v for k, v in overrides.items() if v is not None})
     chosen = chosen.model_copy(update={"name": name or chosen.name, "search": changed})
-    from search.preflight import check
+    from search.checking.preflight import check
 
     if cluster is not None:
         check(chosen)
@@ -68,11 +69,11 @@ def resume(
     Nothing is lost and nothing is counted twice.
     """
     from search import spec as specs
-    from search.extension import extended
-    from search.joining import machines
-    from search.machines import require
-    from search.packing import movable
-    from search.preflight import check
+    from search.checking.preflight import check
+    from search.cluster.packing import movable
+    from search.scheduling.machines import require
+    from search.scheduling.ray_session import machines
+    from search.spec.extension import extended
 
     folder = SearchFolder(runs, name)
     if cluster is not None:
@@ -91,11 +92,11 @@ def resume(
 
 def _search(folder: SearchFolder) -> None:
     from search import spec as specs
-    from search.certifying.store import certified_words
-    from search.ledger import Ledger
-    from search.live import Display
-    from search.ranking import leaderboard
-    from search.tuner import run_search
+    from search.disk.certificates import certified_words
+    from search.disk.ledger import Ledger
+    from search.results.leaderboard import leaderboard
+    from search.results.live_table import Display
+    from search.run import run_search
 
     spec = specs.read(folder.spec)
     at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
@@ -130,9 +131,9 @@ def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
     if cluster is not None:
         raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name))
     from search import spec as specs
-    from search.certifying.store import certified_words
-    from search.ledger import Ledger
-    from search.ranking import leaderboard
+    from search.disk.certificates import certified_words
+    from search.disk.ledger import Ledger
+    from search.results.leaderboard import leaderboard
 
     folder = SearchFolder(runs, name)
     folder.require()
@@ -151,11 +152,11 @@ def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
 
 def _lay(folder: SearchFolder, spec: Spec) -> None:
     """Lay a search's folder, after everything that can be refused beforehand has been looked at."""
-    from search.controlling import check_once
-    from search.joining import machines
-    from search.machines import require
-    from search.packing import pack
-    from search.preflight import check
+    from search.checking.controls import check_once
+    from search.checking.preflight import check
+    from search.cluster.packing import pack
+    from search.scheduling.machines import require
+    from search.scheduling.ray_session import machines
 
     tasks = check(spec)
     require(machines(), spec.resources)

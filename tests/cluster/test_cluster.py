@@ -20,8 +20,8 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 import trainables
-from search.cluster import JOB_SERVER_PORT, Cluster
-from search.head import PORT, USER
+from search.cluster.connection import JOB_SERVER_PORT, Cluster
+from search.cluster.head_node import PORT, USER
 from tests.cluster.hosts import Host, missing, three_hosts
 
 pytestmark = [
@@ -56,8 +56,8 @@ cat {ROOT}/pyproject.toml {ROOT}/constraints.txt > ~/.longspan/installed
 RECORDS = """\
 import json
 from pathlib import Path
-from search.folder import SearchFolder
-from search.ledger import Ledger
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 records = Ledger(SearchFolder(Path.home() / "runs", "digits")).records.values()
 print(json.dumps([[r.number, r.ended_by, r.report["worker"].partition(":")[0]] for r in records]))
 """

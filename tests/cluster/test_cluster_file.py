@@ -9,9 +9,9 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from search.folder import UserError
-from search.machines import Machine, require, slots
-from search.on_premises import EARLIER_AUTOSCALER, on_premises
+from search.cluster.on_premises import EARLIER_AUTOSCALER, on_premises
+from search.errors import UserError
+from search.scheduling.machines import Machine, require, slots
 from search.spec import ResourcesConfig
 from tests.search.test_refusals import run
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.fetching import fetch_export
-from search.folder import UserError
+from search.cluster.fetching import fetch_export
+from search.errors import UserError
 
 
 def head(*members: tarfile.TarInfo, code: int = 0, said: bytes = b"") -> SimpleNamespace:

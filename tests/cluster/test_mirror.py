@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from search import mirror
-from search.mirror import Mirror, fetch
+from search.cluster import bucket_mirror as mirror
+from search.cluster.bucket_mirror import Mirror, fetch
 
 
 @pytest.fixture

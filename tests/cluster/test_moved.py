@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.database import FOLDER, SERVED, follow
+from search.disk.mlflow_database import FOLDER, SERVED, follow
 
 COLUMNS = {
     "experiments": "artifact_location",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from search import packing
 from search import spec as specs
-from search.folder import UserError
-from search.packing import as_seen_by_workers, movable, pack
+from search.cluster import packing
+from search.cluster.packing import as_seen_by_workers, movable, pack
+from search.errors import UserError
 
 DIGITS = Path(__file__).parents[2] / "examples" / "data" / "digits.parquet"
 TASK = "{kind: parquet, path: %s, sequence: pixels, target: label}"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from search import trial_folders
-from search.trial_folders import FolderLink, FolderStore
+from search.cluster import trial_folders
+from search.cluster.trial_folders import FolderLink, FolderStore
 
 
 class Method:

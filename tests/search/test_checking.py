@@ -12,13 +12,13 @@ import pytest
 import yaml
 from rich.console import Console
 
-from search import controlling
-from search.controlling import check_once
-from search.folder import UserError
-from search.preflight import check_tasks
+from search.checking import controls as controlling
+from search.checking.controls import check_once
+from search.checking.preflight import check_tasks
+from search.errors import UserError
 from search.spec import Spec, read
 from tests.search.test_refusals import refused, run, spec_with
-from trainables import controls
+from trainables.controls import controls
 
 
 @pytest.fixture

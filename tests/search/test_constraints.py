@@ -11,14 +11,16 @@ import torch
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.constraints import EXCESS, Constraints, refuse
-from search.folder import SearchFolder, UserError
-from search.ledger import Ledger
-from search.preflight import check
-from search.scheduler import typical_cost
-from search.searcher import MOST_REFUSED, StudySearch, make_sampler
+from search.checking.preflight import check
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.errors import UserError
+from search.proposing.constraints import EXCESS, Constraints, refuse
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import MOST_REFUSED, StudySearch
+from search.proposing.study import open_study, restore_study
+from search.scheduling.scheduler import typical_cost
 from search.spec import Spec
-from search.study import open_study, restore_study
 from spaces import SPACES
 from tests.search.test_searcher import result
 from trainables.config import TrialConfig

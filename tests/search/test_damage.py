@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search import outcomes, whole
 from search import spec as specs
-from search.folder import SearchFolder
-from search.ledger import Ledger
-from search.searcher import StudySearch, make_sampler
-from search.study import open_study, restore_study
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import open_study, restore_study
 from spaces import SPACES
 from tests.search.test_recording import row
+from trainables.files import whole_files as whole
 
 SPEC = "name: s\nspace: article\ntasks: [{kind: recall}]\n"
 TRIALS = 6

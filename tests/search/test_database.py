@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from search.database import damage, set_aside_if_damaged
-from search.folder import SearchFolder
-from search.ledger import Record
-from search.recording import Recorder
-from search.tracking import Tracker
+from search.disk.folder import SearchFolder
+from search.disk.mlflow_database import damage, set_aside_if_damaged
+from search.disk.record import Record
+from search.recording.recorder import Recorder
+from search.recording.tracker import Tracker
 from tests.search.test_recording import SPEC, folder, record
 from tests.search.test_recording_faults import assert_holds_all_once, several
 from tests.search.test_refusals import run

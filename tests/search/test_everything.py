@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from search.folder import SearchFolder
-from search.ledger import Ledger
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from tests.search.conftest import longspan
 
 SPEC = """\

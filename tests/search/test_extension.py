@@ -10,14 +10,16 @@ import optuna
 import pytest
 from ray.tune.search import Searcher
 
-from search import outcomes
 from search import spec as specs
-from search.extension import extended, reopen
-from search.folder import SearchFolder, UserError
-from search.ledger import Ledger
-from search.searcher import StudySearch, make_sampler
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.errors import UserError
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import open_study, restore_study
 from search.spec import Spec
-from search.study import open_study, restore_study
+from search.spec.extension import extended
 from tests.search.conftest import longspan, write_spec
 from tests.search.test_damage import result
 from tests.search.test_search import assert_stores_agree, rows
@@ -106,9 +108,9 @@ def test_only_trials_that_ended_at_the_top_are_reopened(folder: SearchFolder) ->
         ledger.started(number, {}, {}, "d")
         ledger.reported(number, json.loads(str(result(number, ended_by)["report"])))
         ledger.finished(number, ended_by)
-    reopen(ledger, SPEC)
+    ledger.reopen(SPEC.ladder.stop)
     assert all(record.finished for record in ledger.records.values())
-    reopen(ledger, extended(SPEC, stop=16))
+    ledger.reopen(16)
     assert [record.finished for record in ledger.records.values()] == [False, True, True]
     assert Ledger(folder).records == ledger.records
 

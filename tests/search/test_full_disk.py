@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from search.folder import SearchFolder
-from search.ledger import Ledger
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from tests.search.conftest import COMMAND, SMALL, longspan, write_spec
 from tests.search.test_search import assert_stores_agree, rows
 

@@ -6,9 +6,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from search import history
-from search.history import BoundedStudy
-from search.searcher import make_sampler
+from search.proposing import bounded_study as history
+from search.proposing.bounded_study import BoundedStudy
+from search.proposing.samplers import make_sampler
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 import trainables
-from search.folder import SearchFolder
-from search.logged_model import example, signature
+from search.disk.folder import SearchFolder
+from search.recording.logged_model import example, signature
 from tests.search.conftest import longspan
 from trainables.tasks import TASKS
 

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 import trainables
 from search.commands.reviewing import list_
-from search.folder import UserError
-from search.spaces import find_space, known_spaces
+from search.errors import UserError
 from search.spec import Spec, read
+from search.spec.spaces import find_space, known_spaces
 from spaces import SPACES
 from trainables.config import TrialConfig
 from trainables.models.cells import LAYERS

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from search import ray_trainable
-from search.ledger import Record
+from search.disk.record import Record
+from search.scheduling import worker as ray_trainable
 from search.spec import Spec
 
 SPEC = Spec.model_validate(

@@ -10,12 +10,14 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from search import recording, tracking
-from search.folder import SearchFolder
-from search.ledger import Ledger, Record
-from search.recording import Recorder
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.record import Record
+from search.recording import recorder as recording
+from search.recording import tracker as tracking
+from search.recording.recorder import Recorder
+from search.recording.tracker import Tracker
 from search.spec import Spec
-from search.tracking import Tracker
 
 SPEC = Spec.model_validate(
     {

@@ -20,12 +20,15 @@ import pytest
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking import MlflowClient
 
-from search import outcomes, recording, tracking
-from search.folder import SearchFolder
-from search.ledger import Ledger, Record
-from search.recording import Recorder
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.record import Record
+from search.recording import recorder as recording
+from search.recording import tracker as tracking
+from search.recording.recorder import Recorder
+from search.recording.tracker import Tracker
 from search.spec import Spec
-from search.tracking import Tracker
 from tests.search.test_recording import SPEC, folder, record
 
 __all__ = ["folder", "record"]  # fixtures
@@ -266,7 +269,7 @@ def test_a_trial_that_went_on_replaces_its_run(folder: SearchFolder, record: Rec
     """Up a longer ladder: the old curve is not mixed with the new one."""
     Tracker(SPEC, folder).send(record)
     ledger = Ledger(folder)
-    ledger.reopen(0)
+    ledger.reopen(stop=10**9)
     Tracker(SPEC, folder).send(ledger.records[0])
     (run,) = _runs(folder)
     assert run.info.status == "RUNNING"

@@ -220,7 +220,7 @@ def test_a_search_under_way_is_not_resumed_twice(
 def test_every_key_of_the_spec_is_documented() -> None:
     """`docs/spec.md` names each key and its default where that is a plain value."""
     from search.spec import Spec
-    from trainables.config import StallRule
+    from trainables.measure.ladder_config import StallRule
 
     text = Path("docs/spec.md").read_text()
     keys = set(StallRule.model_fields)

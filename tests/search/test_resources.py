@@ -9,13 +9,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from search import ray_trainable, resources
-from search.folder import SearchFolder, UserError
-from search.joining import Joined, local_ray
-from search.machines import GIB, Machine, require, slots
-from search.resources import largest, of_trial, options, resolve, share
-from search.spaces import find_space
+from search.disk.folder import SearchFolder
+from search.errors import UserError
+from search.scheduling import resources
+from search.scheduling import worker as ray_trainable
+from search.scheduling.machines import GIB, Machine, require, slots
+from search.scheduling.ray_session import Joined, local_ray
+from search.scheduling.resources import largest, of_trial, options, resolve, share
 from search.spec import ResourcesConfig, Spec
+from search.spec.spaces import find_space
 from tests.search.test_ray_trainable import LSTM
 from trainables.models.model import outline
 from trainables.tasks import TASKS

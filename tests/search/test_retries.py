@@ -18,15 +18,16 @@ from ray import tune
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
-from search.folder import SearchFolder
-from search.joining import DRIVER_ENVIRONMENT
-from search.ledger import Ledger
-from search.retries import Loss, why
-from search.scheduler import known_as, make_scheduler
-from search.searcher import StudySearch, make_sampler
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import restore_study
+from search.scheduling.ray_session import DRIVER_ENVIRONMENT
+from search.scheduling.retries import Loss, why
+from search.scheduling.scheduler import known_as, make_scheduler
+from search.scheduling.tuner import make_tuner
 from search.spec import Spec
-from search.study import restore_study
-from search.tuner import make_tuner
 from spaces import SPACES
 
 LOST = "The actor died because its node has died. Node Id: 1"

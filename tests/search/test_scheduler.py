@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from search.ledger import Record
-from search.scheduler import COST, cost_and_progress, make_scheduler, nested, typical_cost
+from search.disk.record import Record
+from search.proposing.draws import nested
+from search.scheduling.scheduler import COST, make_scheduler, typical_cost
 from search.spec import Spec
 from spaces import SPACES
+from trainables.measure.records import cost_and_progress
 
 
 def spec(**search: Any) -> Spec:

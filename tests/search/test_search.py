@@ -13,10 +13,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
-from search import outcomes
-from search.folder import SearchFolder
-from search.ledger import Ledger
-from search.study import open_study
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.study import open_study
 from tests.search.conftest import COMMAND, SMALL, longspan, write_spec
 
 TIMES = ("seconds", "peak_memory_bytes")

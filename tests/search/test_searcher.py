@@ -10,10 +10,11 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.folder import SearchFolder
-from search.ledger import Ledger
-from search.searcher import StudySearch, make_sampler
-from search.study import open_study, restore_study
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import open_study, restore_study
 from spaces import SPACES
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from search.card import card_of
-from search.certifying.store import certified_words
-from search.export import export
-from search.folder import SearchFolder
-from search.ledger import Ledger, Record
-from search.projection import points
-from search.ranking import leaderboard
+from search.disk.certificates import certified_words
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.record import Record
+from search.recording.points import points
+from search.results.card import card_of
+from search.results.export import export
+from search.results.leaderboard import leaderboard, leaderboard_markdown
 from search.spec import Spec
-from search.tracking import leaderboard_markdown
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.trial import TrialSpec, run_trial
 

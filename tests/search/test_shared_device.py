@@ -11,8 +11,8 @@ import torch
 from ray import tune
 from ray.tune.search import Searcher
 
-from search.resources import of_trial
-from search.retries import Loss, Retries
+from search.scheduling.resources import of_trial
+from search.scheduling.retries import Loss, Retries
 from search.spec import ResourcesConfig
 
 
@@ -47,7 +47,7 @@ class Again(Searcher):
 
 
 def tuned(trainable: Any, searcher: Again, folder: Path) -> None:
-    """As `search.tuner` runs a trial."""
+    """As `search.scheduling.tuner` runs a trial."""
     asked = ResourcesConfig(gpus=0.5)
     tune.Tuner(
         tune.with_resources(trainable, lambda c: of_trial(asked, c["whole_device"])),

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.folder import SearchFolder, UserError
-from search.preflight import check
-from search.scheduler import draw
-from search.spaces import find_space
+from search.checking.preflight import check
+from search.disk.folder import SearchFolder
+from search.errors import UserError
+from search.proposing.draws import draw
 from search.spec import Spec, read
+from search.spec.spaces import find_space
 
 SPACE = "model/cell/kind: [rnn, lstm]\nmodel/hidden_size: {low: 4, high: 8}\n"
 

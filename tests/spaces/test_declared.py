@@ -12,9 +12,9 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
-from search.scheduler import draw
-from search.searcher import make_sampler
-from search.yaml_files import load_yaml
+from search.proposing.draws import draw
+from search.proposing.samplers import make_sampler
+from search.spec.yaml_files import load_yaml
 from spaces import SPACES
 from spaces.declared import DeclaredSpace
 from tests.spaces.test_spaces import DRAWS, learn_a_batch

@@ -12,8 +12,8 @@ import optuna
 import pytest
 import torch
 
-from search.scheduler import draw
-from search.searcher import make_sampler
+from search.proposing.draws import draw
+from search.proposing.samplers import make_sampler
 from spaces import SPACES
 from trainables.config import TrialConfig
 from trainables.models.cells import LAYERS
@@ -23,8 +23,8 @@ from trainables.models.model import build
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS
+from trainables.regimes import REGIMES
 from trainables.tasks import TASKS
-from trainables.training.regimes import REGIMES
 
 LAG = 64
 DRAWS = 300
@@ -149,7 +149,7 @@ def test_spaces_are_picklable(name: str) -> None:
 
 def test_a_fresh_process_draws_the_same() -> None:
     code = (
-        "from search.scheduler import draw; from spaces import SPACES;"
+        "from search.scheduling.scheduler import draw; from spaces import SPACES;"
         "print([[c.digest for c in draw(space, 5)] for space in SPACES.values()])"
     )
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

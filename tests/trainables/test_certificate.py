@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.certificate import Plan, certified_lag, goal, plan_for, verdict, verdicts
+from trainables.measure.certificate import Plan, certified_lag, goal, plan_for, verdict, verdicts
 
 LAGS = (8, 16, 32, 64)
 

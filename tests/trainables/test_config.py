@@ -10,11 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from search.spec import Spec
-from trainables.config import LadderConfig, ModelConfig, StallRule, TrialConfig
-from trainables.ladder import Rule
+from trainables.config import TrialConfig
+from trainables.measure.ladder import Rule
+from trainables.measure.ladder_config import LadderConfig, StallRule
 from trainables.models.cells import LAYERS
+from trainables.models.config import ModelConfig
 from trainables.parts import one_line
-from trainables.training.regimes import REGIMES
+from trainables.regimes import REGIMES
 
 GRU = {"model": {"cell": "gru"}}
 

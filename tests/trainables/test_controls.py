@@ -15,7 +15,7 @@ from tests.trainables.tasks.oracles import Case
 from tests.trainables.tasks.test_contract import each_case, right, seeded
 from tests.trainables.tasks.test_lags import cued, task_of
 from tests.trainables.tasks.test_stream import numbers, stream, symbols
-from trainables.controls import (
+from trainables.controls.controls import (
     CONTROLS,
     SURE,
     Control,
@@ -26,8 +26,8 @@ from trainables.controls import (
     one_answer,
     shuffled,
 )
-from trainables.glances import bag, edges, last_input
-from trainables.kernel_ridge import KernelRidge
+from trainables.controls.kernel_ridge import KernelRidge
+from trainables.controls.shortcuts import bag, edges, last_input
 from trainables.tasks.adding import Adding
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from tests.trainables.training.stand_ins import trial_config
-from trainables.config import LadderConfig, ModelConfig
+from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
+from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.model import build
 from trainables.models.positions import POSITIONS

@@ -20,10 +20,11 @@ from safetensors.torch import load_file, save_file
 import trainables
 from tests.trainables.tasks.labelled import DIGITS
 from tests.trainables.training.stand_ins import CPU, seeded, trial_config
-from trainables import exported
-from trainables.config import LadderConfig, TrialConfig
+from trainables.config import TrialConfig
+from trainables.exports import exported
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.reliability import CONFIDENCE
 from trainables.models.model import Model, build
-from trainables.reliability import CONFIDENCE
 from trainables.tasks import TASKS
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Task

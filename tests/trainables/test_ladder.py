@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.ladder import (
+from trainables.measure.ladder import (
     Climb,
     EndedRung,
     Rule,

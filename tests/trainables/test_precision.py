@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trainables.config import LadderConfig, TrialConfig
+from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
 from trainables.tasks import TASKS
 from trainables.trial import Precision, TrialSpec, run_trial

@@ -10,8 +10,8 @@ import torch
 
 from tests.trainables.test_exported import CONFIG, RECALL, write
 from tests.trainables.training.stand_ins import seeded
+from trainables.exports.pyfunc import Answering, _load_pyfunc
 from trainables.models.model import build
-from trainables.pyfunc import Answering, _load_pyfunc
 from trainables.tasks import TASKS
 from trainables.tasks.recall import Recall
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trainables.reliability import (
+from trainables.measure.reliability import (
     CONFIDENCE,
     look_confidence,
     lower_bound,

@@ -19,13 +19,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.trainables.training.stand_ins import CPU, trial_config
-from trainables.config import LadderConfig
-from trainables.ladder import Climb, EndedClimb, EndedRung
+from trainables.files import checkpoint
+from trainables.measure.ladder import Climb, EndedClimb, EndedRung
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import MemberRung, best_member
 from trainables.models.model import Model, build
-from trainables.records import MemberRung, best_member
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch
-from trainables.training import checkpoint
 from trainables.training.member import Member
 from trainables.trial import TrialSpec, _ended, measure_final, run_trial
 

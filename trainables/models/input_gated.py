@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, Recurrence, Site
-from trainables.models.scan import linear_scan, precise
 from trainables.shapes import Stream
 
 

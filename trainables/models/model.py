@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from trainables.config import ModelConfig
 from trainables.models.cells import LAYERS
+from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.layer import Site
 from trainables.models.positions import POSITIONS

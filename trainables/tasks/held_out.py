@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trainables.reliability import look_confidence, lower_bound, trials_needed
+from trainables.measure.reliability import look_confidence, lower_bound, trials_needed
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Split, Task
 
 TEST_SHARE = 0.2

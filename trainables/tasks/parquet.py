@@ -19,11 +19,11 @@ from jaxtyping import Int
 from pydantic import Field, model_validator
 
 from trainables.tasks.rows.buckets import DataPath
+from trainables.tasks.rows.drawable_rows import Shown
 from trainables.tasks.rows.encoding import FillerKind, ValueKind, encoding_of
 from trainables.tasks.rows.labels import AnswerKind, labels
 from trainables.tasks.rows.lags import lags_of, near
 from trainables.tasks.rows.reading import read_rows
-from trainables.tasks.rows.shown import Shown
 from trainables.tasks.rows.splitting import in_part, require_parts
 from trainables.tasks.task import Batch, Split, Task, TaskConfig
 

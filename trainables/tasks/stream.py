@@ -24,9 +24,9 @@ from torch import Tensor
 
 from trainables.shapes import Predictions
 from trainables.tasks.rows.buckets import DataPath
+from trainables.tasks.rows.drawable_rows import Shown
 from trainables.tasks.rows.encoding import Standardised, ValueKind, Vocabulary, encoding_of
 from trainables.tasks.rows.reading import read_rows
-from trainables.tasks.rows.shown import Shown
 from trainables.tasks.rows.splitting import in_part, require_parts
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Split, Task, TaskConfig
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 
-from trainables.config import LadderConfig, TrialConfig
-from trainables.ladder import Climb, EndedRung, RungOutcome, climb
+from trainables.config import TrialConfig
+from trainables.files import weights as weight_files
+from trainables.measure.ladder import Climb, EndedRung, RungOutcome, climb
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import MemberRung
 from trainables.models.model import outline
 from trainables.randomness import Streams, digest
-from trainables.records import MemberRung
+from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
-from trainables.training import weights as weight_files
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
-from trainables.training.regimes import REGIMES
 from trainables.training.rung import Measured, RungTraining, out_of_memory
 
 

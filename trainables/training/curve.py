@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from trainables.measure.records import CurvePoint
 from trainables.models.model import Model
 from trainables.randomness import Streams
-from trainables.records import CurvePoint
 from trainables.tasks.task import Task
 from trainables.training.evaluation import evaluate
 from trainables.training.rung import out_of_memory
@@ -55,7 +55,7 @@ def extrapolated_lag(points: Iterable[Mapping[str, Any]], success: float) -> int
     The share shown, not a bound of it; 0 if there is no such lag, None if none beyond was tried.
 
     Args:
-        points: `trainables.records.CurvePoint` of one task, as mappings
+        points: `trainables.measure.records.CurvePoint` of one task, as mappings
         success: the rate asked for
     """
     beyond = [point for point in points if not point["learned"]]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
-from trainables.reliability import lower_bound, upper_bound
 from trainables.tasks.task import Task
 
 STEPS_AT_ONCE = 2**18

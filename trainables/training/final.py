@@ -13,17 +13,18 @@ from pathlib import Path
 
 import torch
 
-from trainables.config import LadderConfig, TrialConfig
-from trainables.ladder import passed_rungs
+from trainables.config import TrialConfig
+from trainables.files import weights
+from trainables.measure.ladder import passed_rungs
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung, Moment, best_member
 from trainables.models.model import Model, build
 from trainables.randomness import Streams
-from trainables.records import CurvePoint, HorizonPoint, MemberRung, Moment, best_member
+from trainables.regimes import REGIMES
 from trainables.tasks.task import Task
-from trainables.training import weights
 from trainables.training.climber import weights_file
 from trainables.training.curve import forgetting_curve
 from trainables.training.horizon import gradient_horizon
-from trainables.training.regimes import REGIMES
 from trainables.training.rung import out_of_memory
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trainables.measure.records import HorizonPoint, Moment
 from trainables.models.model import Model
-from trainables.records import HorizonPoint, Moment
 from trainables.tasks.task import Batch, Task
 
 HORIZON_SEQUENCES = 16

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainables.config import LadderConfig, TrialConfig
+from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
 from trainables.tasks import TASKS
 from trainables.tasks.task import TaskConfig
 from trainables.training.climber import trial_streams

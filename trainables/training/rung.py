@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import torch
 
-from trainables.config import LadderConfig
-from trainables.ladder import EndedRung, RungOutcome
+from trainables.measure.ladder import EndedRung, RungOutcome
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams
-from trainables.reliability import look_confidence, successes_needed
+from trainables.regimes import Regime
 from trainables.tasks.task import Split, Task
 from trainables.training.evaluation import Tally, evaluate
 from trainables.training.member import Member
-from trainables.training.regimes import Regime
 from trainables.training.stall import Stretches
 
 RECENT_SEQUENCES = 128
@@ -83,7 +83,7 @@ class RungTraining:
     Success is watched in three stages, each dearer than the one before: the member's own recent
     training batches, before they were learned from; a selection draw; and a *look*: the held-out
     test, which alone decides. Each look spends a part of the error allowed
-    (`trainables.reliability.look_confidence`), so looking often proves nothing.
+    (`trainables.measure.reliability.look_confidence`), so looking often proves nothing.
     """
 
     def __init__(

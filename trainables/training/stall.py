@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trainables.config import StallRule
+from trainables.measure.ladder_config import StallRule
 
 STRETCHES = 50
 """How many equal stretches a rung's budget is cut into."""

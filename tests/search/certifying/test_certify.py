@@ -16,20 +16,21 @@ import pytest
 import torch
 from mlflow.tracking import MlflowClient
 
-from search import outcomes, recording
 from search import spec as specs
 from search.certifying.candidates import of_search
 from search.certifying.certificate import certificate
 from search.certifying.climbing import Certification, run_members
 from search.certifying.members import Climbed, Job, run_member
 from search.certifying.store import Store
-from search.folder import SearchFolder
-from search.ledger import Ledger
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.recording import recorder as recording
 from search.spec import CertifyConfig, ResourcesConfig
 from tests.search.conftest import COMMAND, longspan
 from tests.search.test_refusals import run
-from trainables.certificate import plan_for
 from trainables.config import TrialConfig
+from trainables.measure.certificate import plan_for
 from trainables.trial import TrialSpec, run_trial
 
 PLAN = ["--reliability", "0.6", "--confidence", "0.9"]

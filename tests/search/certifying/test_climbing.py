@@ -21,9 +21,9 @@ from benchmarks.over_claiming import (
 from search.certifying.candidates import Candidate, of_search
 from search.certifying.climbing import Certification, Reached, run_members
 from search.certifying.members import Climbed, Job
-from search.folder import UserError
+from search.errors import UserError
 from search.spec import ResourcesConfig
-from trainables.certificate import Verdict, plan_for, verdicts
+from trainables.measure.certificate import Verdict, plan_for, verdicts
 from trainables.randomness import Streams, digest
 
 PLAN = plan_for(0.8, 0.95, 1, candidates=2)

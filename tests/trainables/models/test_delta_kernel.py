@@ -17,9 +17,9 @@ from tests.trainables.models.witnesses.naive_delta import (
     kernel_arguments,
     naive_recurrent_gated_delta_rule,
 )
-from trainables.models import delta_kernel
-from trainables.models.chunked_delta import chunked_delta
-from trainables.models.delta_kernel import find_kernel, gated_delta_rule, suits
+from trainables.models.kernels import delta_kernel
+from trainables.models.kernels.chunked_delta import chunked_delta
+from trainables.models.kernels.delta_kernel import find_kernel, gated_delta_rule, suits
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.gated_delta import GatedDelta
-from trainables.models.chunked_delta import chunked_delta
+from trainables.models.kernels.chunked_delta import chunked_delta
 from trainables.models.layer import Site
 
 WIDTH, HEADS, TAPS = 8, 2, 4

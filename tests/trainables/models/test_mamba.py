@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.mamba import Mamba
+from trainables.models.kernels.selective_scan import CHUNK, Drive, scan_by_chunks, selective_scan
 from trainables.models.layer import Site
-from trainables.models.selective_scan import CHUNK, Drive, scan_by_chunks, selective_scan
 
 WIDTH, STATES, TAPS = 4, 3, 4
 

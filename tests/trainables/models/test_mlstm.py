@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.mlstm import Mlstm
-from trainables.models.chunked_mlstm import chunked_mlstm
+from trainables.models.kernels.chunked_mlstm import chunked_mlstm
 from trainables.models.layer import Site
 
 WIDTH, HEADS = 8, 2

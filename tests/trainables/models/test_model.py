@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.config import ModelConfig
 from trainables.models.cells import LAYERS
+from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.hybrids import HYBRIDS
 from trainables.models.model import Model, build

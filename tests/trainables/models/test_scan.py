@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.models import scan
-from trainables.models.scan import linear_scan, precise, scan_by_halves
+from trainables.models.kernels import scan
+from trainables.models.kernels.scan import linear_scan, precise, scan_by_halves
 
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 63, 64, 65, 1000]
 

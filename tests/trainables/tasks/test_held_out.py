@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.trainables.tasks.labelled import DIGITS, digits, task_of, write
-from trainables.reliability import look_confidence, lower_bound
+from trainables.measure.reliability import look_confidence, lower_bound
 from trainables.tasks import TASKS
 from trainables.tasks.held_out import most_alike, require_held_out
 from trainables.tasks.task import ClassAnswer, NumberAnswer

@@ -8,13 +8,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from trainables.config import LadderConfig, TrialConfig
+from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
 from trainables.models.model import Model
 from trainables.randomness import Streams
+from trainables.regimes import REGIMES
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch
 from trainables.training.member import Member
-from trainables.training.regimes import REGIMES
 from trainables.training.rung import RungTraining
 
 CPU = torch.device("cpu")

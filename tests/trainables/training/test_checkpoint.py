@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.training import checkpoint
+from trainables.files import checkpoint
 
 OLD = {"step": 1, "weights": torch.arange(6.0).reshape(2, 3)}
 NEW = {"step": 2, "weights": torch.arange(6.0).reshape(2, 3) + 1}

@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.trainables.training.stand_ins import CPU, ladder, no_tick, recall, trial_config
-from trainables.config import LadderConfig, TrialConfig
-from trainables.ladder import Climb, RungOutcome
+from trainables.config import TrialConfig
+from trainables.measure.ladder import Climb, RungOutcome
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import MemberRung
 from trainables.models.model import build
 from trainables.randomness import Streams
-from trainables.records import MemberRung
 from trainables.training import climber as module
 from trainables.training.climber import Climber
 from trainables.training.rung import Measured, RungTraining, Tick

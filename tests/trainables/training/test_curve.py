@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall
+from trainables.measure.records import CurvePoint
 from trainables.randomness import Streams
-from trainables.records import CurvePoint
 from trainables.training.curve import CURVE_SEQUENCES, extrapolated_lag, forgetting_curve
 
 

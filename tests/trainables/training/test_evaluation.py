@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.trainables.tasks.labelled import task_of, write
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall, seeded
-from trainables.reliability import lower_bound, upper_bound
+from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.tasks.copying import Copying
 from trainables.training.evaluation import STEPS_AT_ONCE, Tally, evaluate
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.trainables.training.stand_ins import CPU, recall, seeded
-from trainables.config import ModelConfig
+from trainables.models.config import ModelConfig
 from trainables.models.model import build
 from trainables.tasks.task import Batch
 from trainables.training.horizon import gradient_horizon, squared_norms

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainables.training.stand_ins import seeded
-from trainables.training.regimes import Incremental, Mixed, Scratch
+from trainables.regimes import Incremental, Mixed, Scratch
 
 
 def incremental(fraction: float) -> Incremental:

@@ -20,7 +20,7 @@ from tests.trainables.training.stand_ins import (
     ladder,
     no_tick,
 )
-from trainables.reliability import look_confidence, lower_bound, successes_needed
+from trainables.measure.reliability import look_confidence, lower_bound, successes_needed
 from trainables.training import rung
 from trainables.training.evaluation import Tally
 from trainables.training.rung import Measured, RungTraining, out_of_memory

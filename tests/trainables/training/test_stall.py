@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config import StallRule
+from trainables.measure.ladder_config import StallRule
 from trainables.training.stall import STRETCHES, Stretches
 
 BUDGET = 5000  # stretches of 100 sequences

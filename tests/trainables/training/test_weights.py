@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from trainables.training import weights
+from trainables.files import weights
 
 TENSORS = {
     "a": torch.arange(6.0).reshape(2, 3).t(),

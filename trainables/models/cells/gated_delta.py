@@ -15,11 +15,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.chunks import chunk_size
-from trainables.models.delta_kernel import gated_delta_rule
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
+from trainables.models.kernels.chunks import chunk_size
+from trainables.models.kernels.delta_kernel import gated_delta_rule
+from trainables.models.kernels.scan import precise
 from trainables.models.layer import Recurrence, Site
-from trainables.models.scan import precise
 from trainables.models.short_convolution import ShortConvolution
 from trainables.shapes import Stream
 

@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from trainables.models.kernels.scan import precise, scan_backwards
 from trainables.models.layer import PartConfig, Recurrence, Site
-from trainables.models.scan import precise, scan_backwards
 from trainables.shapes import Stream
 
 

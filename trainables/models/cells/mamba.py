@@ -16,9 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
+from trainables.models.kernels.scan import precise
+from trainables.models.kernels.selective_scan import Drive, selective_scan
 from trainables.models.layer import Recurrence, Site
-from trainables.models.scan import precise
-from trainables.models.selective_scan import Drive, selective_scan
 from trainables.models.short_convolution import ShortConvolution
 from trainables.shapes import Stream
 

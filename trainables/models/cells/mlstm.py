@@ -16,10 +16,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.chunked_mlstm import chunked_mlstm, read
-from trainables.models.chunks import chunk_size
+from trainables.models.kernels.chunked_mlstm import chunked_mlstm, read
+from trainables.models.kernels.chunks import chunk_size
+from trainables.models.kernels.scan import precise
 from trainables.models.layer import PartConfig, Recurrence, Site
-from trainables.models.scan import precise
 from trainables.shapes import Stream
 
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig
 from trainables.models.gated_mix import GatedMix
+from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import Recurrence, Site
-from trainables.models.scan import linear_scan, precise
 from trainables.shapes import Stream
 
 CHUNK = 64

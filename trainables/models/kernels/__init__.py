@@ -1,4 +1,4 @@
-"""What computes a recurrence over time: compiled kernels where they run, torch's operators elsewhere."""
+"""How recurrences are computed: compiled where that runs, else scans and chunked forms of torch's."""
 
 from trainables.models.kernels.compiled.door import describe
 

@@ -6,7 +6,7 @@ import torch
 from tests.trainables.models.agreement import stream
 from tests.trainables.models.test_gated_delta import drive
 from tests.trainables.models.witnesses.naive_delta import naive_recurrent_gated_delta_rule
-from trainables.models.chunked_delta import chunked_delta
+from trainables.models.kernels.chunked_delta import chunked_delta
 
 
 @pytest.mark.parametrize(("length", "width"), [(1, 4), (2, 16), (63, 16), (130, 64)])

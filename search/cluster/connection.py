@@ -1,0 +1,136 @@
+"""A running cluster, as the machine that ran `ray up` sees it: by ssh to the head alone.
+
+Ray's job server and MLflow listen on the head alone; what talks to them goes through a tunnel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.errors import UserError
+
+JOB_SERVER_PORT = 8265
+SECONDS_TO_CONNECT = 30.0
+
+
+class Cluster:
+    """The cluster of one cluster file.
+
+    Raises:
+        UserError: if the file is none, or this machine lacks what it takes to talk to the cluster.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            config = yaml.safe_load(file.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"--cluster: {file}: {' '.join(str(error).split())}") from None
+        if not isinstance(config, dict) or "provider" not in config:
+            raise UserError(f"--cluster: {file} is not a cluster file as `ray up` takes it")
+        os.environ["RAY_AUTH_MODE"] = "token"
+        if not Path("~/.ray/auth_token").expanduser().exists():
+            raise UserError(
+                "--cluster: ~/.ray/auth_token is not there: the token that the cluster asks for; "
+                "`ray get-auth-token --generate` makes one before `ray up`"
+            )
+
+    @cached_property
+    def _ssh(self) -> list[str]:
+        """``ssh`` to the head, up to and without the command; as `ray exec` does it."""
+        from ray.autoscaler._private import commands
+
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                config = commands._bootstrap_config(yaml.safe_load(self.file.read_text()))
+                address = commands.get_head_node_ip(str(self.file))
+        except Exception as error:  # of the cloud, or of Ray's own launcher
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"--cluster: no head of {self.file} is up: {reason}; start it by "
+                f"`ray up {self.file}`"
+            ) from None
+        auth = config["auth"]
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        options += ["ExitOnForwardFailure=yes", "ServerAliveInterval=15", "BatchMode=yes"]
+        options += [f"ConnectTimeout={SECONDS_TO_CONNECT:.0f}"]
+        if auth.get("ssh_proxy_command"):
+            options += [f"ProxyCommand={auth['ssh_proxy_command']}"]
+        command = ["ssh", *(word for option in options for word in ("-o", option))]
+        if auth.get("ssh_private_key"):
+            command += ["-i", str(Path(auth["ssh_private_key"]).expanduser())]
+        return [*command, f"{auth['ssh_user']}@{address}"]
+
+    def run(self, *words: str, **how: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a command on the head, in the cluster's environment."""
+        command = f". ~/.longspan/env; {shlex.join(words)}"
+        return subprocess.run([*self._ssh, f"bash -c {shlex.quote(command)}"], check=False, **how)
+
+    @contextlib.contextmanager
+    def tunnel(self, port: int, local: int | None = None) -> Iterator[int]:
+        """A port of this machine that leads to one of the head, for the length of the block.
+
+        Raises:
+            UserError: if the head cannot be reached, or the port is taken.
+        """
+        local = local or _unused_port()
+        command = [*self._ssh, "-N", "-L", f"127.0.0.1:{local}:127.0.0.1:{port}"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            deadline = time.monotonic() + SECONDS_TO_CONNECT
+            while not _listens(local):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    process.kill()
+                    reason = " ".join(process.communicate()[1].split())
+                    raise UserError(f"--cluster: {self.file}: no tunnel to the head: {reason}")
+                time.sleep(0.05)
+            yield local
+        finally:
+            process.terminate()
+            process.wait()
+
+    @contextlib.contextmanager
+    def jobs(self) -> Iterator[Any]:
+        """Ray's client for jobs, for the length of the block.
+
+        Raises:
+            UserError: if the cluster does not answer, or refuses the token.
+        """
+        from ray.job_submission import JobSubmissionClient
+
+        with self.tunnel(JOB_SERVER_PORT) as port:
+            try:
+                client = JobSubmissionClient(f"http://127.0.0.1:{port}")
+                client.get_version()
+            except Exception as error:  # Ray raises RuntimeError, ConnectionError or its own
+                reason = " ".join(str(error).split())[:300]
+                raise UserError(f"--cluster: {self.file}: Ray refuses: {reason}") from None
+            yield client
+
+
+def _unused_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,114 @@
+"""What a spec names on this machine, data and modules, put into one folder that travels."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from search.errors import UserError
+from search.spec import Spec
+
+FILES = "files"
+MOST_BYTES = 512 * 2**20
+"""Ray's limit on what is sent along with a job."""
+
+
+def pack(spec: Spec, root: Path) -> Spec:
+    """Copy the data and the modules that a spec names into ``root/files``.
+
+    Returns:
+        the spec with its data by paths relative to ``root``
+
+    Raises:
+        UserError: if it is more than travels; nothing has been copied then.
+    """
+    places: dict[Path, str] = {}
+    tasks = []
+    for task in spec.tasks:
+        if isinstance(path := getattr(task, "path", None), Path):  # and not a bucket's address
+            place = places.setdefault(path, f"data/{len(places)}/{path.name}")
+            task = task.model_copy(update={"path": Path(FILES, place)})
+        tasks.append(task)
+    modules = _own_modules(spec)
+    places |= {module: module.name for module in modules}
+    _require_travels(places)
+    (root / FILES).mkdir(parents=True, exist_ok=True)
+    for source, place in places.items():
+        _copy(source, root / FILES / place)
+    return spec.model_copy(update={"tasks": tasks, "import_from": [FILES] if modules else []})
+
+
+def movable(spec: Spec, root: Path) -> Spec:
+    """The spec with paths below ``root`` made relative to it: what moves with it is found."""
+
+    def below(path: Any) -> Any:
+        inside = isinstance(path, Path) and path.is_relative_to(root)
+        return path.relative_to(root) if inside else path
+
+    tasks = [
+        task.model_copy(update={"path": below(task.path)}) if hasattr(task, "path") else task
+        for task in spec.tasks
+    ]
+    folders = [str(below(Path(folder))) for folder in spec.import_from]
+    return spec.model_copy(update={"tasks": tasks, "import_from": folders})
+
+
+def as_seen_by_workers(spec: Spec, files: Path) -> dict[str, Any]:
+    """The spec, plain, with what travelled by paths relative to a worker's folder."""
+    seen = movable(spec, files).model_dump(mode="json")
+    return seen | {"import_from": ["."] if spec.import_from else []}
+
+
+def _own_modules(spec: Spec) -> set[Path]:
+    """Files and folders of the modules that a spec names and no package brought."""
+    named = [spec.space.partition(":")[0]] if ":" in spec.space else []
+    found = set()
+    for module in {name.partition(".")[0] for name in named + spec.plugins}:
+        there = importlib.util.find_spec(module)
+        if there is None or there.origin is None:
+            raise UserError(f"plugins: module {module!r} cannot be found, so it cannot travel")
+        path = Path(there.origin)
+        path = path.parent if path.name == "__init__.py" else path
+        if not _is_installed(path):
+            found.add(path)
+    return found
+
+
+def _is_installed(path: Path) -> bool:
+    own = Path(__file__).parents[1]
+    places = {Path(place) for place in (sys.prefix, sys.base_prefix)}
+    return path.parent == own or any(path.is_relative_to(place) for place in places)
+
+
+def _require_travels(places: dict[Path, str]) -> None:
+    sizes = {source: _size(source) for source in places}
+    total = sum(sizes.values())
+    if total > MOST_BYTES:
+        largest = max(sizes, key=lambda source: sizes[source])
+        raise UserError(
+            f"tasks: {largest} is {_mib(sizes[largest])} of {_mib(total)} that would travel; "
+            f"allowed: {_mib(MOST_BYTES)}. Put it into a bucket and give its address as path: "
+            "s3://bucket/name.parquet"
+        )
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB"
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
+    elif source != target:
+        shutil.copyfile(source, target)

@@ -1,0 +1,74 @@
+"""Certificates that are decided, under a search's folder or an exported one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainables.files.whole_files import write_aside
+
+
+def certificates(root: Path) -> Iterator[dict[str, Any]]:
+    """Every certificate decided under ``root``, the latest last."""
+    found = [
+        read_certificate(path) for path in (root / "certificates").glob("seed-*/*/certificate.json")
+    ]
+    yield from sorted(found, key=lambda c: (c["ended_ms"], c["seed"], c["trial"], c["task"]))
+
+
+def certified_words(root: Path) -> dict[str, str]:
+    """By configuration digest, the lag that the latest certificate of each task shows.
+
+    Each with the task's name where there are several.
+    """
+    words: dict[str, dict[str, str]] = defaultdict(dict)
+    for found in certificates(root):
+        words[found["configuration_sha256"]][found["task"]] = str(found["lag"] or "none")
+    return {
+        sha256: ", ".join(f"{task} {lag}" if len(tasks) > 1 else lag for task, lag in tasks.items())
+        for sha256, tasks in words.items()
+    }
+
+
+def latest(root: Path, sha256: str, task: str) -> dict[str, Any] | None:
+    """The latest certificate of a configuration on a task."""
+    of_it = [
+        c for c in certificates(root) if (c["configuration_sha256"], c["task"]) == (sha256, task)
+    ]
+    return of_it[-1] if of_it else None
+
+
+def copy_certificates(root: Path, sha256: str, task: str, folder: Path) -> None:
+    """Copy a search's decided certificates of a configuration into an exported folder.
+
+    What was fixed beforehand goes with them, so that ``certify`` knows their seeds as used there.
+    """
+    for found in certificates(root):
+        if (found["configuration_sha256"], found["task"]) != (sha256, task):
+            continue
+        seed = Path("certificates") / f"seed-{found['seed']}"
+        label = f"trial-{found['trial']:05d}-{task}"
+        (folder / seed / label).mkdir(parents=True)
+        shutil.copyfile(root / seed / "plan.json", folder / seed / "plan.json")
+        for name in ("certificate.json", "CERTIFICATE.md"):
+            shutil.copyfile(root / seed / label / name, folder / seed / label / name)
+    put_on_top(root, sha256, task, folder)
+
+
+def put_on_top(root: Path, sha256: str, task: str, folder: Path) -> None:
+    """Put the latest certificate under ``root``, if there is one, on top of an exported folder."""
+    newest = latest(root, sha256, task)
+    if newest is None:
+        return
+    kept = root / "certificates" / f"seed-{newest['seed']}" / f"trial-{newest['trial']:05d}-{task}"
+    for name in ("CERTIFICATE.md", "certificate.json"):
+        write_aside(folder / name, (kept / name).read_bytes())
+
+
+def read_certificate(path: Path) -> Any:
+    """What is written in a ``certificate.json``; None where there is none."""
+    return json.loads(path.read_text()) if path.exists() else None

@@ -1,0 +1,82 @@
+"""MLflow's SQLite database beside the searches: taken over from elsewhere, or found damaged."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from trainables.files.whole_files import set_aside
+
+log = logging.getLogger(__name__)
+
+FILE = "mlflow.db"
+"""In the runs folder."""
+
+FOLDER = "mlartifacts"
+"""Beside the database."""
+
+SERVED = "mlflow-artifacts:"
+"""How whoever asks the server over a runs folder names the artifacts there."""
+
+_ROOT = re.compile(rf"({SERVED}|file://.*/{FOLDER})(?:/\d*)?")
+_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+
+
+def damage(database: Path) -> str | None:
+    """What SQLite finds wrong with a database, in one line; None if it is sound or not there."""
+    if not database.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError:  # in use, or a disk that fails: not the file's fault
+        return None
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == "ok" else " ".join(found.split())
+
+
+def set_aside_if_damaged(database: Path) -> None:
+    """Make place for a new database, which every search fills from its ledger when it goes on."""
+    reason = damage(database)
+    if reason is None:
+        return
+    kept = set_aside(database)
+    log.warning(
+        "%s: damaged (%s); it is now %s. `longspan resume NAME` writes each search into a new one",
+        database,
+        reason,
+        kept.name,
+    )
+
+
+def follow(database: Path, root: str) -> None:
+    """Let every artifact location in a database, if it is there, begin with ``root``.
+
+    A search on one machine writes them by their path, the server of a cluster by its own address.
+    """
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables.issuperset(table for table, _ in _COLUMNS):
+            return  # MLflow was cut off while it made them, and makes them again
+        locations = connection.execute("SELECT artifact_location FROM experiments").fetchall()
+        found = {match[1] for (place,) in locations if (match := _ROOT.fullmatch(place or ""))}
+        for there in found - {root}:
+            for table, column in _COLUMNS:
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE {column} = ? OR {column} LIKE ?",
+                    (root, len(there) + 1, there, f"{there}/%"),
+                )
+            bare = "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?"
+            connection.execute(bare, (f"{SERVED}/", SERVED))

@@ -1,0 +1,101 @@
+"""Outcomes as Arrow tables: one row a trial, task, member and rung."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainables.files.whole_files import DamagedFileError, write_aside
+
+SCHEMA = pa.schema(
+    [
+        ("trial", pa.int32()),
+        ("task", pa.string()),
+        ("lag", pa.int64()),
+        ("member", pa.int32()),
+        ("ended_by", pa.string()),
+        ("solved", pa.bool_()),
+        ("success_rate", pa.float64()),
+        ("lower_bound", pa.float64()),
+        ("test_sequences", pa.int64()),
+        ("looks", pa.int32()),
+        ("sequences", pa.int64()),
+        ("seconds", pa.float64()),
+        ("training_gflop", pa.float64()),
+        ("parameters", pa.int64()),
+        ("state_bytes", pa.int64()),
+        ("peak_memory_bytes", pa.int64()),
+        ("configuration", pa.string()),
+    ]
+)
+"""`trainables.measure.records.MemberRung`, with the trial's number and its configuration's
+SHA-256."""
+
+KEY = ("trial", "task", "lag", "member")
+
+
+def write(folder: Path, trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write all rows of one trial to its own file, whole or not at all, in place of the last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    table = _table(trial, configuration, rows)
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    write_aside(part(folder, trial), buffer.getvalue())
+    return part(folder, trial)
+
+
+def part(folder: Path, trial: int) -> Path:
+    """The file of one trial."""
+    return folder / f"{trial:05d}.parquet"
+
+
+def holds(folder: Path, trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the trial's file holds exactly these rows."""
+    try:
+        found = read_part(part(folder, trial))
+    except (FileNotFoundError, DamagedFileError):
+        return False
+    return bool(found.equals(_table(trial, configuration, rows)))
+
+
+def read_part(file: Path) -> pa.Table:
+    """The rows in one file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DamagedFileError: in one line, if it is not as it was written.
+    """
+    try:
+        return pq.read_table(file, schema=SCHEMA, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
+
+
+def _table(trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(to_rows(trial, configuration, rows), schema=SCHEMA)
+
+
+def to_rows(
+    trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """A trial's rows with its number and its configuration's digest."""
+    return [{"trial": trial, **row, "configuration": configuration} for row in rows]
+
+
+def read(folder: Path) -> pa.Table:
+    """Every row of a search, by trial, task, lag and member.
+
+    Raises:
+        DamagedFileError: in one line, if a file is not as it was written.
+    """
+    tables = [read_part(file) for file in sorted(folder.glob("*.parquet"))]
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    return table.sort_by([(key, "ascending") for key in KEY])

@@ -1,0 +1,111 @@
+"""What is known of one trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TaskReach:
+    """The largest rung that a trial passed on a task; ``censored`` as of a record."""
+
+    task: str
+    reach: int
+    censored: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one trial.
+
+    Attributes:
+        number: Optuna's trial number, the trial's name everywhere
+        parameters: the flat configuration as Optuna suggested it
+        configuration: the nested, complete one
+        digest: SHA-256 of it
+        started_ms: wall time of the first start, in milliseconds since the epoch
+        ended_ms: of the end; None while it runs
+        ended_by: ``top``, ``failed_rung``, ``pruned``, ``memory``, ``time``, ``length``, ``error``;
+            None while it runs
+        error: one line, where it ended by an error
+        report: the trial's last report (`trainables.trial.Trial.metrics`)
+    """
+
+    number: int
+    parameters: dict[str, Any]
+    configuration: dict[str, Any]
+    digest: str
+    started_ms: int
+    ended_ms: int | None = None
+    ended_by: str | None = None
+    error: str | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has come to an end."""
+        return self.ended_by is not None
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What its members measured, as `trainables.measure.records.MemberRung`."""
+        return list(self.report.get("rows", ()))
+
+    @property
+    def trained(self) -> bool:
+        """Whether a member saw a training sequence; one that cannot be built or read sees none."""
+        return any(row["sequences"] for row in self.rows)
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether its final weights were measured: the forgetting curve, the gradient horizon."""
+        return bool(self.report.get("horizon"))
+
+    @property
+    def progress(self) -> float:
+        """log2(reach) and the part of the failing rung; 0 before the first report."""
+        return float(self.report.get("progress", 0.0))
+
+    @property
+    def reach(self) -> int:
+        """The largest passed rung, the least over the tasks."""
+        return int(self.report.get("reach", 0))
+
+    @property
+    def censored(self) -> bool:
+        """Whether reach is a lower bound: no failed rung has ended the trial."""
+        return self.ended_by != "failed_rung"
+
+    @property
+    def tasks(self) -> list[TaskReach]:
+        """What it reached on each task."""
+        ended = self.report.get("tasks_ended_by", {})
+        return [
+            TaskReach(task, reach, ended.get(task, self.ended_by) != "failed_rung")
+            for task, reach in self.report.get("reaches", {}).items()
+        ]
+
+    @property
+    def reach_text(self) -> str:
+        """The reach, with ≥ where it is censored."""
+        return _at_least(self.reach, self.censored)
+
+    @property
+    def tasks_text(self) -> str:
+        """The reach on every task of several, with ≥ where it is censored; empty for one."""
+        words = (f"{on.task} {_at_least(on.reach, on.censored)}" for on in self.tasks)
+        return ", ".join(words) if len(self.tasks) > 1 else ""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A proposal that broke constraints, by ``excess`` in parts of what is allowed."""
+
+    number: int
+    parameters: dict[str, Any]
+    excess: float
+
+
+def _at_least(reach: int, censored: bool) -> str:
+    return f"≥ {reach}" if censored else str(reach)

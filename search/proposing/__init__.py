@@ -1,0 +1,1 @@
+"""Optuna: which configuration is tried next."""

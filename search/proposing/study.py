@@ -1,0 +1,158 @@
+"""Optuna's study, as it follows from the ledger.
+
+The ledger holds what every trial was and how it ended. When a search starts or goes on, the study
+is written from it anew, so a crash between the two, a torn journal, or a space that has gained
+choices (Optuna allows none during a study) leave nothing to repair. The journal is asked for one
+thing only: the parameters of a trial whose record is damaged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+
+from search.disk.ledger import Ledger
+from search.disk.record import Record, Refused
+from search.proposing.bounded_study import BoundedStudy
+from search.proposing.constraints import EXCESS
+from search.proposing.journal import Journal
+from spaces import Space
+from trainables.files.whole_files import set_aside
+
+log = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def open_study(journal: Path, name: str) -> optuna.Study:
+    """The study in a journal file, as a process reads it that does not hold the search."""
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        study_name=name,
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+def restore_study(
+    journal: Path,
+    name: str,
+    space: Space,
+    ledger: Ledger,
+    start_with: Sequence[Mapping[str, Any]] = (),
+) -> optuna.Study:
+    """The study of a ledger, written to ``journal``.
+
+    A trial is complete if the ledger says that it ended, and running if not; one that the ledger
+    does not know, below others that it does, waits to be proposed, as do the trials with which the
+    search is to start. A refused proposal is pruned, and says by how much it was too large.
+    """
+    proposed = _proposed(journal, name, ledger)
+    known = {n: parameters for n, parameters in proposed.items() if n in ledger.damaged}
+    for number in sorted(ledger.damaged):
+        again = "goes on from its checkpoint" if number in known else "is proposed anew"
+        log.warning("%s; trial %d %s", ledger.damaged[number], number, again)
+    taken = [*ledger.records, *ledger.damaged, *ledger.refused, len(start_with) - 1]
+    last = max(taken, default=-1)
+    lines = Journal()
+    study = optuna.create_study(
+        storage=JournalStorage(lines), study_name=name, direction="maximize"
+    )
+    for number in range(last + 1):
+        if number in ledger.records:
+            study.add_trial(_of_record(ledger.records[number], space))
+        elif number in known:
+            study.add_trial(_running(known[number], space))
+        elif number in ledger.refused:
+            study.add_trial(_of_refused(ledger.refused[number], space))
+        else:
+            asked = start_with[number] if number < len(start_with) else {}
+            fixed = {"fixed_params": dict(asked)}
+            study.add_trial(create_trial(state=TrialState.WAITING, system_attrs=fixed))
+    lines.write_to(journal)
+    return BoundedStudy(name, study._storage)
+
+
+def told(record: Record) -> tuple[TrialState, float | None]:
+    """What Optuna is told of a trial that has ended."""
+    if record.report:
+        return TrialState.COMPLETE, record.progress
+    return TrialState.FAIL, None
+
+
+def _of_record(record: Record, space: Space) -> FrozenTrial:
+    trial = _running(record.parameters, space)
+    trial.datetime_start = _moment(record.started_ms)
+    if record.finished:
+        trial.state, trial.value = told(record)
+        trial.datetime_complete = _moment(record.ended_ms or record.started_ms)
+    return trial
+
+
+def _of_refused(proposal: Refused, space: Space) -> FrozenTrial:
+    trial = _running(proposal.parameters, space)
+    trial.state = TrialState.PRUNED
+    trial.set_constraint(EXCESS, proposal.excess)
+    trial.datetime_complete = trial.datetime_start
+    return trial
+
+
+def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
+    """A trial under way, with what ``space`` can say of its parameters today.
+
+    What the space no longer suggests is left out: the sampler cannot learn from it.
+    """
+    fixed = FixedTrial(dict(parameters))
+    try:
+        space(fixed)  # type: ignore[arg-type]  # suggests as a trial does
+    except ValueError as error:
+        log.warning("space: %s", " ".join(str(error).split()))
+    distributions = {
+        name: distribution
+        for name, distribution in fixed.distributions.items()
+        if distribution._contains(distribution.to_internal_repr(parameters[name]))
+    }
+    return create_trial(
+        state=TrialState.RUNNING,
+        params={name: parameters[name] for name in distributions},
+        distributions=distributions,
+    )
+
+
+def _moment(milliseconds: int) -> datetime:
+    """Optuna's times are local and carry no zone."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().replace(tzinfo=None)
+
+
+def _proposed(journal: Path, name: str, ledger: Ledger) -> dict[int, dict[str, Any]]:
+    """Parameters by trial, from the whole lines at the journal's head; a damaged one is kept."""
+    if not journal.exists():
+        return {}
+    lines, damaged = Journal(), False
+    for line in journal.read_bytes().splitlines(keepends=True):
+        try:
+            lines.append_logs([json.loads(line)])
+            damaged = not line.endswith(b"\n")
+        except ValueError:
+            damaged = True
+        if damaged:
+            break
+    try:
+        study = optuna.load_study(storage=JournalStorage(lines), study_name=name)
+        found = {trial.number: dict(trial.params) for trial in study.get_trials(deepcopy=False)}
+    except Exception:  # whatever a flipped bit makes of a line that is still JSON
+        found, damaged = {}, True
+    for number in found.keys() & ledger.records.keys():
+        damaged |= not found[number].items() <= ledger.records[number].parameters.items()
+    if damaged:
+        kept = set_aside(journal)
+        log.warning("%s: damaged; kept as %s, written anew from the ledger", journal, kept.name)
+    return found

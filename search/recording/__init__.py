@@ -1,0 +1,1 @@
+"""MLflow: what it is told of a search."""

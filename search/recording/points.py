@@ -1,0 +1,108 @@
+"""What MLflow holds of a trial, as it follows from the trial's record alone."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean
+
+from search.disk.record import Record
+from search.spec import Spec
+from trainables.measure.records import MemberRung, cost_and_progress
+from trainables.training.curve import extrapolated_lag
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric; ``step`` is training sequences, or the lag of a metric by lag."""
+
+    key: str
+    value: float
+    step: int
+
+
+def points(record: Record, spec: Spec) -> Iterator[Point]:
+    """Every metric of a trial; those that may still change only once they cannot."""
+    yield from _by_sequence(record, spec)
+    if record.finished and record.report:
+        yield from _solved_by_lag(record, spec)
+        for key in ("reach", "training_gflop", "busy_seconds"):
+            yield Point(key, float(record.report.get(key, 0.0)), 0)
+        if len(record.tasks) > 1:
+            for task in record.tasks:
+                yield Point(metric_key("reach", task.task, spec), float(task.reach), 0)
+        rows = record.report["rows"]
+        if rows:
+            yield Point("parameters", float(rows[0]["parameters"]), 0)
+            yield Point("peak_memory_bytes", float(max(r["peak_memory_bytes"] for r in rows)), 0)
+
+
+def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
+    for moment in record.report.get("trace", ()):
+        if math.isfinite(moment["loss"]):
+            yield Point("loss", moment["loss"], moment["sequences"])
+        yield Point("success_rate", moment["success_rate"], moment["sequences"])
+    spent = 0
+    rows = [MemberRung(**row) for row in record.rows]
+    known = cost_and_progress(rows, record.report.get("reaches", {}), spec.ladder)
+    for row, (_, progress) in zip(rows, known, strict=True):
+        spent += row.sequences
+        yield Point("progress", progress, spent)
+
+
+def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
+    """``solved_fraction``: of the members, by lag."""
+    solved: dict[tuple[str, int], int] = defaultdict(int)
+    for row in record.rows:
+        solved[row["task"], row["lag"]] += row["solved"]
+    for (task, lag), count in solved.items():
+        yield Point(metric_key("solved_fraction", task, spec), count / spec.ladder.members, lag)
+
+
+def final_points(record: Record, spec: Spec) -> Iterator[Point]:
+    """``success_by_lag``, the forgetting curve, and ``gradient_norm_*`` by steps back.
+
+    ``extrapolated_lag`` where the curve goes beyond the reach.
+
+    Where no rung was passed there is no curve; what the members showed stands in for it.
+    """
+    curve = {(p["task"], p["lag"]): p["successes"] / p["sequences"] for p in record.report["curve"]}
+    shown: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for row in record.rows:
+        shown[row["task"], row["lag"]].append(row["success_rate"])
+    for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
+        yield Point(metric_key("success_by_lag", task, spec), rate, lag)
+    for name in spec.tasks_by_name:
+        untrained = extrapolated_lag(
+            [p for p in record.report["curve"] if p["task"] == name], spec.ladder.success
+        )
+        if untrained is not None:
+            yield Point(metric_key("extrapolated_lag", name, spec), float(untrained), 0)
+    for point in record.report["horizon"]:
+        metric = f"gradient_norm_{point['moment']}"
+        if math.isfinite(point["norm"]):
+            yield Point(metric_key(metric, point["task"], spec), point["norm"], point["back"])
+
+
+def metric_key(metric: str, task: str, spec: Spec) -> str:
+    """Metrics by lag carry the task's name where there are several."""
+    return metric if len(spec.tasks) == 1 else f"{metric}/{task}"
+
+
+def tags(record: Record, spec: Spec) -> dict[str, str]:
+    """How the trial ended and what it was."""
+    found = {"space": spec.space, "task": ", ".join(spec.tasks_by_name)}
+    if record.ended_by:
+        found["ended_by"] = record.ended_by
+    if record.error:
+        found["error"] = record.error
+    return found
+
+
+def status(record: Record) -> str:
+    """MLflow's word for how a run ended."""
+    if record.ended_by == "error":
+        return "FAILED"
+    return "KILLED" if record.ended_by == "pruned" else "FINISHED"

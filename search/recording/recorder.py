@@ -1,0 +1,105 @@
+"""MLflow is kept up to date with the ledger, off the search's path.
+
+A thread of the driver sends what is new, in batches. The ledger is the spool: after any failure the
+runs are looked up again, and whatever the server does not hold (it was away, it died before it
+answered, its database was replaced) is sent from the records. Nothing else waits in memory: the
+queue holds at most the newest record of each trial.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from search.cluster.head_node import on_cluster
+from search.disk.folder import SearchFolder
+from search.disk.record import Record
+from search.recording.tracker import Tracker
+from search.spec import Spec
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_UPDATES = 5.0
+SECONDS_BEFORE_RETRY = 15.0
+SECONDS_BEFORE_CLOSING_AGAIN = 1.0
+CLOSING_ATTEMPTS = 2
+CLOSING_ATTEMPTS_ON_CLUSTER = 60
+"""The head's server is started again when it dies, and nobody is there to resume the search."""
+
+
+class Recorder:
+    """Keeps MLflow up to date with a ledger; give it to the ledger as a listener."""
+
+    def __init__(self, spec: Spec, folder: SearchFolder) -> None:
+        self._tracker = Tracker(spec, folder)
+        self._newest: dict[int, Record] = {}
+        self._waiting: set[int] = set()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="recorder", daemon=True)
+
+    def __call__(self, record: Record) -> None:
+        """Take a record's newest state."""
+        with self._lock:
+            self._newest[record.number] = record
+            self._waiting.add(record.number)
+
+    def start(self, known: Sequence[Record]) -> None:
+        """Begin to record, with the trials of earlier runs of the search first."""
+        self._tracker.replace_damaged()
+        for record in known:
+            self(record)
+        self._thread.start()
+
+    def close(self, records: Sequence[Record], finished: bool) -> str | None:
+        """Send what is left.
+
+        Returns:
+            None, or one line that says what could not be sent and what to do
+        """
+        self._closing.set()
+        self._thread.join()
+        attempts = CLOSING_ATTEMPTS_ON_CLUSTER if on_cluster() else CLOSING_ATTEMPTS
+        for attempt in range(attempts):
+            try:
+                self._send_waiting()
+                self._tracker.end(records, finished)
+                return None
+            except Exception as error:
+                self._tracker.disconnect()
+                reason = " ".join(str(error).split())[:200]
+                if attempt < attempts - 1:
+                    time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
+        return (
+            f"MLflow at {self._tracker.uri} is behind: {reason}. Nothing is lost: "
+            f"`longspan resume {self._tracker.name}` sends what is missing"
+        )
+
+    def _follow(self) -> None:
+        away = False
+        while not self._closing.is_set():
+            pause = SECONDS_BETWEEN_UPDATES
+            try:
+                self._send_waiting()
+                away = False
+            except Exception as error:  # the search goes on; what is waiting is sent later
+                if not away:
+                    log.warning("MLflow: %s", " ".join(str(error).split())[:200])
+                self._tracker.disconnect()
+                away, pause = True, SECONDS_BEFORE_RETRY
+            self._closing.wait(pause)
+
+    def _send_waiting(self) -> None:
+        if not self._tracker.connected:
+            self._tracker.begin()
+            with self._lock:  # the server may have been replaced by one that holds nothing
+                self._waiting.update(self._newest)
+        with self._lock:
+            numbers = sorted(self._waiting)
+        for number in numbers:
+            with self._lock:
+                record = self._newest[number]
+                self._waiting.discard(number)
+            self._tracker.send(record)

@@ -1,0 +1,346 @@
+"""A search's runs in MLflow: a parent run, and a child run for each trial.
+
+What MLflow holds of a trial follows from its record and its run's start alone, so sending something
+twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.tracking import MlflowClient
+
+from search.cluster.head_node import on_cluster, tracking_environment
+from search.disk import mlflow_database as database
+from search.disk.folder import SearchFolder
+from search.disk.ranking import rank
+from search.disk.record import Record
+from search.disk.versions import git_commit
+from search.errors import UserError
+from search.recording.certificates import send_certificates
+from search.recording.points import Point, final_points, points, status, tags
+from search.results.leaderboard import leaderboard_markdown
+from search.results.pictures import forgetting_curves, gradient_horizons
+from search.spec import Spec
+from trainables.config import describe
+
+METRICS_PER_BATCH = 1000
+PARAMS_PER_BATCH = 100
+SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
+MEASURED_TAG = "longspan.final_weights_measured"
+LONGEST_PARAM = 6000
+
+
+def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
+    """The spec's, or the environment's, or SQLite beside the searches."""
+    given = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return given or own_uri(folder)
+
+
+def own_uri(folder: SearchFolder) -> str:
+    """SQLite beside the searches."""
+    return f"sqlite:///{own_database(folder)}"
+
+
+def own_database(folder: SearchFolder) -> Path:
+    """The file of MLflow's database beside the searches."""
+    return folder.runs / database.FILE
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """A trial's run in MLflow; times in milliseconds since the epoch, no end while it runs.
+
+    Attributes:
+        measured: whether it holds what was measured of the final weights
+    """
+
+    run_id: str
+    started_ms: int
+    ended_ms: int | None
+    measured: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> TrialRun:
+        """What is kept of MLflow's run."""
+        ended = None if run.info.status == "RUNNING" else run.info.end_time
+        measured = MEASURED_TAG in run.data.tags
+        return cls(run.info.run_id, run.info.start_time, ended, measured)
+
+
+class Tracker:
+    """The search's runs in MLflow, found again by tag."""
+
+    def __init__(self, spec: Spec, folder: SearchFolder) -> None:
+        self._spec, self._folder = spec, folder
+        self.name = folder.name
+        if on_cluster() and spec.tracking.uri is None:
+            os.environ.update(tracking_environment())
+        self.uri = tracking_uri(spec, folder)
+        self._client: MlflowClient | None = None
+        commit = git_commit()
+        self._commit = {"mlflow.source.git.commit": commit} if commit else {}
+        self._experiment = self._parent = ""
+        self._begun = False
+        self._runs: dict[int, TrialRun] = {}
+        self._sent: dict[int, set[Point]] = {}
+
+    @property
+    def _own(self) -> bool:
+        """Whether the database lies beside the searches."""
+        return self.uri == own_uri(self._folder)
+
+    @property
+    def _artifacts(self) -> Path:
+        return self._folder.runs / database.FOLDER
+
+    def replace_damaged(self) -> None:
+        """Set a damaged database of one's own aside; before MLflow opens it, and keeps it open."""
+        if self._own:
+            database.set_aside_if_damaged(own_database(self._folder))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the runs have been looked up, and nothing has failed since."""
+        return self._client is not None
+
+    def disconnect(self) -> None:
+        """Forget what the server holds: of a request that failed, nobody knows what was done."""
+        self._client, self._experiment, self._parent = None, "", ""
+        self._begun = False
+        self._runs, self._sent = {}, {}
+
+    def connect(self) -> MlflowClient:
+        """The client, with the experiment there and the search's runs known."""
+        if self._client is None:
+            # MLflow would repeat a request that may have been done: a second run for one trial.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+            os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+            logging.getLogger("alembic").setLevel(logging.WARNING)
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
+            # What fails is raised as well, and told in one line.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+            client = MlflowClient(tracking_uri=self.uri)
+            self._experiment = self._find_experiment(client)
+            self._find_runs(client)
+            self._client = client
+        return self._client
+
+    def _find_experiment(self, client: MlflowClient) -> str:
+        name = self._spec.tracking.experiment or "longspan"
+        if self._own:
+            database.follow(own_database(self._folder), self._artifacts.as_uri())
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = self._artifacts.as_uri() if self._own else None
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages MLflow shows
+        return str(client.create_experiment(name, artifact_location=location, tags=kind))
+
+    def _find_runs(self, client: MlflowClient) -> None:
+        """The runs of this search.
+
+        Of two runs of one trial, made by a request whose answer was lost, the first is kept.
+        """
+        query = f"tags.`{SEARCH_TAG}` = '{self._folder.identity}'"
+        token: str | None = None
+        doubles: list[str] = []
+        while True:
+            page = client.search_runs(
+                [self._experiment],
+                query,
+                max_results=1000,
+                order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+                page_token=token,
+            )
+            for run in page:
+                trial = run.data.tags.get(TRIAL_TAG)
+                if trial is None and not self._parent:
+                    self._parent = run.info.run_id
+                elif trial is not None and int(trial) not in self._runs:
+                    self._runs[int(trial)] = TrialRun.of(run)
+                else:
+                    doubles.append(run.info.run_id)
+            token = page.token
+            if not token:
+                break
+        for run_id in doubles:
+            client.delete_run(run_id)
+
+    def begin(self) -> None:
+        """Have the parent run under way; it is made where there is none."""
+        client = self.connect()
+        if self._begun:
+            return
+        if self._parent:
+            client.update_run(self._parent, status="RUNNING")
+        else:
+            self._parent = self._make_parent(client)
+        self._begun = True
+
+    def run_id(self, number: int) -> str:
+        """The run of a trial.
+
+        Raises:
+            UserError: if MLflow has not been told of it.
+        """
+        self.connect()
+        if number not in self._runs:
+            raise UserError(
+                f"MLflow at {self.uri} does not know trial {number}; "
+                f"`longspan resume {self.name}` sends what is missing"
+            )
+        return self._runs[number].run_id
+
+    def _make_parent(self, client: MlflowClient) -> str:
+        found = {SEARCH_TAG: self._folder.identity, "space": self._spec.space}
+        found["task"] = ", ".join(self._spec.tasks_by_name)
+        found |= self._commit
+        run = client.create_run(self._experiment, run_name=self.name, tags=found)
+        client.log_artifact(run.info.run_id, str(self._folder.spec))
+        return str(run.info.run_id)
+
+    def send(self, record: Record) -> None:
+        """Bring the trial's run up to date, and end it once the trial has.
+
+        A run that has ended says all there is to say of a record with the same end. Of any other it
+        is outdated (the trial went on, up a longer ladder), and is replaced.
+        """
+        client = self.connect()
+        self.begin()
+        run = self._runs.get(record.number)
+        if run is not None and run.ended_ms is not None:
+            if run.ended_ms == record.ended_ms:
+                if record.looked_at and not run.measured:
+                    self._send_final(client, run, record)
+                return
+            client.delete_run(run.run_id)
+            run = None
+        if run is None:
+            run = self._runs[record.number] = self._make_run(client, record)
+        if record.number not in self._sent:
+            self._send_params(client, run.run_id, record)
+            self._sent[record.number] = set()
+        sent = self._sent[record.number]
+        fresh = [point for point in points(record, self._spec) if point not in sent]
+        _log_points(client, run, fresh)
+        sent.update(fresh)
+        if record.finished:
+            self._send_end(client, run.run_id, record)
+            run = self._runs[record.number] = replace(run, ended_ms=record.ended_ms)
+            if record.looked_at:
+                self._send_final(client, run, record)
+            del self._sent[record.number]
+
+    def _make_run(self, client: MlflowClient, record: Record) -> TrialRun:
+        found = tags(record, self._spec)
+        found |= {SEARCH_TAG: self._folder.identity, TRIAL_TAG: str(record.number)}
+        found |= {"mlflow.parentRunId": self._parent, "configuration": record.digest}
+        found |= self._commit
+        run = client.create_run(
+            self._experiment,
+            start_time=record.started_ms,
+            run_name=f"{self.name}-{record.number:05d}",
+            tags=found,
+        )
+        return TrialRun.of(run)
+
+    @staticmethod
+    def _send_params(client: MlflowClient, run_id: str, record: Record) -> None:
+        params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in record.parameters.items()]
+        for first in range(0, len(params), PARAMS_PER_BATCH):
+            client.log_batch(run_id, params=params[first : first + PARAMS_PER_BATCH])
+
+    def _send_end(self, client: MlflowClient, run_id: str, record: Record) -> None:
+        client.log_text(
+            run_id, yaml.safe_dump(record.configuration, sort_keys=False), "config.yaml"
+        )
+        table = self._folder.outcomes / f"{record.number:05d}.parquet"
+        if table.exists():
+            content = table.read_bytes()
+            _log_bytes(client, run_id, content, "outcomes.parquet", self._folder.path)
+        client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, self._spec).items()])
+        client.set_terminated(run_id, status(record), record.ended_ms)
+
+    def _send_final(self, client: MlflowClient, run: TrialRun, record: Record) -> None:
+        """What was measured of the final weights; for a trial that was stopped, afterwards."""
+        _log_points(client, run, list(final_points(record, self._spec)))
+        label = describe(record.configuration)
+        norms = record.report["horizon"]
+        pictures = {
+            "forgetting_curve.png": curves_picture([record], self._spec),
+            "gradient_horizon.png": gradient_horizons({label: norms}) if norms else None,
+        }
+        for name, picture in pictures.items():
+            if picture is not None:
+                _log_bytes(client, run.run_id, picture, name, self._folder.path)
+        client.set_tag(run.run_id, MEASURED_TAG, "yes")
+        self._runs[record.number] = replace(run, measured=True)
+
+    def end(self, records: Sequence[Record], finished: bool) -> None:
+        """The certificates, the parent's leaderboard and pictures, and its end."""
+        client = self.connect()
+        self.begin()
+        run_ids = {number: run.run_id for number, run in self._runs.items()}
+        send_certificates(client, run_ids, self._spec, self._folder)
+        best = rank(records)[:10]
+        if best:
+            now = round(time.time() * 1000)
+            client.log_metric(self._parent, "best_reach", best[0].reach, now)
+            client.log_metric(self._parent, "trials", len(records), now)
+            table = leaderboard_markdown(best)
+            client.log_text(self._parent, table, "leaderboard.md")
+            client.set_tag(self._parent, "mlflow.note.content", table)
+        picture = curves_picture(best[:5], self._spec)
+        if picture is not None:
+            _log_bytes(client, self._parent, picture, "forgetting_curves.png", self._folder.path)
+        norms = {
+            f"{r.number}: {describe(r.configuration)}": r.report["horizon"]
+            for r in best[:5]
+            if r.looked_at
+        }
+        if norms:
+            content = gradient_horizons(norms)
+            _log_bytes(client, self._parent, content, "gradient_horizons.png", self._folder.path)
+        client.set_terminated(self._parent, "FINISHED" if finished else "KILLED")
+
+
+def curves_picture(records: Sequence[Record], spec: Spec) -> bytes | None:
+    """The forgetting curves of some trials in one picture; None where none has a curve."""
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        for task in spec.tasks_by_name:
+            found = [p for p in record.report.get("curve", ()) if p["task"] == task]
+            if found:
+                where = f" on {task}" if len(spec.tasks) > 1 else ""
+                label = f"{record.number}: {describe(record.configuration)}{where}"
+                curves[label] = sorted(found, key=lambda p: p["lag"])
+    return forgetting_curves(curves, spec.ladder.success) if curves else None
+
+
+def _log_points(client: MlflowClient, run: TrialRun, fresh: Sequence[Point]) -> None:
+    """In batches; one time for all of a run's points: sent twice, they are the same rows."""
+    for first in range(0, len(fresh), METRICS_PER_BATCH):
+        batch = fresh[first : first + METRICS_PER_BATCH]
+        metrics = [Metric(p.key, p.value, run.started_ms, p.step) for p in batch]
+        client.log_batch(run.run_id, metrics=metrics)
+
+
+def _log_bytes(client: MlflowClient, run_id: str, content: bytes, name: str, aside: Path) -> None:
+    """MLflow takes artifacts from files only."""
+    folder = aside / ".artifact"
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    client.log_artifact(run_id, str(path))
+    path.unlink()

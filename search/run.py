@@ -1,0 +1,106 @@
+"""A search, from spec to ledger: Tune schedules, Optuna proposes, MLflow records."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ray.tune import TuneError
+
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.errors import UserError
+from search.recording.logged_model import publish
+from search.recording.recorder import Recorder
+from search.results.export import export_best
+from search.results.live_table import Display
+from search.scheduling.ray_session import ray_for
+from search.scheduling.resources import resolve
+from search.scheduling.retries import disk_failed
+from search.scheduling.stopped_trials import measure_stopped
+from search.scheduling.tuner import fit
+from search.spec import Spec
+from search.spec.spaces import find_space
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of a search ended.
+
+    Attributes:
+        finished: whether every trial has come to an end
+        behind: one line where MLflow could not be brought up to date
+    """
+
+    finished: bool
+    seconds: float
+    behind: str | None
+
+
+def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
+    """Run the search until its trials have ended or Ctrl-C; go on where an earlier run stopped.
+
+    Raises:
+        UserError: if a disk takes nothing more.
+    """
+    try:
+        return _run_search(spec, folder, display)
+    except (OSError, TuneError) as error:
+        disk = _of_a_disk(error)
+        if disk is None:
+            raise
+        raise UserError(
+            f"{disk.filename or folder.runs}: {disk.strerror}; make room, then "
+            f"`longspan resume {folder.name}` goes on: what was measured is kept"
+        ) from error
+
+
+def _of_a_disk(error: BaseException | None) -> OSError | None:
+    """The error of a full or broken disk behind what Tune made of it."""
+    while error is not None and not disk_failed(error):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
+    with folder.locked():
+        recorder = Recorder(spec, folder)
+        ledger = Ledger(folder, listeners=(recorder, display))
+        ledger.reopen(spec.ladder.stop)
+        recorder.start(list(ledger.records.values()))
+        started = time.monotonic()
+        try:
+            # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
+            with (
+                suppress(KeyboardInterrupt),
+                ray_for(folder) as joined,
+                display.following(ledger),
+            ):
+                if not _all_ended(spec, ledger):
+                    resources = resolve(spec, folder, find_space(spec), joined)
+                    spec = spec.model_copy(update={"resources": resources})
+                fit(spec, folder, ledger, joined)
+                if _all_ended(spec, ledger):  # not after Ctrl-C
+                    measure_stopped(spec, folder, ledger, joined, display.measuring)
+        finally:
+            records = list(ledger.records.values())
+            finished = _all_ended(spec, ledger)
+            seconds = time.monotonic() - started
+            behind = recorder.close(records, finished)
+        if finished and behind is None:
+            behind = _publish_best(spec, folder)
+    return Ended(finished, seconds, behind)
+
+
+def _all_ended(spec: Spec, ledger: Ledger) -> bool:
+    return sum(record.finished for record in ledger.records.values()) >= spec.search.trials
+
+
+def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
+    """Export the best trial and log it as a model; one line if MLflow could not take it."""
+    try:
+        publish(spec, folder, export_best(folder, spec))
+    except UserError as error:
+        return f"{error}; `longspan export {folder.name} --register MODEL` logs the model later"
+    return None

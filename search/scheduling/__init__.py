@@ -1,0 +1,1 @@
+"""Ray: where and for how long a trial runs."""

@@ -1,0 +1,101 @@
+"""Ray for a search: of this machine alone, or, on a cluster's head, the cluster's."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from search.cluster.head_node import on_cluster
+from search.cluster.packing import as_seen_by_workers
+from search.cluster.trial_folders import start_store
+from search.disk.folder import SearchFolder
+from search.scheduling.machines import Machine, here, of_cluster
+from search.spec import Spec
+
+DRIVER_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # so that every loss is told to the searcher
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+}
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # glibc maps and unmaps every tensor above 32 MB anew unless told otherwise.
+    "MALLOC_MMAP_THRESHOLD_": str(2**33),
+    "MALLOC_TRIM_THRESHOLD_": str(2**34),
+}
+CLUSTER_ENVIRONMENT = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the folder of what travelled
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
+}
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A running Ray.
+
+    Attributes:
+        machines: that trials may run on
+        store: of the trials' folders, where machines do not share a disk; else None
+    """
+
+    machines: list[Machine]
+    store: Any | None
+
+    def spec(self, spec: Spec, folder: SearchFolder) -> dict[str, Any]:
+        """The spec as a worker is given it."""
+        if self.store is None:
+            return spec.model_dump(mode="json")
+        return as_seen_by_workers(spec, folder.files)
+
+
+@contextmanager
+def ray_for(folder: SearchFolder) -> Iterator[Joined]:
+    """Ray, for the length of the block."""
+    with _cluster_ray(folder) if on_cluster() else local_ray() as joined:
+        yield joined
+
+
+@contextmanager
+def local_ray() -> Iterator[Joined]:
+    """Ray on this machine, for the length of the block."""
+    _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
+    ray.init(
+        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
+    try:
+        yield Joined(here(), None)
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _cluster_ray(folder: SearchFolder) -> Iterator[Joined]:
+    _set(DRIVER_ENVIRONMENT | CLUSTER_ENVIRONMENT)
+    travels = {"working_dir": str(folder.files)} if any(folder.files.glob("*")) else {}
+    ray.init(address="auto", runtime_env=travels, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield Joined(of_cluster(), start_store(folder.trials))
+    finally:
+        ray.shutdown()
+
+
+def machines() -> list[Machine]:
+    """The machines that a search started here would run on."""
+    if not on_cluster():
+        return here()
+    with ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR):
+        return of_cluster()
+
+
+def _set(environment: dict[str, str]) -> None:
+    os.environ.update({k: v for k, v in environment.items() if k not in os.environ})
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -1,0 +1,78 @@
+"""Trials that were stopped are measured too: their forgetting curve and gradient horizon.
+
+A trial that ends by itself measures its final weights before it reports its end. One that the
+scheduler stopped, or whose worker died, had no time to; a task of the same cluster does it from
+what the trial left on disk, when the search has nothing else to run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from search.cluster.trial_folders import trial_folder
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.record import Record
+from search.scheduling.ray_session import Joined
+from search.scheduling.resources import options
+from search.spec import Spec
+from trainables.config import TrialConfig
+from trainables.measure.records import MemberRung
+from trainables.trial import TrialSpec, measure_final
+
+log = logging.getLogger(__name__)
+
+
+def measure_stopped(
+    spec: Spec,
+    folder: SearchFolder,
+    ledger: Ledger,
+    joined: Joined,
+    said: Callable[[int, int], None],
+) -> None:
+    """Measure every trained trial that has ended without, through Ray, and tell the ledger.
+
+    ``said`` is told how many are done, of how many.
+    """
+    waiting = [r for r in ledger.records.values() if r.finished and r.trained and not r.looked_at]
+    if not waiting:
+        return
+    remote = ray.remote(**options(spec.resources))(_measure)
+    where = joined.spec(spec, folder), str(folder.trials), joined.store
+    running = {remote.remote(record, *where): record.number for record in waiting}
+    while running:
+        said(len(waiting) - len(running), len(waiting))
+        (done, *_), _ = ray.wait(list(running), num_returns=1)
+        number = running.pop(done)
+        try:
+            ledger.looked_at(number, *ray.get(done))
+        except ray.exceptions.RayError as error:
+            reason = " ".join(str(error).split())[-200:]
+            log.warning("trial %d: its forgetting curve could not be measured: %s", number, reason)
+
+
+def _measure(
+    record: Record, spec: dict[str, Any], trials: str, store: Any
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """One stopped trial's points of the curve and of the horizon, plain."""
+    searched = Spec.model_validate(spec)
+    torch.set_num_threads(max(1, int(searched.resources.cpus)))
+    trial = TrialSpec(
+        config=TrialConfig.model_validate(record.configuration),
+        tasks=searched.tasks_by_name,
+        ladder=searched.ladder,
+        seed=searched.search.seed,
+        precision=searched.resources.precision,
+    )
+    device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
+    rows = [MemberRung(**row) for row in record.rows]
+    with trial_folder(Path(trials), record.number, store) as (folder, _):
+        curve, horizon = measure_final(trial, folder, rows, device)
+    return [asdict(point) for point in curve], [asdict(point) for point in horizon]

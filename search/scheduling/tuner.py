@@ -1,0 +1,86 @@
+"""Tune, led by the searcher."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.proposing.constraints import Constraints
+from search.proposing.samplers import make_sampler
+from search.proposing.searcher import StudySearch
+from search.proposing.study import restore_study
+from search.scheduling.machines import slots
+from search.scheduling.ray_session import Joined
+from search.scheduling.resources import of_trial
+from search.scheduling.retries import Retries
+from search.scheduling.scheduler import known_as, make_scheduler
+from search.scheduling.worker import train
+from search.spec import Spec
+from search.spec.spaces import find_space
+
+
+def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> None:
+    """Run what is left of the trials."""
+    space = find_space(spec)
+    seed = spec.search.seed
+    ledger.mend_outcomes()
+    study = restore_study(folder.journal, spec.name, space, ledger, spec.search.start_with)
+    searcher = StudySearch(
+        space,
+        study,
+        ledger,
+        lambda number: make_sampler(spec.search.sampler, seed, number),
+        spec.search.trials,
+        Constraints(spec).broken,
+    )
+    if not searcher.left:
+        return
+    finished = [record for record in ledger.records.values() if record.finished]
+    trainable = tune.with_parameters(
+        train, spec=joined.spec(spec, folder), trials=str(folder.trials), store=joined.store
+    )
+
+    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return of_trial(spec.resources, config["whole_device"])
+
+    make_tuner(
+        tune.with_resources(trainable, resources),
+        searcher,
+        make_scheduler(spec, space, finished),
+        folder,
+        spec.search.concurrency or slots(joined.machines, spec.resources),
+    ).fit()
+
+
+def make_tuner(
+    trainable: Any,
+    searcher: StudySearch,
+    scheduler: TrialScheduler,
+    folder: SearchFolder,
+    concurrency: int,
+) -> tune.Tuner:
+    """Tune, led by the searcher: it says when there are no more trials and what is tried again."""
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,  # until the searcher has no more
+            max_concurrent_trials=concurrency,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['number']:05d}",
+            trial_name_creator=lambda trial: f"trial-{trial.config['number']:05d}",
+        ),
+        run_config=tune.RunConfig(
+            name=time.strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(folder.tune),
+            callbacks=[Retries(searcher.lost, partial(known_as, scheduler))],
+            verbose=0,
+        ),
+    )

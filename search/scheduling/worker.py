@@ -1,0 +1,102 @@
+"""What a Ray worker runs: one trial, reporting to Tune."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+from ray.exceptions import RayError
+
+from search.cluster.trial_folders import trial_folder
+from search.scheduling.retries import disk_failed
+from search.spec import Spec
+from trainables.config import TrialConfig
+from trainables.trial import TrialSpec, run_trial
+
+
+def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any = None) -> None:
+    """Run the trial ``config["number"]`` of a search.
+
+    A trial that fails for a reason of its own is an outcome like any other; a worker that dies is
+    Tune's to start again, and goes on from the trial's checkpoint.
+
+    Args:
+        config: what the searcher handed out
+        spec: the search's spec, plain
+        trials: the folder under which trials have theirs
+        store: where the folders are kept, if on another machine (`search.cluster.trial_folders`)
+    """
+    searched = Spec.model_validate(spec)
+    torch.set_num_threads(max(1, int(searched.resources.cpus)))
+    with trial_folder(Path(trials), config["number"], store) as (folder, send):
+        reporter = TuneReporter(time.monotonic(), send)
+        shared = 0 < searched.resources.gpus_at_least < 1 and not config.get("whole_device", False)
+        _train(config["configuration"], searched, folder, reporter, shared)
+
+
+def _train(
+    configuration: dict[str, Any],
+    searched: Spec,
+    folder: Path,
+    reporter: TuneReporter,
+    shared_device: bool,
+) -> None:
+    try:
+        trial = TrialSpec(
+            config=TrialConfig.model_validate(configuration),
+            tasks=searched.tasks_by_name,
+            ladder=searched.ladder,
+            seed=searched.search.seed,
+            shared_device=shared_device,
+            precision=searched.resources.precision,
+        )
+        device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
+        run_trial(trial, folder, reporter, device)
+    except RayError:  # the cluster's failure, not the trial's
+        raise
+    except Exception as error:
+        alone_next = shared_device and isinstance(error, torch.OutOfMemoryError)
+        if alone_next or disk_failed(error):
+            raise  # see `search.scheduling.retries`
+        traceback.print_exc()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reporter({**reporter.last, "ended_by": "error", "error": reason}, None)
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+class TuneReporter:
+    """Hands reports to Tune, as one JSON string, and counts the time that training itself took.
+
+    Args:
+        send: called before each report, so that what it speaks of is kept
+    """
+
+    def __init__(self, started: float, send: Callable[[], None]) -> None:
+        self._started, self._waited, self._send = started, 0.0, send
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.last: dict[str, Any] = {"progress": 0.0, "reach": 0, "training_gflop": 0.0, "rows": []}
+
+    def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+        """Report, and wait until Tune lets the trial go on."""
+        now = time.monotonic()
+        busy_seconds = now - self._started - self._waited
+        self.last = {**metrics, "busy_seconds": busy_seconds, "worker": self._worker}
+        self._send()
+        tune.report(
+            {
+                "progress": self.last["progress"],
+                "training_gflop": self.last["training_gflop"],
+                "report": json.dumps(self.last),
+            }
+        )
+        self._waited += time.monotonic() - now

@@ -1,0 +1,34 @@
+"""Going on with a search that had ended: more trials, or a longer ladder."""
+
+from __future__ import annotations
+
+from search.errors import UserError
+from search.spec import Spec
+from trainables.measure.ladder import rungs
+
+
+def extended(spec: Spec, trials: int | None = None, stop: int | None = None) -> Spec:
+    """The spec with more trials in all, or a ladder whose last lag is ``stop``.
+
+    Raises:
+        UserError: if it would shrink, or a rung that was climbed would not be one any more.
+    """
+    if trials is not None:
+        if trials < spec.search.trials:
+            raise UserError(
+                f"--trials: {trials} is not allowed; {spec.name} has {spec.search.trials} in all, "
+                "and can only grow"
+            )
+        changed = spec.search.model_copy(update={"trials": trials})
+        spec = spec.model_copy(update={"search": changed})
+    if stop is not None:
+        ladder = spec.ladder
+        if stop < ladder.stop:
+            raise UserError(f"--stop: {stop} is not allowed; the ladder ends at {ladder.stop}")
+        if rungs(ladder.start, stop, ladder.ratio)[: len(ladder.rungs)] != ladder.rungs:
+            raise UserError(
+                f"--stop: {stop} is not allowed; the last rung, {ladder.stop}, would not be one of "
+                f"a longer ladder from {ladder.start} by {ladder.ratio:g}"
+            )
+        spec = spec.model_copy(update={"ladder": ladder.model_copy(update={"stop": stop})})
+    return spec

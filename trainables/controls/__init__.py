@@ -1,0 +1,1 @@
+"""What succeeds on a task without the memory that it is meant to need."""

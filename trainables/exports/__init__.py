@@ -1,0 +1,1 @@
+"""Exported folders: read, loaded, verified, served."""

@@ -1,0 +1,192 @@
+"""Exported configurations: a folder that gives the model back and can be measured again.
+
+``config.yaml`` what it is and on which task · ``model.safetensors`` the weights ·
+``outcome.json`` the claim and how it was measured · ``CARD.md`` and a picture for people.
+Only safetensors and YAML by the safe loader are read: nothing in a folder from someone else runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import yaml
+from pydantic import ValidationError, field_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from trainables.config import TrialConfig
+from trainables.models.model import Model, build
+from trainables.parts import Config, OneOf, one_line
+from trainables.plugins import load_plugins, require_loaded
+from trainables.randomness import Streams
+from trainables.tasks import TASKS
+from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
+from trainables.training.evaluation import Tally, evaluate
+
+VERIFY_SEQUENCES = 2000
+"""Fresh sequences of one verification, where the task generates them."""
+
+
+class ExportedConfig(Config):
+    """``config.yaml`` of an exported folder.
+
+    Attributes:
+        plugins: modules that bring its layers or its task; never imported on a file's word
+        inputs: what one step of a sequence is, so that the model can be built without the data
+        answer: what the model gives at a scored step
+    """
+
+    plugins: list[str] = []
+    configuration: TrialConfig
+    task: Annotated[TaskConfig, OneOf(TASKS)]
+    inputs: Symbols | Reals
+    answer: ClassAnswer | NumberAnswer
+
+    @field_validator("plugins")
+    @classmethod
+    def _given(cls, plugins: list[str]) -> list[str]:
+        """Ahead of the parts that they bring."""
+        require_loaded(plugins)
+        return plugins
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported folder, read.
+
+    Attributes:
+        outcome: what ``outcome.json`` holds; ``lag`` and ``success`` are the claim
+    """
+
+    config: ExportedConfig
+    outcome: dict[str, Any]
+    weights: Path
+
+    @property
+    def lag(self) -> int:
+        """The lag at which success is claimed."""
+        return int(self.outcome["lag"])
+
+    @property
+    def trial(self) -> int:
+        """The trial it was measured in."""
+        return int(self.outcome["trial"])
+
+    @property
+    def success(self) -> float:
+        """The success rate claimed."""
+        return float(self.outcome["success"])
+
+    def task_config(self, data: Path | None = None) -> TaskConfig:
+        """The task it was measured on; ``data`` stands in for the path in the configuration.
+
+        Raises:
+            ValueError: if ``data`` is given and the task reads none.
+        """
+        config = self.config.task
+        if data is None:
+            return config
+        if "path" not in type(config).model_fields:
+            raise ValueError(f"data: {data} is not allowed; {config.kind} reads no file")
+        return type(config).model_validate({**config.model_dump(), "path": str(data)})
+
+    def task(self, data: Path | None = None) -> Task:
+        """The task of `task_config`.
+
+        Raises:
+            ValueError: if the task's data cannot be read, or it reads none.
+        """
+        config = self.task_config(data)
+        return TASKS[config.kind](config)
+
+    def model(self) -> Model:
+        """The model with its weights, ready to answer; the task's data is not needed.
+
+        Raises:
+            ValueError: if the weights are not this configuration's.
+        """
+        model = build(self.config.configuration.model, self.config, seed=0)
+        try:
+            model.load_state_dict(load_file(self.weights))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{self.weights}: not this configuration's weights: {reason}"
+            ) from None
+        return model.eval()
+
+
+def read(folder: Path) -> Exported:
+    """Read an exported folder.
+
+    Raises:
+        ValueError: in one line, if a file is missing or is not what it should be.
+    """
+    config_file, outcome_file = folder / "config.yaml", folder / "outcome.json"
+    try:
+        config = ExportedConfig.model_validate(_parsed(config_file, yaml.safe_load, "YAML"))
+    except ValidationError as error:
+        raise ValueError(f"{config_file}: {one_line(error)}") from None
+    outcome = _parsed(outcome_file, json.loads, "JSON")
+    _require_claim(outcome, outcome_file)
+    return Exported(config, outcome, folder / "model.safetensors")
+
+
+def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"{file}: no such file; not an exported folder") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: cannot be read: {error}") from None
+    try:
+        return parse(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: not {language}: {' '.join(str(error).split())}") from None
+
+
+def _require_claim(outcome: Any, file: Path) -> None:
+    claim = outcome if isinstance(outcome, dict) else {}
+    lag, success = claim.get("lag"), claim.get("success")
+    if type(lag) is not int or lag < 1:
+        raise ValueError(f"{file}: lag: {lag!r} is not allowed; it is an integer, at least 1")
+    if type(success) is not float or not 0 < success < 1:
+        raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
+
+
+def load(folder: str | Path, plugins: Sequence[str] = ()) -> Model:
+    """The model in an exported folder, as an `nn.Module` with its weights.
+
+    Call it as ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers and
+    the steps (B, S) to answer at; it gives (B, S, C).
+
+    Args:
+        folder: as ``longspan export`` left it
+        plugins: modules with layers or tasks of one's own, which are imported; what a folder
+            asks for is not unless it is named here
+
+    Raises:
+        ValueError: in one line, if a file is missing or is not what it should be.
+    """
+    load_plugins(plugins)
+    return read(Path(folder)).model()
+
+
+def verify(exported: Exported, seed: int, data: Path | None = None) -> Tally:
+    """The success of the exported weights on fresh sequences at the lag claimed."""
+    task = exported.task(data)
+    streams = Streams(seed, exported.config.configuration.digest)
+    generator = streams.generator("verify", exported.lag, 0)
+    return evaluate(
+        exported.model(),
+        task.split("test"),
+        exported.lag,
+        VERIFY_SEQUENCES,
+        generator,
+        torch.device("cpu"),
+    )

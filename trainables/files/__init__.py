@@ -1,0 +1,1 @@
+"""Files that are whole or found out: JSON, checkpoints, weights."""

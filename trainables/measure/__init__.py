@@ -1,0 +1,1 @@
+"""The measure, pure: the ladder, reliability, certificates, and what is reported."""
