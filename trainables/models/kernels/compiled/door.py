@@ -57,6 +57,13 @@ def call(function: str, sizes: list[int], arrays: list[Tensor]) -> None:
     getattr(library, function)((ctypes.c_int64 * len(sizes))(*sizes), pointers)
 
 
+def in_rows(x: Tensor) -> Tensor:
+    """``x`` (T B E) as it is where its rows follow each other at one distance, else a copy."""
+    T, B, _ = x.shape
+    even = x.stride(2) == 1 and (T == 1 or x.stride(0) == B * x.stride(1))
+    return x if even and x.stride(1) >= x.shape[2] else x.contiguous()
+
+
 def kept_for_backward(*tensors: Tensor) -> bool:
     """Whether somebody will ask for a gradient in one of them."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)

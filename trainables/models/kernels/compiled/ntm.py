@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from trainables.models.kernels.compiled.controller import Driven
 from trainables.models.kernels.compiled.door import call, kept_for_backward
 
-SEGMENT = 8
+SEGMENT = 16
 """Steps whose memories are computed again going back, as in `source/slots.h`."""
 
 

@@ -4,7 +4,7 @@
 
 #include "real.h"
 
-enum { SEGMENT = 8 }; /* steps whose memories are computed again going back */
+enum { SEGMENT = 16 }; /* steps whose memories are computed again going back */
 #define SMALLEST_SQUARE ((real)1e-6)
 
 /* y = softmax(z); y may be z */
