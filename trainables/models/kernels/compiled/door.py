@@ -64,6 +64,13 @@ def in_rows(x: Tensor) -> Tensor:
     return x if even and x.stride(1) >= x.shape[2] else x.contiguous()
 
 
+def states_after(initial: Tensor, steps: int) -> Tensor:
+    """Room for the state after each step, behind the one before the first."""
+    states = initial.new_empty(steps + 1, *initial.shape)
+    states[0] = initial
+    return states
+
+
 def kept_for_backward(*tensors: Tensor) -> bool:
     """Whether somebody will ask for a gradient in one of them."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
