@@ -52,11 +52,18 @@ class Gru(Recurrence):
             input_bias[keep] = forget_bias(config.forget_bias).draw(site.width)
             state_bias[keep] = 0
 
+    def forward(self, x: Stream) -> Stream:
+        """A fused kernel's scan: ours where it is compiled, else torch's."""
+        state = self.initial_state(x.shape[0])
+        if suits(x, *state, *self.fused.all_weights[0]):
+            return self.scan(x, state)[0]
+        return self.fused(x)[0]
+
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
-        """A fused kernel's: ours where it is compiled, else torch's."""
+        """The same from ``state`` on."""
         weights = self.fused.all_weights[0]
         if not suits(x, *state, *weights):
-            y, last = self.fused(x, state[0][None])
+            y, last = self.fused(x, state[0][None].to(x.dtype))
             return y, (last[0],)
         enter, recur, enter_bias, recur_bias = weights
         projected = nn.functional.linear(x.transpose(0, 1), enter, enter_bias)
