@@ -3,18 +3,30 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
+# What takes its time, needs root, or kills things. `make test` leaves it out.
+SLOW := slow or chaos or cluster
+# Two processes; tests/conftest.py says which tests must not be parted.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help search test lint format clean
+.PHONY: help install search test test-slow test-all lint format clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(READY)  ## the packages of constraints.txt, into .venv
 
 search: $(READY)  ## the quick start: the longest delay after which a digit is still told
 	@$(BIN)/longspan search
 
-test: $(READY)  ## the tests
-	@$(BIN)/pytest
+test: $(READY)  ## the tests that every change must pass: minutes, without root
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not ($(SLOW))'
+
+test-slow: $(READY)  ## the others: long searches, searches under fire, a cluster of three machines
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m '$(SLOW)'
+
+test-all: test test-slow  ## both
 
 lint: $(READY)  ## formatting, lint, types, and who may import whom
 	@$(BIN)/ruff format --check

@@ -35,7 +35,7 @@ from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.proposing.study import open_study
-from search.scheduling.retries import WORKER_FAILURES
+from search.scheduling.retries import MOST_DEATHS
 
 SPEC = """\
 name: chaos
@@ -74,7 +74,6 @@ class Chaos:
         self.server = Server(runs)
         self._sessions: set[int] = set()
         self._ended_before = 0
-        self._workers_killed: list[float] = []
         self._driver: subprocess.Popen[bytes] | None = None
 
     def run(self, peaceful: bool) -> None:
@@ -137,8 +136,6 @@ class Chaos:
         else:
             _kill(found)
         self.survived[fault] += 1
-        if fault == "worker":
-            self._workers_killed.append(time.time())
         print(f"{time.strftime('%H:%M:%S')} {fault}", flush=True)
         if fault in RAYS_OWN and self._wait(SECONDS_TO_NOTICE) is None:
             self._sweep()
@@ -146,9 +143,7 @@ class Chaos:
     def _would_be_blamed(self) -> bool:
         """Whether one more dead worker might be a trial's third, which is an error by right."""
         records = Ledger(self.folder).records.values()
-        running = [record.started_ms / 1000 for record in records if not record.finished]
-        since = min(running, default=time.time())
-        return sum(when >= since for when in self._workers_killed) >= WORKER_FAILURES
+        return any(record.deaths >= MOST_DEATHS for record in records if not record.finished)
 
     def _struck(self, fault: str) -> list[int]:
         """The processes that a fault befalls."""
@@ -186,7 +181,7 @@ class Chaos:
         return sum(record.finished for record in Ledger(self.folder).records.values())
 
     def outcome(self) -> dict[int, Any]:
-        """What became of each trial, without times."""
+        """What became of each trial, without times and the workers that it lost."""
         return {n: _timeless(vars(r)) for n, r in Ledger(self.folder).records.items()}
 
     def complaints(self) -> list[str]:
@@ -268,7 +263,7 @@ def _stand_still(send: Callable[[int, int], None], process: int, seconds: float)
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        dropped = (*TIMES, "started_ms", "ended_ms")
+        dropped = (*TIMES, "started_ms", "ended_ms", "losses", "deaths")
         return {k: _timeless(v) for k, v in value.items() if k not in dropped}
     if isinstance(value, list):
         return [_timeless(entry) for entry in value]

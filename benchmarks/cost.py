@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Layer, Site
+from trainables.models.layer import Layer, Surroundings
 
 WIDTH, BATCH = 64, 8
 LENGTHS = (256, 1024, 4096)
@@ -49,7 +49,9 @@ def growth(lengths: Sequence[int], times: Sequence[float]) -> float:
 def report(kind: str, repetitions: int) -> None:
     """Measure one kind and print its row."""
     torch.manual_seed(0)
-    layer = LAYERS[kind](LAYERS[kind].Config.model_validate({"kind": kind}), Site(width=WIDTH))
+    layer = LAYERS[kind](
+        LAYERS[kind].Config.model_validate({"kind": kind}), Surroundings(width=WIDTH)
+    )
     lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True)
     seconds(layer, torch.randn(BATCH, 64, WIDTH))  # the first pass builds what is built once
     measured = [against(lstm, layer, length, repetitions) for length in LENGTHS]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Layer, Site
+from trainables.models.layer import Layer, Surroundings
 
 WIDTH = 128
 
@@ -72,7 +72,9 @@ def main() -> None:
     x = torch.randn(arguments.batch, arguments.length, WIDTH, device="cuda")
     lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True).cuda()
     for kind in arguments.kinds:
-        layer = LAYERS[kind](LAYERS[kind].Config.model_validate({"kind": kind}), Site(width=WIDTH))
+        layer = LAYERS[kind](
+            LAYERS[kind].Config.model_validate({"kind": kind}), Surroundings(width=WIDTH)
+        )
         off = difference(layer, 63)
         theirs = milliseconds(lstm, x, False, arguments.repetitions)
         torch.cuda.reset_peak_memory_stats()

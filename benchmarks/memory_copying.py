@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 BITS = 8
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ def network(architecture: dict[str, Any], hidden_size: int, seed: int) -> nn.Seq
         torch.default_generator.manual_seed(seed)
         return nn.Sequential(
             nn.Linear(BITS + 2, hidden_size),
-            layer(layer.Config.model_validate(architecture), Site(width=hidden_size)),
+            layer(layer.Config.model_validate(architecture), Surroundings(width=hidden_size)),
             nn.Linear(hidden_size, BITS),
         )
 

@@ -65,7 +65,7 @@ def search(folder: SearchFolder, trials: int, seconds: float, slots: int) -> Led
     study = restore_study(folder.journal, "nodes", space, ledger)
     searcher = StudySearch(space, study, ledger, lambda n: make_sampler("tpe", 0, n), trials)
     trainable = tune.with_resources(tune.with_parameters(wait, seconds=seconds), {"cpu": 1})
-    make_tuner(trainable, searcher, make_scheduler(SPEC, space, []), folder, slots).fit()
+    make_tuner(trainable, searcher, make_scheduler(SPEC, space, []), ledger, folder, slots).fit()
     return ledger
 
 

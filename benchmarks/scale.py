@@ -66,14 +66,17 @@ def report(number: int) -> dict[str, Any]:
 def run(search: StudySearch, scheduler: Any, first: int, last: int) -> float:
     """Milliseconds a trial."""
     started = time.perf_counter()
-    (bracket,) = scheduler._brackets
     for number in range(first, last):
         name = f"t{number}"
         search.suggest(name)
         measured = report(number)
-        result = {"progress": measured["progress"], "report": json.dumps(measured)}
+        result = {
+            "progress": measured["progress"],
+            "training_gflop": measured["training_gflop"],
+            "report": json.dumps(measured),
+        }
         search.on_trial_result(name, result)
-        bracket.on_result(SimpleNamespace(trial_id=name), 20.0, measured["progress"])
+        scheduler.on_trial_result(None, SimpleNamespace(config={"number": number}), result)
         search.on_trial_complete(name, result)
     return 1000 * (time.perf_counter() - started) / (last - first)
 
@@ -119,7 +122,8 @@ def main() -> None:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             seconds, (ledger, study) = timed(lambda: go_on(folder))
             bounded = ask(study)
-            every = ask(optuna.load_study(study_name="scale", storage=study._storage))
+            with study.showing_all():
+                every = ask(study)
             tracker.connect()
             to_send = list(ledger.records.values())[-asked.record :]
             sending = timed(lambda to_send=to_send: [tracker.send(r) for r in to_send])[0]
@@ -133,7 +137,7 @@ def main() -> None:
     Console(width=120).print(table)
 
 
-def go_on(folder: SearchFolder) -> tuple[Ledger, optuna.Study]:
+def go_on(folder: SearchFolder) -> tuple[Ledger, BoundedStudy]:
     """All that a resume does before its first proposal."""
     ledger = Ledger(folder)
     ledger.mend_outcomes()
@@ -142,11 +146,9 @@ def go_on(folder: SearchFolder) -> tuple[Ledger, optuna.Study]:
     return ledger, study
 
 
-def restore(folder: SearchFolder, ledger: Ledger) -> optuna.Study:
+def restore(folder: SearchFolder, ledger: Ledger) -> BoundedStudy:
     """As when a search goes on."""
-    study = restore_study(folder.journal, "scale", SPACES[SPEC.space], ledger)
-    assert isinstance(study, BoundedStudy)
-    return study
+    return restore_study(folder.journal, "scale", SPACES[SPEC.space], ledger)
 
 
 if __name__ == "__main__":

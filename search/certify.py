@@ -26,7 +26,8 @@ from search.scheduling.ray_session import local_ray
 from search.spec import CertifyConfig, ResourcesConfig, Spec
 from trainables.files.whole_files import write_aside
 from trainables.measure.certificate import Plan, plan_for
-from trainables.tasks import TASKS
+from trainables.messages import one_line
+from trainables.tasks import make_task
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,6 @@ def _check(candidates: Iterable[Candidate], resources: ResourcesConfig) -> None:
     require(here(), resources)
     for candidate in candidates:
         try:
-            TASKS[candidate.task_config.kind](candidate.task_config)
+            make_task(candidate.task_config)
         except (ValueError, OSError) as error:
-            raise UserError(f"{candidate.task}: {' '.join(str(error).split())}") from None
+            raise UserError(f"{candidate.task}: {one_line(error)}") from None

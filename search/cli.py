@@ -15,6 +15,7 @@ from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
 from search.errors import UserError
+from trainables.messages import one_line
 
 app = typer.Typer(
     name="longspan",
@@ -42,7 +43,7 @@ def main() -> None:
     except UserError as error:
         code = _refuse(str(error))
     except UsageError as error:
-        code = _refuse(" ".join(error.format_message().split()))
+        code = _refuse(one_line(error.format_message()))
     except OSError as error:  # a folder that cannot be written, a disk that is full
         code = _refuse(f"{error.filename or 'disk'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):

@@ -47,7 +47,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     try:
         return _run_search(spec, folder, display)
     except (OSError, TuneError) as error:
-        disk = _of_a_disk(error)
+        disk = _disk_error_behind(error)
         if disk is None:
             raise
         raise UserError(
@@ -56,7 +56,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         ) from error
 
 
-def _of_a_disk(error: BaseException | None) -> OSError | None:
+def _disk_error_behind(error: BaseException | None) -> OSError | None:
     """The error of a full or broken disk behind what Tune made of it."""
     while error is not None and not disk_failed(error):
         error = error.__cause__ or error.__context__
@@ -74,15 +74,15 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
             with (
                 suppress(KeyboardInterrupt),
-                ray_for(folder) as joined,
+                ray_for(folder) as session,
                 display.following(ledger),
             ):
                 if not _all_ended(spec, ledger):
-                    resources = resolve(spec, folder, find_space(spec), joined)
+                    resources = resolve(spec, folder, find_space(spec), session)
                     spec = spec.model_copy(update={"resources": resources})
-                fit(spec, folder, ledger, joined)
+                fit(spec, folder, ledger, session)
                 if _all_ended(spec, ledger):  # not after Ctrl-C
-                    measure_stopped(spec, folder, ledger, joined, display.measuring)
+                    measure_stopped(spec, folder, ledger, session, display.measuring)
         finally:
             records = list(ledger.records.values())
             finished = _all_ended(spec, ledger)

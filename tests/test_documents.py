@@ -16,7 +16,11 @@ from trainables.models.residuals import RESIDUALS
 from trainables.regimes import REGIMES
 
 ROOT = Path(__file__).parents[1]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 ARCHITECTURES = (ROOT / "docs" / "architectures.md").read_text()
+PATTERNS = {"trainables/models/cells/KIND.py", "trainables/tasks/KIND.py", "spaces/NAME.py"}
+"""Files that a contributor is to write."""
+
 KINDS = {
     kind
     for table in (LAYERS, FRONT_ENDS, POSITIONS, RESIDUALS, READOUTS, HYBRIDS, REGIMES)
@@ -37,6 +41,36 @@ def test_every_file_that_the_table_names_is_there() -> None:
     places = (models, tests, tests / "memory", ROOT)
     missing = {name for name in named if not any((place / name).exists() for place in places)}
     assert not missing
+
+
+def mapped() -> list[str]:
+    """Every path on the map: a root, and folders and files below the last one."""
+    (drawn,) = re.findall(r"```\n(search/.*?)```", CONTRIBUTING, flags=re.DOTALL)
+    found, root = [], ""
+    for line in drawn.splitlines():
+        place = line.split()[0]
+        root = root if line.startswith(" ") else place
+        names = re.findall(r"\w+\.py", line)
+        found += [root + name for name in names or [place]] if place != root else [root]
+    return found
+
+
+def test_the_map_is_the_tree() -> None:
+    """Every room is on it, and all that is on it is there."""
+    there = {
+        f"{file.parent.relative_to(ROOT)}/"
+        for root in ("search", "spaces", "trainables")
+        for file in ROOT.glob(f"{root}/**/__init__.py")
+    }
+    assert {place for place in mapped() if place.endswith("/")} == there
+    assert not [place for place in mapped() if not (ROOT / place).exists()]
+
+
+def test_what_contributing_names_is_there() -> None:
+    roots = ("search", "spaces", "trainables", "tests", "docs")
+    named = re.findall(rf"`((?:{'|'.join(roots)})/[\w./]*)`", CONTRIBUTING)
+    assert len(named) > 15
+    assert not [path for path in named if not (ROOT / path).exists() and path not in PATTERNS]
 
 
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=str)

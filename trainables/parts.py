@@ -14,6 +14,8 @@ from pydantic import ValidationError as PydanticValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
+from trainables.messages import one_line
+
 
 class Config(BaseModel):
     """A frozen configuration that refuses keys it does not know."""
@@ -74,18 +76,3 @@ class OneOf:
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"oneOf": [part.Config.model_json_schema() for part in self.table.values()]}
-
-
-def one_line(error: PydanticValidationError) -> str:
-    """The first complaint of a validation error in one line: key, value, and what is allowed."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(step) for step in first["loc"])
-    reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        reason = "this key is not known"
-    elif first["type"] == "missing":
-        reason = "this key is required"
-    elif first["type"] not in ("kind", "part", "value_error"):
-        reason = f"{first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
-    line = f"{key}: {reason}" if key else reason
-    return " ".join(line.split())

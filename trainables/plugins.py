@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from trainables.messages import named
 from trainables.models.cells import LAYERS
 from trainables.models.layer import Layer
 from trainables.tasks import TASKS
@@ -64,7 +65,7 @@ def _load(name: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
     except Exception as error:  # whatever the module's own code raises
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = named(error)
         raise ValueError(f"{name!r} cannot be imported: {reason}") from None
     brought = {table: getattr(module, table, {}) for table in TABLES}
     if not any(hasattr(module, table) for table in (*TABLES, "SPACES")):

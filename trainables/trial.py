@@ -17,10 +17,10 @@ from trainables.measure.ladder import Climb, EndedClimb, passed_rungs, progress,
 from trainables.measure.ladder import ended_by as climb_ended_by
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung, TracePoint, of_task
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
-from trainables.training.final import Final
+from trainables.training.closing_measurement import ClosingMeasurement
 from trainables.training.rung import RungTraining
 
 REPORTS_PER_BUDGET = 10
@@ -110,7 +110,7 @@ class Trial:
         saved = self._restore()
         climbs = []
         for name, task_config in self.spec.tasks.items():
-            task = TASKS[task_config.kind](task_config)
+            task = make_task(task_config)
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
                 self.climber.restore(saved.pop("climber"))
@@ -301,13 +301,13 @@ def measure_final(
 
 def _final(
     spec: TrialSpec, name: str, folder: Path, rows: Sequence[MemberRung], device: torch.device
-) -> Final:
+) -> ClosingMeasurement:
     config = spec.tasks[name]
-    return Final(
+    return ClosingMeasurement(
         config=spec.config,
         ladder=spec.ladder,
         name=name,
-        task=TASKS[config.kind](config),
+        task=make_task(config),
         rows=of_task(rows, name),
         folder=_weights(folder, name),
         streams=trial_streams(spec.config, config, spec.seed),

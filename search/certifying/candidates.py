@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from search.spec import Spec
 from trainables.exports import exported
 from trainables.measure.ladder import rungs
 from trainables.measure.ladder_config import LadderConfig
+from trainables.messages import one_line
 from trainables.randomness import Streams, digest
 from trainables.tasks.task import TaskConfig
 
@@ -30,6 +31,8 @@ class Candidate:
         ladder: as it was searched
         search_seed: the search's
         reach: the search's estimate, and the longest lag that is tried
+        plugins: modules that bring its layers or its task, for the workers to load
+        import_from: folders where those are looked for, besides where Python does
     """
 
     search: str
@@ -41,6 +44,8 @@ class Candidate:
     ladder: LadderConfig
     search_seed: int
     reach: int
+    plugins: Sequence[str] = ()
+    import_from: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -97,6 +102,8 @@ def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
         ladder=spec.ladder,
         search_seed=spec.search.seed,
         reach=record.report["reaches"][task],
+        plugins=spec.plugins,
+        import_from=spec.import_from,
     )
 
 
@@ -120,11 +127,12 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
             ladder=LadderConfig.model_validate(outcome["ladder"]),
             search_seed=outcome["seed"],
             reach=claim.lag,
+            plugins=claim.config.plugins,
         )
     except KeyError as error:
         raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None
     except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError(one_line(error)) from None
 
 
 def _require_measured(folder: Path, sha256: str) -> None:

@@ -118,7 +118,7 @@ def assumptions(candidate: Candidate) -> list[str]:
         "or that ended by an error, counts as one that did not learn the lag.",
         "The members ran on the devices listed, with the versions listed.",
     ]
-    if "path" in type(candidate.task_config).model_fields:
+    if candidate.task_config.files is not None:
         found.append(
             "Every member was tested on the same held-out rows: the claim is about training "
             "again, given these rows, and does not cover the luck of which rows were held out. "

@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from search.certifying.candidates import Candidate
+from search.scheduling.preparation import prepare_for
 from search.spec import ResourcesConfig
-from trainables.config import TrialConfig
-from trainables.trial import TrialSpec, run_trial
+from trainables.messages import named
+from trainables.plugins import load_plugins
+from trainables.trial import run_trial
 
 
 @dataclass(frozen=True)
@@ -86,27 +88,26 @@ def run_member(job: Job) -> Climbed:
 
     Raises:
         OSError: if its checkpoint cannot be written or its data cannot be read.
+        ValueError: if a plugin cannot be loaded.
     """
-    torch.set_num_threads(max(1, int(job.resources.cpus)))
-    cuda = job.resources.gpus_at_least > 0
     candidate, last = job.candidate, _Last()
+    load_plugins(candidate.plugins, candidate.import_from)
     ladder = candidate.ladder.model_copy(update={"members": 1, "quorum": 1, "stop": job.goal})
     ended_by, error = "error", None
     try:
-        trial = TrialSpec(
-            config=TrialConfig.model_validate(candidate.configuration),
-            tasks={candidate.task: candidate.task_config},
-            ladder=ladder,
-            seed=job.root,
+        trial, device = prepare_for(
+            job.resources,
+            candidate.configuration,
+            {candidate.task: candidate.task_config},
+            ladder,
+            job.root,
             curve=False,
-            precision=job.resources.precision,
         )
-        device = torch.device("cuda" if cuda else "cpu")
         ended_by = run_trial(trial, job.folder, last, device)["ended_by"]
     except OSError:
         raise
     except Exception as failure:
-        error = " ".join(f"{type(failure).__name__}: {failure}".split())
+        error = named(failure)
     return Climbed(
         member=job.member,
         seed=job.root,
@@ -114,7 +115,7 @@ def run_member(job: Job) -> Climbed:
         reach=last.report["reach"],
         ended_by=ended_by,
         error=error,
-        device=f"{socket.gethostname()}: {_device(cuda)}",
+        device=f"{socket.gethostname()}: {_device(job.resources)}",
         rows=[{**row, "member": job.member} for row in last.report["rows"]],
     )
 
@@ -129,5 +130,7 @@ def forget(job: Job) -> None:
     shutil.rmtree(job.folder, ignore_errors=True)
 
 
-def _device(cuda: bool) -> str:
-    return torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine()
+def _device(resources: ResourcesConfig) -> str:
+    if resources.gpus_at_least > 0:
+        return torch.cuda.get_device_name()
+    return platform.processor() or platform.machine()

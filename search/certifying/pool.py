@@ -9,8 +9,9 @@ import ray
 from search.certifying.members import Climbed, Job, crashed, run_member
 from search.scheduling.machines import here, slots
 from search.scheduling.resources import options
-from search.scheduling.retries import WORKER_FAILURES
+from search.scheduling.retries import MOST_DEATHS
 from search.spec import ResourcesConfig
+from trainables.messages import one_line
 
 SECONDS_TO_STOP = 30.0
 
@@ -22,7 +23,7 @@ class RayPool:
         self.slots = slots(here(), resources)
         self._run = ray.remote(run_member).options(
             **options(resources),
-            max_retries=WORKER_FAILURES,  # of workers that die; they go on from the checkpoint
+            max_retries=MOST_DEATHS,  # of workers that die; they go on from the checkpoint
         )
         self._running: dict[Any, Job] = {}
 
@@ -50,5 +51,5 @@ class RayPool:
         except OSError as error:
             raise getattr(error, "cause", error) from None
         except ray.exceptions.RayError as error:
-            return job, crashed(job, " ".join(str(error).split())[:300])
+            return job, crashed(job, one_line(error, 300))
         return job, climbed

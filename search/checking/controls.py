@@ -11,7 +11,7 @@ from rich.table import Table
 
 from search.errors import UserError
 from search.spec import Spec
-from trainables.controls.controls import CONTROLS, Controls, measure
+from trainables.controls.measuring import CONTROLS, Controls, measure
 from trainables.files.whole_files import write_json
 from trainables.randomness import digest
 from trainables.tasks.rows.buckets import local
@@ -63,7 +63,7 @@ def keep(spec: Spec, task: Task, runs: Path, measured: Sequence[Controls]) -> No
 
 def _kept(spec: Spec, task: Task, runs: Path) -> Path:
     """Where it is noted: under the task, its files as they are now, the rungs and the success."""
-    told = task.config.model_dump(mode="json")
-    files = stamp(local(task.config.path)) if "path" in told else ()
-    name = digest([told, files, spec.ladder.rungs, spec.ladder.success])[:16]
+    config, files = task.config.model_dump(mode="json"), task.config.files
+    content = () if files is None else stamp(local(files))
+    name = digest([config, content, spec.ladder.rungs, spec.ladder.success])[:16]
     return runs / "controls" / f"{task.config.kind}-{name}.json"

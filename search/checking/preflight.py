@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import warnings
 
-import optuna
 from pydantic import ValidationError
 
 from search.errors import UserError
 from search.proposing.constraints import Constraints
 from search.proposing.draws import DRAWS, draw
+from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler
 from search.spec import Spec
 from search.spec.spaces import find_space
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.reliability import look_confidence, trials_needed
+from trainables.messages import named, one_line
 from trainables.models.model import outline
-from trainables.parts import one_line
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.tasks.held_out import require_held_out
 from trainables.tasks.task import Task
 
@@ -47,11 +47,11 @@ def check_tasks(spec: Spec) -> dict[str, Task]:
         UserError: in one line.
     """
     try:
-        tasks = {name: TASKS[config.kind](config) for name, config in spec.tasks_by_name.items()}
+        tasks = {name: make_task(config) for name, config in spec.tasks_by_name.items()}
         for name, task in tasks.items():
             _check_task(spec, name, task)
     except (ValueError, OSError) as error:
-        raise UserError(f"tasks: {' '.join(str(error).split())}") from None
+        raise UserError(f"tasks: {one_line(error)}") from None
     return tasks
 
 
@@ -82,7 +82,7 @@ def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
     except ValidationError as error:
         raise UserError(f"space: {spec.space!r} gives no model: {one_line(error)}") from None
     except Exception as error:  # whatever the user's own function raises
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = named(error)
         raise UserError(f"space: {spec.space!r} gives no model: {reason}") from None
     _check_constraints(spec, drawn)
 
@@ -107,7 +107,7 @@ def _check_constraints(spec: Spec, drawn: list[TrialConfig]) -> None:
 def _check_start(spec: Spec, space: Space) -> None:
     """Refuse parameters to start with that the space would not take up."""
     for parameters in spec.search.start_with:
-        study = optuna.create_study(sampler=make_sampler("random", 0, 0))
+        study = new_study(sampler=make_sampler("random", 0, 0))
         study.enqueue_trial(dict(parameters))
         trial = study.ask()
         with warnings.catch_warnings():
@@ -115,7 +115,7 @@ def _check_start(spec: Spec, space: Space) -> None:
             try:
                 space(trial)
             except Exception as error:
-                reason = " ".join(str(error).split())
+                reason = one_line(error)
                 raise UserError(f"search.start_with: {reason}") from None
         for path, value in parameters.items():
             if trial.params.get(path) != value:

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from search.errors import UserError
+from trainables.messages import one_line
 
 JOB_SERVER_PORT = 8265
 SECONDS_TO_CONNECT = 30.0
@@ -37,7 +38,7 @@ class Cluster:
         try:
             config = yaml.safe_load(file.read_text())
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"--cluster: {file}: {' '.join(str(error).split())}") from None
+            raise UserError(f"--cluster: {file}: {one_line(error)}") from None
         if not isinstance(config, dict) or "provider" not in config:
             raise UserError(f"--cluster: {file} is not a cluster file as `ray up` takes it")
         os.environ["RAY_AUTH_MODE"] = "token"
@@ -57,7 +58,7 @@ class Cluster:
                 config = commands._bootstrap_config(yaml.safe_load(self.file.read_text()))
                 address = commands.get_head_node_ip(str(self.file))
         except Exception as error:  # of the cloud, or of Ray's own launcher
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise UserError(
                 f"--cluster: no head of {self.file} is up: {reason}; start it by "
                 f"`ray up {self.file}`"
@@ -95,7 +96,7 @@ class Cluster:
             while not _listens(local):
                 if process.poll() is not None or time.monotonic() > deadline:
                     process.kill()
-                    reason = " ".join(process.communicate()[1].split())
+                    reason = one_line(process.communicate()[1])
                     raise UserError(f"--cluster: {self.file}: no tunnel to the head: {reason}")
                 time.sleep(0.05)
             yield local
@@ -117,7 +118,7 @@ class Cluster:
                 client = JobSubmissionClient(f"http://127.0.0.1:{port}")
                 client.get_version()
             except Exception as error:  # Ray raises RuntimeError, ConnectionError or its own
-                reason = " ".join(str(error).split())[:300]
+                reason = one_line(error, 300)
                 raise UserError(f"--cluster: {self.file}: Ray refuses: {reason}") from None
             yield client
 

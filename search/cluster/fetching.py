@@ -11,6 +11,7 @@ from pathlib import Path
 
 from search.cluster.connection import Cluster
 from search.errors import UserError
+from trainables.messages import one_line
 
 
 def fetch_export(
@@ -47,5 +48,5 @@ def _unpack(content: bytes, folder: Path) -> None:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(folder, filter="data")  # refuses what leads out of the folder
     except tarfile.TarError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"--cluster: the head's archive is refused: {reason}") from None

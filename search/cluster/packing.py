@@ -28,9 +28,9 @@ def pack(spec: Spec, root: Path) -> Spec:
     places: dict[Path, str] = {}
     tasks = []
     for task in spec.tasks:
-        if isinstance(path := getattr(task, "path", None), Path):  # and not a bucket's address
-            place = places.setdefault(path, f"data/{len(places)}/{path.name}")
-            task = task.model_copy(update={"path": Path(FILES, place)})
+        if isinstance(task.files, Path):  # and not a bucket's address
+            place = places.setdefault(task.files, f"data/{len(places)}/{task.files.name}")
+            task = task.with_files(Path(FILES, place))
         tasks.append(task)
     modules = _own_modules(spec)
     places |= {module: module.name for module in modules}
@@ -44,12 +44,11 @@ def pack(spec: Spec, root: Path) -> Spec:
 def movable(spec: Spec, root: Path) -> Spec:
     """The spec with paths below ``root`` made relative to it: what moves with it is found."""
 
-    def below(path: Any) -> Any:
-        inside = isinstance(path, Path) and path.is_relative_to(root)
-        return path.relative_to(root) if inside else path
+    def below(path: Path) -> Path:
+        return path.relative_to(root) if path.is_relative_to(root) else path
 
     tasks = [
-        task.model_copy(update={"path": below(task.path)}) if hasattr(task, "path") else task
+        task.with_files(below(task.files)) if isinstance(task.files, Path) else task
         for task in spec.tasks
     ]
     folders = [str(below(Path(folder))) for folder in spec.import_from]

@@ -91,7 +91,7 @@ def _overridden(config: Any, options: dict[str, Any]) -> Any:
     """The configuration with the options that were given in place of its own."""
     from pydantic import ValidationError
 
-    from trainables.parts import one_line
+    from trainables.messages import one_line
 
     given = {name: value for name, value in options.items() if value is not None}
     try:

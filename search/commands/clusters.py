@@ -12,6 +12,7 @@ import yaml
 
 from search.commands import Name, console
 from search.errors import UserError
+from trainables.messages import one_line
 
 if TYPE_CHECKING:
     from search.spec import Spec
@@ -72,7 +73,7 @@ def on_premises(
         cloud = yaml.safe_load(cluster.read_text())
         derived = derive(cloud, head, worker, user, str(key.absolute()) if key else None)
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{cluster}: not a cluster file for the cloud: {reason}") from None
     typer.echo(yaml.safe_dump(derived, sort_keys=False, width=1000), nl=False)
 

@@ -78,6 +78,12 @@ class Ledger:
         if not record.finished:
             self._put(replace(record, ended_by=ended_by, error=error, ended_ms=self._now()))
 
+    def lost_its_worker(self, number: int, died: bool) -> Record:
+        """A trial's worker is gone, whether it died by itself or not; the record that counts it."""
+        record = self.records[number]
+        self._put(replace(record, losses=record.losses + 1, deaths=record.deaths + died))
+        return self.records[number]
+
     def looked_at(
         self, number: int, curve: list[dict[str, Any]], horizon: list[dict[str, Any]]
     ) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from trainables.files.whole_files import set_aside
+from trainables.messages import one_line
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def damage(database: Path) -> str | None:
         return None
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if found == "ok" else " ".join(found.split())
+    return None if found == "ok" else one_line(found)
 
 
 def set_aside_if_damaged(database: Path) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainables.files.whole_files import DamagedFileError, write_aside
+from trainables.messages import one_line
 
 SCHEMA = pa.schema(
     [
@@ -75,7 +76,7 @@ def read_part(file: Path) -> pa.Table:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
 
 

@@ -30,6 +30,8 @@ class Record:
             None while it runs
         error: one line, where it ended by an error
         report: the trial's last report (`trainables.trial.Trial.metrics`)
+        losses: how often it has lost its worker, for whatever reason
+        deaths: how many of them died by themselves
     """
 
     number: int
@@ -41,6 +43,8 @@ class Record:
     ended_by: str | None = None
     error: str | None = None
     report: dict[str, Any] = field(default_factory=dict)
+    losses: int = 0
+    deaths: int = 0
 
     @property
     def finished(self) -> bool:

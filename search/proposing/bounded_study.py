@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import heapq
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 MOST_TRIALS = 1000
@@ -15,39 +16,49 @@ BEST_TRIALS = 100
 """TPE models at most 25 of the best trials; all others together are its picture of the rest."""
 
 
-class BoundedStudy(optuna.Study):
-    """A study that shows its sampler the best trials, the latest, and all that are under way.
+class BoundedStorage(JournalStorage):
+    """A storage that shows the best trials, the latest, and all that have not ended.
 
     They are picked once a proposal: TPE asks for them again for every group of parameters. Trials
-    that have ended never change, so those before the first one under way are picked from once.
+    that have ended never change, so those before the first one that has not are picked from once.
     """
 
-    def __init__(self, study_name: str, storage: optuna.storages.BaseStorage) -> None:
-        super().__init__(study_name, storage)
-        self._shown: list[FrozenTrial] | None = None
-        self._ended = 0
-        self._best: list[FrozenTrial] = []
+    _everything = False
+    _picked: list[FrozenTrial] | None = None
+    _ended = 0
+    _best: tuple[FrozenTrial, ...] = ()
 
-    def ask(self, fixed_distributions: dict[str, BaseDistribution] | None = None) -> optuna.Trial:
-        """A new trial, proposed from what is known now."""
-        self._shown = None
-        return super().ask(fixed_distributions)
+    @contextmanager
+    def showing_all(self) -> Iterator[None]:
+        """Show every trial for the length of the block."""
+        before, self._everything = self._everything, True
+        try:
+            yield
+        finally:
+            self._everything = before
 
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """All of them, to anybody but a sampler."""
-        return super()._get_trials(deepcopy, states)
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        self._picked = None
+        return super().create_new_trial(study_id, template_trial)
 
-    def _get_trials(
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        self._picked = None
+        return super().set_trial_state_values(trial_id, state, values)
+
+    def get_all_trials(
         self,
+        study_id: int,
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
-        use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        if self._shown is None:
-            self._shown = self._informative(super()._get_trials(deepcopy=False))
-        shown = [trial for trial in self._shown if states is None or trial.state in states]
+        """Those that are shown, in the order of their numbers."""
+        if self._everything:
+            return super().get_all_trials(study_id, deepcopy, states)
+        if self._picked is None:
+            self._picked = self._informative(super().get_all_trials(study_id, deepcopy=False))
+        shown = [trial for trial in self._picked if states is None or trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
 
     def _informative(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -55,15 +66,35 @@ class BoundedStudy(optuna.Study):
             return trials
         under_way = (t.number for t in trials[self._ended :] if not t.state.is_finished())
         ended = next(under_way, len(trials))
-        self._best = _best([*self._best, *trials[self._ended : ended]])
+        self._best = tuple(best_of([*self._best, *trials[self._ended : ended]]))
         self._ended = ended
-        best = _best([*self._best, *trials[ended:]])
+        best = best_of([*self._best, *trials[ended:]])
         latest = trials[-(MOST_TRIALS - BEST_TRIALS) :]
-        running = [t for t in trials[ended:] if t.state == TrialState.RUNNING]
-        shown = {trial.number: trial for trial in [*best, *running, *latest]}
+        unfinished = [trial for trial in trials[ended:] if not trial.state.is_finished()]
+        shown = {trial.number: trial for trial in [*best, *unfinished, *latest]}
         return [shown[number] for number in sorted(shown)]
 
 
-def _best(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+class BoundedStudy(optuna.Study):
+    """A study on such a storage: its sampler is shown a part of it, everybody else all."""
+
+    def __init__(self, name: str, storage: BoundedStorage) -> None:
+        super().__init__(name, storage)
+        self._bounded = storage
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """All of them."""
+        with self.showing_all():
+            return super().get_trials(deepcopy, states)
+
+    def showing_all(self) -> AbstractContextManager[None]:
+        """Let the sampler see every trial for the length of the block."""
+        return self._bounded.showing_all()
+
+
+def best_of(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """The best of the trials that have a value, the best first."""
     valued = (trial for trial in trials if trial.values and len(trial.values) == 1)
     return heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))

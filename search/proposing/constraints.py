@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from search.spec import Spec
 from trainables.config import TrialConfig
 from trainables.models.model import outline
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 
 EXCESS = "excess"
 
@@ -33,7 +33,7 @@ class Constraints:
         lag = spec.ladder.stop
         self._tasks = []
         for config in spec.tasks:
-            task = TASKS[config.kind](config)
+            task = make_task(config)
             answers = task.sample(lag, 1, torch.Generator().manual_seed(0)).scored.shape[1]
             self._tasks.append((task, task.length(lag), answers))
 
@@ -50,7 +50,7 @@ class Constraints:
             sizes = {key: max(size, found[key]) for key, size in sizes.items()}
         return sizes
 
-    def broken(self, config: TrialConfig) -> dict[str, float]:
+    def exceeded(self, config: TrialConfig) -> dict[str, float]:
         """By how much, as a part of the limit, a configuration exceeds each that it breaks."""
         return {
             key: size / self.limits[key] - 1

@@ -1,12 +1,13 @@
-"""Configurations drawn from a space at random, without a study."""
+"""What a space makes of a trial, and configurations drawn from it at random without a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import optuna
+from optuna.trial import BaseTrial
 
+from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler
 from spaces import Space
 from trainables.config import TrialConfig
@@ -15,15 +16,21 @@ DRAWS = 200
 """Random configurations that a space is judged by before its search starts."""
 
 
+def proposed(space: Space, trial: BaseTrial) -> dict[str, Any]:
+    """The nested configuration that a space makes of a trial.
+
+    Raises:
+        ValueError: if the trial is a `FixedTrial` that lacks a parameter, or holds one that the
+            space does not offer.
+    """
+    fixed = space(trial) or {}  # type: ignore[arg-type]  # all trials suggest alike
+    return nested({**trial.params, **fixed})
+
+
 def draw(space: Space, count: int) -> list[TrialConfig]:
     """``count`` configurations, drawn at random but always the same."""
-    study = optuna.create_study(sampler=make_sampler("random", 0, 0))
-    drawn = []
-    for _ in range(count):
-        trial = study.ask()
-        fixed = space(trial) or {}
-        drawn.append(TrialConfig.model_validate(nested({**trial.params, **fixed})))
-    return drawn
+    study = new_study(sampler=make_sampler("random", 0, 0))
+    return [TrialConfig.model_validate(proposed(space, study.ask())) for _ in range(count)]
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

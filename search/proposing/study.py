@@ -16,28 +16,30 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from search.disk.ledger import Ledger
 from search.disk.record import Record, Refused
-from search.proposing.bounded_study import BoundedStudy
+from search.proposing.bounded_study import BoundedStorage, BoundedStudy
 from search.proposing.constraints import EXCESS
+from search.proposing.draws import proposed
 from search.proposing.journal import Journal
+from search.proposing.new_study import new_study
 from spaces import Space
 from trainables.files.whole_files import set_aside
+from trainables.messages import one_line
 
 log = logging.getLogger(__name__)
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def open_study(journal: Path, name: str) -> optuna.Study:
     """The study in a journal file, as a process reads it that does not hold the search."""
-    return optuna.create_study(
+    return new_study(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         study_name=name,
-        direction="maximize",
         load_if_exists=True,
     )
 
@@ -48,24 +50,27 @@ def restore_study(
     space: Space,
     ledger: Ledger,
     start_with: Sequence[Mapping[str, Any]] = (),
-) -> optuna.Study:
+) -> BoundedStudy:
     """The study of a ledger, written to ``journal``.
 
     A trial is complete if the ledger says that it ended, and running if not; one that the ledger
     does not know, below others that it does, waits to be proposed, as do the trials with which the
     search is to start. A refused proposal is pruned, and says by how much it was too large.
     """
-    proposed = _proposed(journal, name, ledger)
-    known = {n: parameters for n, parameters in proposed.items() if n in ledger.damaged}
+    journaled = _journaled(journal, name, ledger)
+    known = {
+        number: parameters
+        for number, parameters in journaled.items()
+        if number in ledger.damaged and _complete(parameters, space)
+    }
     for number in sorted(ledger.damaged):
         again = "goes on from its checkpoint" if number in known else "is proposed anew"
         log.warning("%s; trial %d %s", ledger.damaged[number], number, again)
     taken = [*ledger.records, *ledger.damaged, *ledger.refused, len(start_with) - 1]
     last = max(taken, default=-1)
     lines = Journal()
-    study = optuna.create_study(
-        storage=JournalStorage(lines), study_name=name, direction="maximize"
-    )
+    storage = BoundedStorage(lines)
+    study = new_study(storage=storage, study_name=name)
     for number in range(last + 1):
         if number in ledger.records:
             study.add_trial(_of_record(ledger.records[number], space))
@@ -74,14 +79,12 @@ def restore_study(
         elif number in ledger.refused:
             study.add_trial(_of_refused(ledger.refused[number], space))
         else:
-            asked = start_with[number] if number < len(start_with) else {}
-            fixed = {"fixed_params": dict(asked)}
-            study.add_trial(create_trial(state=TrialState.WAITING, system_attrs=fixed))
+            study.enqueue_trial(dict(start_with[number]) if number < len(start_with) else {})
     lines.write_to(journal)
-    return BoundedStudy(name, study._storage)
+    return BoundedStudy(name, storage)
 
 
-def told(record: Record) -> tuple[TrialState, float | None]:
+def state_and_value(record: Record) -> tuple[TrialState, float | None]:
     """What Optuna is told of a trial that has ended."""
     if record.report:
         return TrialState.COMPLETE, record.progress
@@ -92,7 +95,7 @@ def _of_record(record: Record, space: Space) -> FrozenTrial:
     trial = _running(record.parameters, space)
     trial.datetime_start = _moment(record.started_ms)
     if record.finished:
-        trial.state, trial.value = told(record)
+        trial.state, trial.value = state_and_value(record)
         trial.datetime_complete = _moment(record.ended_ms or record.started_ms)
     return trial
 
@@ -114,11 +117,11 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
     try:
         space(fixed)  # type: ignore[arg-type]  # suggests as a trial does
     except ValueError as error:
-        log.warning("space: %s", " ".join(str(error).split()))
+        log.warning("space: %s", one_line(error))
     distributions = {
         name: distribution
         for name, distribution in fixed.distributions.items()
-        if distribution._contains(distribution.to_internal_repr(parameters[name]))
+        if _contains(distribution, parameters[name])
     }
     return create_trial(
         state=TrialState.RUNNING,
@@ -127,12 +130,31 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
     )
 
 
+def _complete(parameters: Mapping[str, Any], space: Space) -> bool:
+    """Whether the parameters are all that ``space`` asks for, each with a value that it offers."""
+    trial = FixedTrial(dict(parameters))
+    try:
+        proposed(space, trial)
+    except ValueError:
+        return False
+    return all(_contains(there, parameters[name]) for name, there in trial.distributions.items())
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a parameter may have a value; `create_trial` refuses one that it may not."""
+    try:
+        create_trial(value=0.0, params={"it": value}, distributions={"it": distribution})
+    except ValueError:
+        return False
+    return True
+
+
 def _moment(milliseconds: int) -> datetime:
     """Optuna's times are local and carry no zone."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().replace(tzinfo=None)
 
 
-def _proposed(journal: Path, name: str, ledger: Ledger) -> dict[int, dict[str, Any]]:
+def _journaled(journal: Path, name: str, ledger: Ledger) -> dict[int, dict[str, Any]]:
     """Parameters by trial, from the whole lines at the journal's head; a damaged one is kept."""
     if not journal.exists():
         return {}

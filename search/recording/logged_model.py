@@ -28,6 +28,7 @@ from search.errors import UserError
 from search.recording.tracker import Tracker
 from search.spec import Spec
 from trainables.exports import exported, pyfunc
+from trainables.messages import one_line
 from trainables.tasks.task import ClassAnswer, Interface, Reals
 
 REQUIREMENTS = ("torch", "numpy", "pydantic", "safetensors", "pyyaml", "jaxtyping", "pyarrow")
@@ -76,7 +77,7 @@ def publish(
         models = [log(client, tracker.run_id(exported.read(f).trial), f) for f in folders]
         return [register(client, model, name) for model in models] if name else []
     except (MlflowException, SQLAlchemyError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise UserError(f"MLflow at {tracker.uri}: {reason}") from None
 
 

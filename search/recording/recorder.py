@@ -18,6 +18,7 @@ from search.disk.folder import SearchFolder
 from search.disk.record import Record
 from search.recording.tracker import Tracker
 from search.spec import Spec
+from trainables.messages import one_line
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Recorder:
                 return None
             except Exception as error:
                 self._tracker.disconnect()
-                reason = " ".join(str(error).split())[:200]
+                reason = one_line(error, 200)
                 if attempt < attempts - 1:
                     time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
         return (
@@ -86,7 +87,7 @@ class Recorder:
                 away = False
             except Exception as error:  # the search goes on; what is waiting is sent later
                 if not away:
-                    log.warning("MLflow: %s", " ".join(str(error).split())[:200])
+                    log.warning("MLflow: %s", one_line(error, 200))
                 self._tracker.disconnect()
                 away, pause = True, SECONDS_BEFORE_RETRY
             self._closing.wait(pause)

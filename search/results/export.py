@@ -23,7 +23,7 @@ from search.spec import Spec
 from trainables.config import describe
 from trainables.measure.records import MemberRung, best_member, of_task
 from trainables.plugins import needed
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.training.climber import weights_file
 from trainables.training.curve import extrapolated_lag
 
@@ -79,7 +79,7 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     aside.mkdir(parents=True)
     shutil.copyfile(source, aside / "model.safetensors")
     task_config = spec.tasks_by_name[task]
-    measured_on = TASKS[task_config.kind](task_config)
+    measured_on = make_task(task_config)
     config: dict[str, Any] = {
         "configuration": record.configuration,
         "task": task_config.model_dump(mode="json"),

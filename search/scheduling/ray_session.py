@@ -39,7 +39,7 @@ CLUSTER_ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Joined:
+class RaySession:
     """A running Ray.
 
     Attributes:
@@ -50,7 +50,7 @@ class Joined:
     machines: list[Machine]
     store: Any | None
 
-    def spec(self, spec: Spec, folder: SearchFolder) -> dict[str, Any]:
+    def spec_of_workers(self, spec: Spec, folder: SearchFolder) -> dict[str, Any]:
         """The spec as a worker is given it."""
         if self.store is None:
             return spec.model_dump(mode="json")
@@ -58,32 +58,32 @@ class Joined:
 
 
 @contextmanager
-def ray_for(folder: SearchFolder) -> Iterator[Joined]:
+def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
     """Ray, for the length of the block."""
-    with _cluster_ray(folder) if on_cluster() else local_ray() as joined:
-        yield joined
+    with _cluster_ray(folder) if on_cluster() else local_ray() as session:
+        yield session
 
 
 @contextmanager
-def local_ray() -> Iterator[Joined]:
+def local_ray() -> Iterator[RaySession]:
     """Ray on this machine, for the length of the block."""
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
     ray.init(
         address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
     )
     try:
-        yield Joined(here(), None)
+        yield RaySession(here(), None)
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def _cluster_ray(folder: SearchFolder) -> Iterator[Joined]:
+def _cluster_ray(folder: SearchFolder) -> Iterator[RaySession]:
     _set(DRIVER_ENVIRONMENT | CLUSTER_ENVIRONMENT)
     travels = {"working_dir": str(folder.files)} if any(folder.files.glob("*")) else {}
     ray.init(address="auto", runtime_env=travels, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        yield Joined(of_cluster(), start_store(folder.trials))
+        yield RaySession(of_cluster(), start_store(folder.trials))
     finally:
         ray.shutdown()
 

@@ -19,12 +19,13 @@ from search.disk.folder import SearchFolder
 from search.errors import UserError
 from search.proposing.draws import draw
 from search.scheduling.machines import GIB
-from search.scheduling.ray_session import Joined
-from search.spec import ResourcesConfig, Spec
+from search.scheduling.preparation import prepare
+from search.scheduling.ray_session import RaySession
+from search.spec import ResourcesConfig, Spec, revive
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.training.probe import Peak, peak_of
 from trainables.training.rung import out_of_memory
 
@@ -39,7 +40,7 @@ MOST_ON_A_DEVICE = 8
 SECONDS = 600.0
 
 
-def resolve(spec: Spec, folder: SearchFolder, space: Space, joined: Joined) -> ResourcesConfig:
+def resolve(spec: Spec, folder: SearchFolder, space: Space, session: RaySession) -> ResourcesConfig:
     """The spec's resources in numbers.
 
     Raises:
@@ -47,14 +48,15 @@ def resolve(spec: Spec, folder: SearchFolder, space: Space, joined: Joined) -> R
     """
     asked = spec.resources
     gpus = asked.gpus
-    if gpus == "auto" and not any(machine.gpus for machine in joined.machines):
+    if gpus == "auto" and not any(machine.gpus for machine in session.machines):
         gpus = 0.0
     if gpus != "auto" and asked.memory != "auto":
         return asked.model_copy(update={"gpus": gpus})
     probed = asked.model_copy(update={"gpus": 1.0 if gpus == "auto" else gpus, "memory": None})
     remote = ray.remote(max_calls=1, max_retries=0, **options(probed))(_probe)
     configs = [config.model_dump(mode="json") for config in largest(spec, space)]
-    running = remote.remote(joined.spec(spec, folder), configs, probed.gpus_at_least > 0)
+    spec = spec.model_copy(update={"resources": probed})
+    running = remote.remote(session.spec_of_workers(spec, folder), configs)
     try:
         peak, total = ray.get(running, timeout=SECONDS)
     except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
@@ -77,7 +79,7 @@ def share(needed: int, total: int) -> float:
 
 def largest(spec: Spec, space: Space) -> list[TrialConfig]:
     """The draws that take the most operations and the most parameters."""
-    tasks = [TASKS[config.kind](config) for config in spec.tasks]
+    tasks = [make_task(config) for config in spec.tasks]
     lengths = [(task, task.length(spec.ladder.stop)) for task in tasks]
 
     def operations(config: TrialConfig) -> float:
@@ -92,25 +94,18 @@ def largest(spec: Spec, space: Space) -> list[TrialConfig]:
     return found[:1] if found[0].digest == found[1].digest else found
 
 
-def _probe(
-    spec: Mapping[str, Any], configs: Sequence[Mapping[str, Any]], cuda: bool
-) -> tuple[Peak, int]:
+def _probe(spec: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]) -> tuple[Peak, int]:
     """The most memory that any of the configurations takes, and what the device has."""
-    searched = Spec.model_validate(spec)
-    torch.set_num_threads(max(1, int(searched.resources.cpus)))
-    device = torch.device("cuda" if cuda else "cpu")
-    total = torch.cuda.get_device_properties(device).total_memory if cuda else 0
-    host = allocated = 0
+    searched = revive(spec)
+    host = allocated = total = 0
     for config in configs:
+        trial, device = prepare(searched, config)
+        if device.type == "cuda":
+            total = torch.cuda.get_device_properties(device).total_memory
         try:
-            peak = peak_of(
-                TrialConfig.model_validate(config),
-                searched.tasks_by_name,
-                searched.ladder,
-                device,
-            )
+            peak = peak_of(trial.config, trial.tasks, trial.ladder, device)
         except (MemoryError, RuntimeError) as error:
-            if not (cuda and out_of_memory(error)):
+            if not (device.type == "cuda" and out_of_memory(error)):
                 raise
             peak = Peak(0, total)  # even alone on a device it will end by `memory`
         host, allocated = max(host, peak.host), max(allocated, peak.device)

@@ -1,4 +1,8 @@
-"""Why a trial lost its worker; the searcher is told, and hands the trial out again.
+"""Where a trial that lost its worker is handed out again, or ended.
+
+A node that went, a shared device that ran out of memory and a worker that died are told apart: only
+the last is held against the trial. How often is kept in the ledger, so that a trial that kills its
+workers kills no more of them after a resume.
 
 Tune's own retries are not used: they count a node that vanished as the trial's failure, end a trial
 at once whose worker dies while it is being prepared, and cannot start one with other resources.
@@ -7,20 +11,20 @@ at once whose worker dies while it is being prepared, and cannot start one with 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, Protocol, TypeGuard
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 from ray.tune import Callback
 
+from search.disk.record import Record
 from trainables.training.rung import out_of_memory
 
-WORKER_FAILURES = 2
+MOST_DEATHS = 2
 """How often a trial whose worker died is started again; the third death ends it by ``error``."""
 
-LOSSES = 100
+MOST_LOSSES = 100
 """How often a trial is started again in all, for whatever reason."""
 
 NODE_LOST = "node has died"
@@ -29,40 +33,35 @@ NODE_LOST = "node has died"
 NO_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """What a disk that takes nothing more answers."""
 
-Loss = Literal["node", "memory", "worker"]
-"""Why a trial's worker was lost: its node went, a shared device's memory ran out, or it died."""
+WorkerLostTo = Literal["node", "memory", "death"]
+"""Its node went, the memory of a device that it shared ran out, or it died by itself."""
 
 
-def disk_failed(error: BaseException | None) -> TypeGuard[OSError]:
-    """Whether a disk is full or broken: no fault of a trial's, and no trial can go on."""
-    return isinstance(error, OSError) and error.errno in NO_DISK
+class Searcher(Protocol):
+    """What hands trials out (`search.proposing.searcher.StudySearch`)."""
+
+    def is_under_way(self, trial_id: str) -> bool:
+        """Whether a trial was handed out and has not ended."""
+
+    def hand_out_again(self, trial_id: str, alone: bool) -> None:
+        """Hand a trial out once more; ``alone``, on a device that it shares with none."""
+
+    def end(self, trial_id: str, ended_by: str, error: str | None) -> None:
+        """Keep how a trial ended."""
 
 
-def why(error: BaseException | None) -> Loss:
-    """What took a trial's worker; what is not known counts as a worker that died."""
-    error = _cause(error)
-    if isinstance(error, ActorUnavailableError):
-        return "node"  # nobody answers there, and nobody has said that the worker died
-    if isinstance(error, RayActorError):
-        return "node" if error.preempted or NODE_LOST in str(error) else "worker"
-    return "memory" if error is not None and out_of_memory(error) else "worker"
+class Losses(Protocol):
+    """Where it is counted (`search.disk.ledger.Ledger`)."""
+
+    def lost_its_worker(self, number: int, died: bool) -> Record:
+        """Count a worker of a trial that was lost; the trial's record."""
 
 
 class Retries(Callback):
-    """Tells ``lost`` of each trial that Tune gave up, and the scheduler its next id."""
+    """Decides what becomes of each trial that Tune gave up."""
 
-    def __init__(
-        self, lost: Callable[[str, Loss], None], renamed: Callable[[str, str], None]
-    ) -> None:
-        self._lost, self._renamed = lost, renamed
-        self._ids: dict[int, str] = {}
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial starts, perhaps again: what the scheduler knows of it goes with it."""
-        number = trial.config["number"]
-        if self._ids.setdefault(number, trial.trial_id) != trial.trial_id:
-            self._renamed(self._ids[number], trial.trial_id)
-        self._ids[number] = trial.trial_id
+    def __init__(self, searcher: Searcher, ledger: Losses) -> None:
+        self._searcher, self._ledger = searcher, ledger
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial's worker is gone.
@@ -73,7 +72,38 @@ class Retries(Callback):
         error = _cause(_error(trial))
         if disk_failed(error):
             raise error
-        self._lost(trial.trial_id, why(error))
+        self.decide(trial.trial_id, trial.config["number"], worker_lost_to(error))
+
+    def decide(self, trial_id: str, number: int, lost_to: WorkerLostTo) -> None:
+        """Hand the trial out again, unless it has ended, or lost too many workers."""
+        if not self._searcher.is_under_way(trial_id):  # the worker died while it was being stopped
+            return
+        record = self._ledger.lost_its_worker(number, died=lost_to == "death")
+        if record.losses > MOST_LOSSES:
+            self._searcher.end(trial_id, "error", f"its worker was lost {record.losses} times")
+        elif record.deaths > MOST_DEATHS:
+            self._searcher.end(trial_id, "error", f"its worker died {record.deaths} times")
+        else:
+            self._searcher.hand_out_again(trial_id, alone=lost_to == "memory")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its callbacks for `Tuner.restore`, which is not how a search resumes."""
+        return {}
+
+
+def disk_failed(error: BaseException | None) -> TypeGuard[OSError]:
+    """Whether a disk is full or broken: no fault of a trial's, and no trial can go on."""
+    return isinstance(error, OSError) and error.errno in NO_DISK
+
+
+def worker_lost_to(error: BaseException | None) -> WorkerLostTo:
+    """What took a trial's worker; what is not known counts as a death."""
+    error = _cause(error)
+    if isinstance(error, ActorUnavailableError):
+        return "node"  # nobody answers there, and nobody has said that the worker died
+    if isinstance(error, RayActorError):
+        return "node" if error.preempted or NODE_LOST in str(error) else "death"
+    return "memory" if error is not None and out_of_memory(error) else "death"
 
 
 def _error(trial: Any) -> BaseException | None:

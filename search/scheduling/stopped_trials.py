@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 
 from search.cluster.trial_folders import trial_folder
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
-from search.scheduling.ray_session import Joined
+from search.scheduling.preparation import prepare
+from search.scheduling.ray_session import RaySession
 from search.scheduling.resources import options
-from search.spec import Spec
-from trainables.config import TrialConfig
+from search.spec import Spec, revive
 from trainables.measure.records import MemberRung
-from trainables.trial import TrialSpec, measure_final
+from trainables.messages import one_line
+from trainables.trial import measure_final
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def measure_stopped(
     spec: Spec,
     folder: SearchFolder,
     ledger: Ledger,
-    joined: Joined,
+    session: RaySession,
     said: Callable[[int, int], None],
 ) -> None:
     """Measure every trained trial that has ended without, through Ray, and tell the ledger.
@@ -45,7 +45,7 @@ def measure_stopped(
     if not waiting:
         return
     remote = ray.remote(**options(spec.resources))(_measure)
-    where = joined.spec(spec, folder), str(folder.trials), joined.store
+    where = session.spec_of_workers(spec, folder), str(folder.trials), session.store
     running = {remote.remote(record, *where): record.number for record in waiting}
     while running:
         said(len(waiting) - len(running), len(waiting))
@@ -54,7 +54,7 @@ def measure_stopped(
         try:
             ledger.looked_at(number, *ray.get(done))
         except ray.exceptions.RayError as error:
-            reason = " ".join(str(error).split())[-200:]
+            reason = one_line(error)[-200:]
             log.warning("trial %d: its forgetting curve could not be measured: %s", number, reason)
 
 
@@ -62,16 +62,8 @@ def _measure(
     record: Record, spec: dict[str, Any], trials: str, store: Any
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """One stopped trial's points of the curve and of the horizon, plain."""
-    searched = Spec.model_validate(spec)
-    torch.set_num_threads(max(1, int(searched.resources.cpus)))
-    trial = TrialSpec(
-        config=TrialConfig.model_validate(record.configuration),
-        tasks=searched.tasks_by_name,
-        ladder=searched.ladder,
-        seed=searched.search.seed,
-        precision=searched.resources.precision,
-    )
-    device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
+    searched = revive(spec)
+    trial, device = prepare(searched, record.configuration)
     rows = [MemberRung(**row) for row in record.rows]
     with trial_folder(Path(trials), record.number, store) as (folder, _):
         curve, horizon = measure_final(trial, folder, rows, device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Any
 
 from ray import tune
@@ -16,16 +15,16 @@ from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import restore_study
 from search.scheduling.machines import slots
-from search.scheduling.ray_session import Joined
+from search.scheduling.ray_session import RaySession
 from search.scheduling.resources import of_trial
 from search.scheduling.retries import Retries
-from search.scheduling.scheduler import known_as, make_scheduler
+from search.scheduling.scheduler import make_scheduler
 from search.scheduling.worker import train
 from search.spec import Spec
 from search.spec.spaces import find_space
 
 
-def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> None:
+def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession) -> None:
     """Run what is left of the trials."""
     space = find_space(spec)
     seed = spec.search.seed
@@ -37,13 +36,16 @@ def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> Non
         ledger,
         lambda number: make_sampler(spec.search.sampler, seed, number),
         spec.search.trials,
-        Constraints(spec).broken,
+        Constraints(spec).exceeded,
     )
     if not searcher.left:
         return
     finished = [record for record in ledger.records.values() if record.finished]
     trainable = tune.with_parameters(
-        train, spec=joined.spec(spec, folder), trials=str(folder.trials), store=joined.store
+        train,
+        spec=session.spec_of_workers(spec, folder),
+        trials=str(folder.trials),
+        store=session.store,
     )
 
     def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -53,8 +55,9 @@ def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, joined: Joined) -> Non
         tune.with_resources(trainable, resources),
         searcher,
         make_scheduler(spec, space, finished),
+        ledger,
         folder,
-        spec.search.concurrency or slots(joined.machines, spec.resources),
+        spec.search.concurrency or slots(session.machines, spec.resources),
     ).fit()
 
 
@@ -62,10 +65,11 @@ def make_tuner(
     trainable: Any,
     searcher: StudySearch,
     scheduler: TrialScheduler,
+    ledger: Ledger,
     folder: SearchFolder,
     concurrency: int,
 ) -> tune.Tuner:
-    """Tune, led by the searcher: it says when there are no more trials and what is tried again."""
+    """Tune, led by the searcher: it says what is tried next, and when there are no more trials."""
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -80,7 +84,7 @@ def make_tuner(
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.tune),
-            callbacks=[Retries(searcher.lost, partial(known_as, scheduler))],
+            callbacks=[Retries(searcher, ledger)],
             verbose=0,
         ),
     )

@@ -16,10 +16,11 @@ from ray import tune
 from ray.exceptions import RayError
 
 from search.cluster.trial_folders import trial_folder
+from search.scheduling.preparation import prepare, shares_its_device
 from search.scheduling.retries import disk_failed
-from search.spec import Spec
-from trainables.config import TrialConfig
-from trainables.trial import TrialSpec, run_trial
+from search.spec import Spec, revive
+from trainables.messages import named
+from trainables.trial import run_trial
 
 
 def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any = None) -> None:
@@ -34,40 +35,26 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any 
         trials: the folder under which trials have theirs
         store: where the folders are kept, if on another machine (`search.cluster.trial_folders`)
     """
-    searched = Spec.model_validate(spec)
-    torch.set_num_threads(max(1, int(searched.resources.cpus)))
+    searched = revive(spec)
     with trial_folder(Path(trials), config["number"], store) as (folder, send):
         reporter = TuneReporter(time.monotonic(), send)
-        shared = 0 < searched.resources.gpus_at_least < 1 and not config.get("whole_device", False)
-        _train(config["configuration"], searched, folder, reporter, shared)
+        _train(config, searched, folder, reporter)
 
 
-def _train(
-    configuration: dict[str, Any],
-    searched: Spec,
-    folder: Path,
-    reporter: TuneReporter,
-    shared_device: bool,
-) -> None:
+def _train(config: dict[str, Any], searched: Spec, folder: Path, reporter: TuneReporter) -> None:
+    whole_device = config.get("whole_device", False)
     try:
-        trial = TrialSpec(
-            config=TrialConfig.model_validate(configuration),
-            tasks=searched.tasks_by_name,
-            ladder=searched.ladder,
-            seed=searched.search.seed,
-            shared_device=shared_device,
-            precision=searched.resources.precision,
-        )
-        device = torch.device("cuda" if searched.resources.gpus_at_least > 0 else "cpu")
+        trial, device = prepare(searched, config["configuration"], whole_device)
         run_trial(trial, folder, reporter, device)
     except RayError:  # the cluster's failure, not the trial's
         raise
     except Exception as error:
-        alone_next = shared_device and isinstance(error, torch.OutOfMemoryError)
+        shared = shares_its_device(searched.resources, whole_device)
+        alone_next = shared and isinstance(error, torch.OutOfMemoryError)
         if alone_next or disk_failed(error):
             raise  # see `search.scheduling.retries`
         traceback.print_exc()
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = named(error)
         reporter({**reporter.last, "ended_by": "error", "error": reason}, None)
     finally:
         if torch.cuda.is_available():

@@ -1,6 +1,6 @@
 """The spec: what is searched, on what, and how; read from YAML, with its space."""
 
-from search.spec.reading import read
+from search.spec.reading import read, revive
 from search.spec.spec import (
     CertifyConfig,
     ConstraintsConfig,
@@ -18,4 +18,5 @@ __all__ = [
     "Spec",
     "TrackingConfig",
     "read",
+    "revive",
 ]

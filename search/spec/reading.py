@@ -1,16 +1,18 @@
-"""Reading a spec from its YAML file."""
+"""Reading a spec: the modules that it names are loaded first, then it is validated."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from search.errors import UserError
 from search.spec.spec import Spec
 from search.spec.yaml_files import load_yaml
-from trainables.parts import one_line
+from trainables.messages import one_line
+from trainables.plugins import load_plugins
 
 
 def read(path: Path) -> Spec:
@@ -28,14 +30,43 @@ def read(path: Path) -> Spec:
     if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
         located = [str(_located(Path(str(folder)), path.parent)) for folder in folders]
         content["import_from"] = list(dict.fromkeys(located))
-    for task in content.get("tasks") or []:
-        data = task.get("path") if isinstance(task, dict) else None
-        if isinstance(data, str) and "://" not in data:  # as a bucket's address has
-            task["path"] = str(_located(Path(data), path.parent))
     try:
-        return Spec.model_validate(content)
-    except ValidationError as error:
+        return _with_files_located(revive(content), path.parent)
+    except ValueError as error:
         raise UserError(f"{path}: {one_line(error)}") from None
+
+
+def revive(content: Mapping[str, Any]) -> Spec:
+    """A spec from its plain form, in whatever process: its plugins are loaded, it is validated.
+
+    Raises:
+        ValueError: if a plugin cannot be loaded, or a key is not as it should be.
+    """
+    try:
+        modules = _Modules.model_validate(content)
+    except ValidationError:
+        modules = _Modules()  # whose keys are refused below, with all others
+    try:
+        load_plugins(modules.plugins, modules.import_from)
+    except ValueError as error:
+        raise ValueError(f"plugins: {error}") from None
+    return Spec.model_validate(content)
+
+
+class _Modules(BaseModel):
+    """Of a spec, the modules that its other keys may need."""
+
+    import_from: list[str] = []
+    plugins: list[str] = []
+
+
+def _with_files_located(spec: Spec, folder: Path) -> Spec:
+    """The spec with its tasks' files by absolute paths; a bucket's address is one already."""
+    tasks = [
+        task.with_files(_located(task.files, folder)) if isinstance(task.files, Path) else task
+        for task in spec.tasks
+    ]
+    return Spec.model_validate({**dict(spec), "tasks": tasks})
 
 
 def _take_in_space(content: dict[str, Any], folder: Path) -> None:

@@ -12,7 +12,7 @@ from search.errors import UserError
 from search.spec import Spec
 from spaces import SPACES, Space
 from spaces.declared import DeclaredSpace
-from trainables.parts import one_line
+from trainables.messages import one_line
 from trainables.plugins import load_plugins
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from search.spec.names import NAME
 from trainables.measure.ladder_config import LadderConfig
 from trainables.parts import Config, OneOf
-from trainables.plugins import load_plugins
 from trainables.tasks import TASKS
 from trainables.tasks.task import TaskConfig
 from trainables.trial import Precision
@@ -111,10 +110,13 @@ class CertifyConfig(Config):
 class Spec(Config):
     """What is searched, on what, and how.
 
+    Validating one imports nothing: kinds that a plugin brings are known once the plugin is loaded,
+    which `search.spec.read` and `search.spec.revive` see to.
+
     Attributes:
         choices: what a YAML space says; kept here, since a study's choices must not change
         import_from: folders where modules are looked for, besides where Python does
-        plugins: modules that bring layers, tasks or spaces; imported when a spec is read
+        plugins: modules that bring layers, tasks or spaces
         controls: of the tasks, before the first search on them: ``refuse`` a task that fails one,
             ``warn`` of it, or ``off``
     """
@@ -132,13 +134,6 @@ class Spec(Config):
     controls: Literal["refuse", "warn", "off"] = "refuse"
     certify: CertifyConfig = CertifyConfig()
     constraints: ConstraintsConfig = ConstraintsConfig()
-
-    @field_validator("plugins")
-    @classmethod
-    def _loaded(cls, plugins: list[str], info: ValidationInfo) -> list[str]:
-        """Ahead of ``tasks``, whose kinds a plugin may bring."""
-        load_plugins(plugins, info.data.get("import_from", ()))
-        return plugins
 
     @field_validator("controls", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from search.errors import UserError
+from trainables.messages import one_line
 
 
 def load_yaml(path: Path, what: str) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def load_yaml(path: Path, what: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: {what} is a mapping of keys, not {type(content).__name__}")
     return content

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import HANGS
+
 BRIDGE = "longspan0"
 SUBNET = "10.213.47"
 HOME = Path(pwd.getpwuid(os.geteuid()).pw_dir)
@@ -172,7 +174,7 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
         with (where / "log").open("wb") as log:
             shell = subprocess.Popen(enter, stdout=log, stderr=log, start_new_session=True)
         try:
-            _await_sshd(ip, where / "log")
+            _await_sshd(ip, shell, where / "log")
             yield Host(name, ip, where, shell.pid, outside)
         finally:
             os.killpg(shell.pid, signal.SIGKILL)
@@ -181,14 +183,14 @@ def _host(name: str, number: int, folder: Path, key: Path, prepare: str) -> Iter
         _ip("netns", "delete", name)
 
 
-def _await_sshd(ip: str, log: Path) -> None:
-    deadline = time.monotonic() + 15
+def _await_sshd(ip: str, shell: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + HANGS
     while True:
         try:
             socket.create_connection((ip, 22), timeout=1).close()
             return
         except OSError:
-            if time.monotonic() > deadline:
+            if shell.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{ip} did not come up: {log.read_text()}") from None
             time.sleep(0.1)
 

@@ -23,24 +23,23 @@ import trainables
 from search.cluster.connection import JOB_SERVER_PORT, Cluster
 from search.cluster.head_node import PORT, USER
 from tests.cluster.hosts import Host, missing, three_hosts
+from tests.waiting import HANGS
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.slow,
-    pytest.mark.timeout(1500),
     # Ray's launcher leaves its own files open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 ROOT = Path(__file__).parents[2]
-TRIALS = 24
+TRIALS = 12
 SPEC = """\
 name: digits
 space: quick
 tasks: [{kind: parquet, path: digits.parquet, sequence: pixels, target: label}]
 ladder: {start: 8, stop: 16, members: 1, quorum: 1, sequences: 1200, success: 0.25}
-search: {trials: 24, sampler: random, scheduler: none}
+search: {trials: 12, sampler: random, scheduler: none}
 controls: off
 """
 
@@ -86,14 +85,14 @@ class Up:
         home = {"HOME": str(self.laptop), "PATH": path, "PYTHONPATH": str(ROOT)}
         return {**os.environ, **home, "RAY_AUTH_MODE": "token", "COLUMNS": "120"}
 
-    def run(self, *command: str, timeout: float = 600, **changed: str) -> str:
+    def run(self, *command: str, timeout: float = HANGS, **changed: str) -> str:
         """What a command on the laptop prints; it must succeed."""
         done = self.attempt(*command, timeout=timeout, **changed)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def attempt(
-        self, *command: str, timeout: float = 600, **changed: str
+        self, *command: str, timeout: float = HANGS, **changed: str
     ) -> subprocess.CompletedProcess[str]:
         """How a command on the laptop ends."""
         return subprocess.run(
@@ -113,7 +112,7 @@ class Up:
     def down(self) -> None:
         """Have nothing of it left on any host."""
         self.run("ray", "down", "-y", str(self.file))
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + HANGS
         while left := self._left():
             assert time.monotonic() < deadline, "\n".join(words[:200] for words in left)
             time.sleep(1)
@@ -238,7 +237,7 @@ def test_mlflow_refuses_who_does_not_sign_in(up: Up, at_laptop: Cluster) -> None
             headers={"Content-Type": "application/json"},
         )
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=30)
+            urllib.request.urlopen(request, timeout=HANGS)
         refused.value.close()
     assert refused.value.code == 401
 
@@ -263,7 +262,7 @@ def test_the_network_to_a_worker_is_cut_for_a_minute(searched: Up, at_laptop: Cl
     before = len(records_on(at_laptop))
     searched.tell("resume", "--trials", str(before + 8))
     lost = searched.hosts[2]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS
     while not any(map(in_a_trial, lost.processes().values())):
         assert time.monotonic() < deadline
         time.sleep(0.5)

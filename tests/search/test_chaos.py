@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.chaos
 def test_a_search_under_fire_ends_as_the_same_in_peace(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.chaos", "--trials", "16", "--every", "3"]
     done = subprocess.run([*command, "--to", str(tmp_path)], capture_output=True, text=True)

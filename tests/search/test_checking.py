@@ -18,7 +18,7 @@ from search.checking.preflight import check_tasks
 from search.errors import UserError
 from search.spec import Spec, read
 from tests.search.test_refusals import refused, run, spec_with
-from trainables.controls import controls
+from trainables.controls import measuring
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_data_that_changed_is_measured_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, leaking: Path
 ) -> None:
     """A task is known by its keys and by its files as they are."""
-    monkeypatch.setattr(controls.Controls, "complaint", lambda self, success: None)
+    monkeypatch.setattr(measuring.Controls, "complaint", lambda self, success: None)
     spec, runs = read(leaking), tmp_path / "runs"
     assert "parquet" in once(spec, runs)
     assert once(spec, runs) == ""

@@ -62,7 +62,7 @@ def searcher(
     folder: SearchFolder,
     trials: int,
     sampler: str = "random",
-    broken: Callable[[TrialConfig], Mapping[str, float]] = small,
+    exceeded: Callable[[TrialConfig], Mapping[str, float]] = small,
 ) -> StudySearch:
     """As after the driver started anew."""
     ledger = Ledger(folder)
@@ -73,7 +73,7 @@ def searcher(
         ledger,
         lambda number: make_sampler(sampler, 7, number),
         trials,
-        broken=broken,
+        exceeded=exceeded,
     )
 
 
@@ -97,8 +97,8 @@ def test_sizes_are_those_of_the_model_at_the_top(config: TrialConfig) -> None:
 @pytest.mark.parametrize("key", ["max_parameters", "max_state_bytes", "max_flops_per_step"])
 def test_a_limit_holds_to_the_last_unit(key: str) -> None:
     (size,) = Constraints(spec(**{key: 1})).sizes(ATTENDING).values()
-    assert Constraints(spec(**{key: size})).broken(ATTENDING) == {}
-    over = Constraints(spec(**{key: int(size) - 1})).broken(ATTENDING)
+    assert Constraints(spec(**{key: size})).exceeded(ATTENDING) == {}
+    over = Constraints(spec(**{key: int(size) - 1})).exceeded(ATTENDING)
     assert over == {key: pytest.approx(size / (int(size) - 1) - 1)}
 
 
@@ -182,13 +182,13 @@ def test_a_driver_that_dies_while_it_refuses(folder: SearchFolder) -> None:
 
 def test_what_was_accepted_stays_a_trial(folder: SearchFolder) -> None:
     """A trial that was cut off goes on, whatever the constraints say by now."""
-    proposed = searcher(folder, 1, broken=lambda config: {}).suggest("a")
-    again = searcher(folder, 1, broken=lambda config: {"max_parameters": 1.0})
+    proposed = searcher(folder, 1, exceeded=lambda config: {}).suggest("a")
+    again = searcher(folder, 1, exceeded=lambda config: {"max_parameters": 1.0})
     assert again.suggest("b") == proposed
 
 
 def test_a_search_that_finds_nothing_small_enough_says_so(folder: SearchFolder) -> None:
-    search = searcher(folder, 1, broken=lambda config: {"max_state_bytes": 1.0})
+    search = searcher(folder, 1, exceeded=lambda config: {"max_state_bytes": 1.0})
     with pytest.raises(UserError, match="max_state_bytes") as refusal:
         search.suggest("a")
     assert "\n" not in str(refusal.value)
@@ -206,14 +206,14 @@ def refused_share(tmp_path: Path, sampler: str, seed: int) -> float:
     study = optuna.create_study(direction="maximize")
     folder = SearchFolder(tmp_path, f"{sampler}-{seed}")
     folder.create("")
-    broken = Constraints(spec(max_parameters=3000)).broken
+    exceeded = Constraints(spec(max_parameters=3000)).exceeded
     search = StudySearch(
         SPACES["quick"],
         study,
         Ledger(folder),
         lambda number: make_sampler(sampler, seed, number),
         16,
-        broken=broken,
+        exceeded=exceeded,
     )
     for number in range(16):
         search.suggest(str(number))

@@ -21,7 +21,7 @@ search: {trials: 40, sampler: tpe, scheduler: none, seed: 1}
 def test_forty_trials_and_none_in_error(tmp_path: Path) -> None:
     spec = tmp_path / "everything.yaml"
     spec.write_text(SPEC)
-    done = longspan("search", str(spec), "--runs", str(tmp_path / "runs"), timeout=500)
+    done = longspan("search", str(spec), "--runs", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr + done.stdout
     records = Ledger(SearchFolder(tmp_path / "runs", "everything")).records.values()
     ended = Counter(record.ended_by for record in records)

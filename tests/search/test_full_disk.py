@@ -15,6 +15,7 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from tests.search.conftest import COMMAND, SMALL, longspan, write_spec
 from tests.search.test_search import assert_stores_agree, rows
+from tests.waiting import HANGS
 
 pytestmark = pytest.mark.slow
 
@@ -43,19 +44,19 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk_costs_nothing_measured(small_search: Path, small_disk: Path) -> None:
-    spec = write_spec(small_disk, SMALL.replace("trials: 30", f"trials: {TRIALS}"))
+    spec = write_spec(small_disk, SMALL.replace("trials: 14", f"trials: {TRIALS}"))
     folder = SearchFolder(small_disk, "small")
     command = [str(COMMAND), "search", str(spec), "--runs", str(small_disk)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as driver:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANGS
         while sum(r.finished for r in Ledger(folder).records.values()) < 3:
             assert driver.poll() is None, driver.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         filler = fill(small_disk)
-        _, errors = driver.communicate(timeout=120)
+        _, errors = driver.communicate(timeout=HANGS)
     assert driver.returncode == 2
     assert "No space left on device" in errors.splitlines()[-1]
     assert "longspan resume small" in errors.splitlines()[-1]

@@ -18,7 +18,8 @@ from mlflow.tracking import MlflowClient
 import trainables
 from search.disk.folder import SearchFolder
 from search.recording.logged_model import example, signature
-from tests.search.conftest import longspan
+from tests.search.conftest import in_process
+from tests.waiting import HANGS
 from trainables.tasks import TASKS
 
 
@@ -82,7 +83,7 @@ def test_mlflow_loads_it_without_longspan_at_hand(
     uri = f"sqlite:///{small_search / 'mlflow.db'}"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ANSWER, uri, model.model_id],
-        capture_output=True, text=True, cwd=tmp_path, check=True, timeout=120,
+        capture_output=True, text=True, cwd=tmp_path, check=True, timeout=HANGS,
     )  # fmt: skip
     answered: dict[str, Any] = json.loads(done.stdout)
     assert answered["from"].startswith(model.artifact_location.removeprefix("file://"))
@@ -94,7 +95,7 @@ def test_mlflow_loads_it_without_longspan_at_hand(
 
 def test_registering_on_request_and_once(small_search: Path, tmp_path: Path) -> None:
     for to in ("first", "second"):
-        done = longspan(
+        done = in_process(
             "export", "small", "--to", str(tmp_path / to), "--runs", str(small_search),
             "--register", "remembers",
         )  # fmt: skip
@@ -110,7 +111,7 @@ def test_a_tracking_server_that_is_away_is_one_line(small_search: Path, tmp_path
     runs.mkdir()
     (runs / "small").symlink_to(small_search / "small")
     (runs / "mlflow.db").write_text("not a database")
-    done = longspan("export", "small", "--to", str(tmp_path / "to"), "--runs", str(runs),
+    done = in_process("export", "small", "--to", str(tmp_path / "to"), "--runs", str(runs),
                     "--register", "m")  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("longspan: MLflow at sqlite:///")

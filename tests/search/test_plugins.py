@@ -5,19 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 import trainables
+from search.certifying.candidates import Candidate
+from search.certifying.members import Job, run_member
 from search.commands.reviewing import list_
 from search.errors import UserError
-from search.spec import Spec, read
+from search.spec import ResourcesConfig, Spec, read, revive
 from search.spec.spaces import find_space, known_spaces
 from spaces import SPACES
 from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
 from trainables.models.model import build
 from trainables.plugins import load_plugins, needed
@@ -86,8 +91,55 @@ def test_a_spec_knows_what_its_plugins_bring(write: Write, tmp_path: Path) -> No
     assert found.tasks[0].kind == "echo"
     assert find_space(found).__name__ == "tiny"
     TrialConfig.model_validate({"model": {"cell": "mine"}})
-    assert Spec.model_validate(found.model_dump(mode="json")) == found
     assert str(tmp_path) in found.import_from
+
+
+def forget_what_was_loaded(tables: tuple[dict[str, Any], dict[str, Any]], path: list[str]) -> None:
+    """As in a process that has not loaded the plugins."""
+    for table, before in zip((LAYERS, TASKS), tables, strict=True):
+        table.clear()
+        table.update(before)
+    sys.path[:] = path
+    del sys.modules["own_parts"]
+
+
+def test_validating_a_spec_changes_nothing(write: Write, tmp_path: Path) -> None:
+    """No module, no place to look for one, no table; a kind that is not known yet is refused."""
+    write("own_parts", MINE)
+    before = (dict(LAYERS), dict(TASKS), list(sys.path), set(sys.modules))
+    named = {"plugins": ["own_parts"], "import_from": [str(tmp_path)]}
+    content = {"name": "s", "space": "tiny", "tasks": [{"kind": "recall"}], **named}
+    assert Spec.model_validate(content).plugins == ["own_parts"]
+    with pytest.raises(ValidationError, match="kind: 'echo' is not known; allowed: recall, "):
+        Spec.model_validate({**content, "tasks": [{"kind": "echo"}]})
+    assert (LAYERS, TASKS, sys.path, set(sys.modules)) == before
+
+
+def test_a_worker_revives_a_spec(write: Write, tmp_path: Path) -> None:
+    """From its own words, in a process that has not loaded what it needs."""
+    write("own_parts", MINE)
+    tables, path = (dict(LAYERS), dict(TASKS)), list(sys.path)
+    plain = read(spec(tmp_path)).model_dump(mode="json")
+    forget_what_was_loaded(tables, path)
+    again = revive(plain)
+    assert again.model_dump(mode="json") == plain
+    assert type(again.tasks[0]) is TASKS["echo"].Config
+    TrialConfig.model_validate({"model": {"cell": "mine"}})
+
+
+def test_a_fresh_member_loads_what_its_layers_need(write: Write, tmp_path: Path) -> None:
+    """A worker that has not loaded them would count every member as failed."""
+    write("own_parts", MINE)
+    load_plugins(["own_parts"], [tmp_path])
+    config = TrialConfig.model_validate({"model": {"cell": "mine", "hidden_size": 4}})
+    ladder = LadderConfig(start=2, stop=2, members=1, quorum=1, sequences=32, test_sequences=64)
+    candidate = Candidate(
+        "s", 0, config.model_dump(mode="json"), config.digest, "recall", TASKS["recall"].Config(),
+        ladder, 0, 2, ["own_parts"], [str(tmp_path)],
+    )  # fmt: skip
+    del LAYERS["mine"]
+    job = Job(candidate, 0, 0, 2, tmp_path / "member", ResourcesConfig())
+    assert run_member(job).error is None
 
 
 def test_once_is_as_good_as_twice(write: Write, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
 from tests.search.test_recording import SPEC, folder, record
+from tests.waiting import HANGS
 
 __all__ = ["folder", "record"]  # fixtures
 
@@ -60,7 +61,7 @@ class Server:
             start_new_session=True,
             env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + HANGS
         while not self._answers():
             assert self._process.poll() is None
             assert time.monotonic() < deadline
@@ -155,7 +156,7 @@ def test_a_server_killed_restarted_and_then_emptied(
 
 
 def _wait_for(server: Server, trials: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGS
     while len(_children(server)) < trials:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -14,7 +14,7 @@ from search.errors import UserError
 from search.scheduling import resources
 from search.scheduling import worker as ray_trainable
 from search.scheduling.machines import GIB, Machine, require, slots
-from search.scheduling.ray_session import Joined, local_ray
+from search.scheduling.ray_session import RaySession, local_ray
 from search.scheduling.resources import largest, of_trial, options, resolve, share
 from search.spec import ResourcesConfig, Spec
 from search.spec.spaces import find_space
@@ -29,17 +29,17 @@ CONTENT: dict[str, Any] = {
     "tasks": [{"kind": "recall"}],
     "ladder": {"start": 4, "stop": 64, "members": 1, "quorum": 1, "sequences": 64},
 }
-LAPTOP = Joined([Machine(cpus=2, gpus=0, memory=8)], None)
-WITH_DEVICE = Joined([Machine(cpus=2, gpus=1, memory=8)], None)
+LAPTOP = RaySession([Machine(cpus=2, gpus=0, memory=8)], None)
+WITH_DEVICE = RaySession([Machine(cpus=2, gpus=1, memory=8)], None)
 
 
 def spec_with(**asked: Any) -> Spec:
     return Spec.model_validate({**CONTENT, "resources": asked})
 
 
-def resolved(joined: Joined, folder: Path, **asked: Any) -> ResourcesConfig:
+def resolved(session: RaySession, folder: Path, **asked: Any) -> ResourcesConfig:
     spec = spec_with(**asked)
-    return resolve(spec, SearchFolder(folder, "s"), find_space(spec), joined)
+    return resolve(spec, SearchFolder(folder, "s"), find_space(spec), session)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_numbers_are_taken_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_memory_is_what_the_largest_took_and_a_quarter_more(tmp_path: Path) -> None:
     """The probe itself, in a worker; torch alone takes some hundred MiB."""
-    with local_ray() as joined:
-        found = resolved(joined, tmp_path, memory="auto")
+    with local_ray() as session:
+        found = resolved(session, tmp_path, memory="auto")
     assert isinstance(found.memory, float)
     assert 0.2 < found.memory < 4
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ import torch
 from ray import tune
 from ray.cluster_utils import Cluster
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
+from ray.tune.search import Searcher
 
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
@@ -24,11 +28,12 @@ from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import restore_study
 from search.scheduling.ray_session import DRIVER_ENVIRONMENT
-from search.scheduling.retries import Loss, why
-from search.scheduling.scheduler import known_as, make_scheduler
+from search.scheduling.retries import MOST_LOSSES, Retries, WorkerLostTo, worker_lost_to
+from search.scheduling.scheduler import make_scheduler
 from search.scheduling.tuner import make_tuner
 from search.spec import Spec
 from spaces import SPACES
+from trainables.files.whole_files import read_json, write_json
 
 LOST = "The actor died because its node has died. Node Id: 1"
 SPEC = {"name": "s", "space": "quick", "tasks": [{"kind": "recall"}]}
@@ -39,31 +44,135 @@ def in_the_trial(cause: Exception) -> RayTaskError:
 
 
 @pytest.mark.parametrize(
-    ("error", "loss"),
+    ("error", "lost_to"),
     [
         (RayActorError(error_msg=LOST), "node"),
         (ActorUnavailableError("Socket closed", b"1" * 16), "node"),
         (RayActorError(error_msg="Worker exits", preempted=True), "node"),
-        (RayActorError(error_msg="Worker unexpectedly exits"), "worker"),
-        (ActorDiedError(), "worker"),
+        (RayActorError(error_msg="Worker unexpectedly exits"), "death"),
+        (ActorDiedError(), "death"),
         (in_the_trial(torch.OutOfMemoryError("CUDA out of memory")), "memory"),
         (in_the_trial(RayActorError(error_msg=LOST)), "node"),
-        (in_the_trial(ValueError(LOST)), "worker"),
-        (None, "worker"),
+        (in_the_trial(ValueError(LOST)), "death"),
+        (None, "death"),
     ],
 )
-def test_what_took_a_worker(error: Exception | None, loss: Loss) -> None:
-    assert why(error) == loss
+def test_what_took_a_worker(error: Exception | None, lost_to: WorkerLostTo) -> None:
+    assert worker_lost_to(error) == lost_to
 
 
-def test_what_a_scheduler_knows_goes_with_a_trial() -> None:
-    """Compared once, under the id that it has now."""
-    scheduler = make_scheduler(Spec.model_validate(SPEC), SPACES["quick"], [])
-    (bracket,) = scheduler._brackets  # type: ignore[attr-defined]
-    (_, recorded), *_ = reversed(bracket._rungs)
-    recorded.update({"old": 3.0, "other": 4.0})
-    known_as(scheduler, "old", "new")
-    assert recorded == {"new": 3.0, "other": 4.0}
+class Driver:
+    """The searcher and what decides on its trials, as after the driver started anew."""
+
+    def __init__(self, folder: SearchFolder, trials: int = 1) -> None:
+        ledger, space = Ledger(folder), SPACES["quick"]
+        study = restore_study(folder.journal, "s", space, ledger)
+        self.search = StudySearch(
+            space, study, ledger, lambda n: make_sampler("random", 7, n), trials
+        )
+        self.retries, self.lives = Retries(self.search, ledger), 0
+
+    def start(self) -> Any:
+        """What is handed out next."""
+        self.lives += 1
+        return self.search.suggest(f"life {self.lives}")
+
+    def lose(self, number: int, to: WorkerLostTo) -> None:
+        """What was started last loses its worker."""
+        self.search.on_trial_complete(f"life {self.lives}", None, error=True)
+        self.retries.decide(f"life {self.lives}", number, to)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SearchFolder:
+    folder = SearchFolder(tmp_path, "s")
+    folder.create("")
+    return folder
+
+
+def test_the_third_death_ends_a_trial(folder: SearchFolder) -> None:
+    driver = Driver(folder)
+    for _ in range(3):
+        assert driver.start()["number"] == 0
+        assert not Ledger(folder).records[0].finished
+        driver.lose(0, "death")
+    record = Ledger(folder).records[0]
+    assert (record.ended_by, record.error) == ("error", "its worker died 3 times")
+    assert driver.start() == Searcher.FINISHED
+
+
+def test_deaths_are_counted_over_a_resume(folder: SearchFolder) -> None:
+    """A trial that kills its workers gets three of them, however often the search is resumed."""
+    for _ in range(3):
+        driver = Driver(folder)
+        assert driver.start()["number"] == 0
+        driver.lose(0, "death")
+    assert Ledger(folder).records[0].error == "its worker died 3 times"
+    assert Driver(folder).search.left == 0
+
+
+def test_a_lost_node_is_not_held_against_a_trial(folder: SearchFolder) -> None:
+    driver = Driver(folder)
+    proposed = driver.start()
+    for _ in range(10):
+        driver.lose(0, "node")
+        assert driver.start() == proposed
+    record = Ledger(folder).records[0]
+    assert (record.finished, record.losses, record.deaths) == (False, 10, 0)
+
+
+def test_a_worker_that_dies_after_its_trial_has_ended_is_nobodys(folder: SearchFolder) -> None:
+    """Tune says so of a worker that dies while it is being stopped."""
+    driver = Driver(folder)
+    driver.start()
+    report = {"progress": 1.0, "reach": 8, "rows": [], "ended_by": None}
+    driver.search.on_trial_complete("life 1", {"report": json.dumps(report)})
+    driver.lose(0, "death")
+    record = Ledger(folder).records[0]
+    assert (record.ended_by, record.deaths) == ("pruned", 0)
+    assert driver.start() == Searcher.FINISHED
+
+
+def test_a_trial_that_nothing_holds_is_ended_at_last(folder: SearchFolder) -> None:
+    driver = Driver(folder)
+    for _ in range(MOST_LOSSES + 1):
+        assert driver.start()["number"] == 0
+        driver.lose(0, "node")
+    assert Ledger(folder).records[0].error == "its worker was lost 101 times"
+
+
+def test_only_out_of_memory_a_trial_is_given_the_whole_device(folder: SearchFolder) -> None:
+    driver = Driver(folder, trials=2)
+    first = driver.start()
+    lost_to: WorkerLostTo
+    for lost_to, whole in (("node", False), ("death", False), ("memory", True), ("node", True)):
+        driver.lose(0, lost_to)
+        assert driver.start() == {**first, "whole_device": whole}
+    assert not driver.start()["whole_device"]
+
+
+def test_a_record_of_an_older_version_has_lost_nothing(folder: SearchFolder) -> None:
+    Driver(folder).start()
+    file = folder.trial(0) / "record.json"
+    old = {k: v for k, v in read_json(file).items() if k not in ("losses", "deaths")}
+    write_json(file, old)
+    record = Ledger(folder).records[0]
+    assert (record.losses, record.deaths) == (0, 0)
+
+
+@pytest.mark.parametrize("lost", [OSError(errno.ENOSPC, "No space left on device"), None])
+def test_a_disk_that_is_full_ends_the_search(
+    folder: SearchFolder, tmp_path: Path, lost: OSError | None
+) -> None:
+    """It is no death of the trial's worker."""
+    driver = Driver(folder)
+    driver.start()
+    file = tmp_path / "error.pkl"
+    file.write_bytes(ray.cloudpickle.dumps(lost))
+    trial = SimpleNamespace(trial_id="life 1", config={"number": 0}, pickled_error_file=str(file))
+    with pytest.raises(OSError, match="No space left") if lost else nullcontext():
+        driver.retries.on_trial_error(1, [], trial)
+    assert Ledger(folder).records[0].losses == (0 if lost else 1)
 
 
 @pytest.fixture
@@ -111,7 +220,7 @@ def searched(tmp_path: Path, trainable: Callable[..., None], starts: Path) -> Le
     search = StudySearch(space, study, ledger, lambda n: make_sampler("random", 7, n), 1)
     scheduler = make_scheduler(Spec.model_validate(SPEC), space, [])
     own = tune.with_resources(tune.with_parameters(trainable, starts=str(starts)), {"cpu": 1})
-    make_tuner(own, search, scheduler, folder, concurrency=1).fit()
+    make_tuner(own, search, scheduler, ledger, folder, concurrency=1).fit()
     return ledger
 
 

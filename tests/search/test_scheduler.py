@@ -1,19 +1,22 @@
-"""The scheduler: costs of a space, and what a resumed search knows of earlier trials."""
+"""The schedulers: whom they stop, costs of a space, what a resume knows of earlier trials."""
 
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from search.disk.record import Record
 from search.proposing.draws import nested
-from search.scheduling.scheduler import COST, make_scheduler, typical_cost
-from search.spec import Spec
+from search.scheduling.asha import Bracket, SuccessiveHalving
+from search.scheduling.scheduler import COST, SCHEDULERS, make_scheduler, typical_cost
+from search.spec import SearchConfig, Spec
 from spaces import SPACES
-from trainables.measure.records import cost_and_progress
+from trainables.measure.records import MemberRung, cost_and_progress
 
 
 def spec(**search: Any) -> Spec:
@@ -45,7 +48,8 @@ def finished(number: int, solved: list[tuple[int, bool]], cost: float) -> Record
 
 def test_the_history_of_a_trial_is_what_it_reported() -> None:
     record = finished(0, [(8, True), (8, True), (16, False)], cost=2.0)
-    assert cost_and_progress(record, spec().ladder) == [
+    rows = [MemberRung(**row) for row in record.rows]
+    assert cost_and_progress(rows, record.report["reaches"], spec().ladder) == [
         (2.0, 1.5),
         (4.0, 3.0),
         (6.0, pytest.approx(3.0 + 0.45 / 0.9 / 2)),
@@ -55,15 +59,79 @@ def test_the_history_of_a_trial_is_what_it_reported() -> None:
 def test_a_resumed_search_compares_with_the_trials_before() -> None:
     """A poor trial is stopped because of trials that ended before the driver was started."""
     poor = {COST: 1e6, "progress": 0.1}
-    trial = SimpleNamespace(trial_id="new")
+    trial = SimpleNamespace(config={"number": 8})
     decisions = []
     good = [finished(n, [(8, True), (8, True), (16, True), (16, True)], 1e6) for n in range(8)]
     for before in ([], good):
         scheduler = make_scheduler(spec(), SPACES["quick"], before)
-        assert isinstance(scheduler, AsyncHyperBandScheduler)
         scheduler.on_trial_add(None, trial)
         decisions.append(scheduler.on_trial_result(None, trial, poor))
     assert decisions == [TrialScheduler.CONTINUE, TrialScheduler.STOP]
+
+
+def test_a_trial_is_compared_once_at_a_milestone() -> None:
+    """By its number, whatever Tune calls it: handed out again, it does not compete with itself."""
+    bracket = Bracket(first=10, factor=4, milestones=3)
+    assert bracket.goes_on(0, 9.9, 0.0), "not before the first milestone"
+    assert bracket.goes_on(0, 10, 5.0), "nobody was there before"
+    assert not bracket.goes_on(1, 39, 4.0)
+    assert bracket.goes_on(1, 39, 0.0), "it has been compared there"
+    assert bracket.goes_on(1, 40, 0.0), "the first at the next one"
+    assert bracket.goes_on(2, 10, 5.0), "as good as the best"
+    assert bracket.goes_on(3, 1e9, 1.0), "the last milestone holds for all beyond it"
+    assert not bracket.goes_on(4, 160, 0.9)
+
+
+def test_the_best_quarter_goes_on() -> None:
+    bracket = Bracket(first=1, factor=4, milestones=1)
+    for number in range(9):
+        bracket.goes_on(number, 1, float(number))
+    assert [bracket.goes_on(9 + k, 1, value) for k, value in enumerate((5.9, 6.1))] == [False, True]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_decides_as_rays_own_does(seed: int) -> None:
+    """Fifty trials side by side, whose progress rises with what they cost, ties included."""
+    draw = np.random.default_rng(seed)
+    ours = SuccessiveHalving(Bracket(3, 4, 5), COST, "progress")
+    rays = AsyncHyperBandScheduler(
+        COST, "progress", "max", max_t=3 * 4**4, grace_period=3, reduction_factor=4,
+        stop_last_trials=False,
+    )  # fmt: skip
+    trials = [SimpleNamespace(trial_id=f"t{n}", config={"number": n}) for n in range(50)]
+    spent, reached = np.zeros(50), np.zeros(50)
+    running, stopped = list(range(50)), 0
+    for scheduler in (ours, rays):
+        for trial in trials:
+            scheduler.on_trial_add(None, trial)
+    while running:
+        number = int(draw.choice(running))
+        spent[number] += draw.exponential(4)
+        reached[number] += draw.integers(0, 3) / 2
+        result = {COST: float(spent[number]), "progress": float(reached[number])}
+        if draw.random() < 0.03:
+            running.remove(number)
+            for scheduler in (ours, rays):
+                scheduler.on_trial_complete(None, trials[number], result)
+            continue
+        decision = ours.on_trial_result(None, trials[number], result)
+        assert decision == rays.on_trial_result(None, trials[number], result)
+        if decision == TrialScheduler.STOP:
+            stopped += 1
+            running.remove(number)
+    assert 10 < stopped < 50
+
+
+def test_a_trial_that_ended_without_a_report_is_not_compared() -> None:
+    scheduler = SuccessiveHalving(Bracket(1, 4, 1), COST, "progress")
+    scheduler.on_trial_complete(None, SimpleNamespace(config={"number": 0}), {})
+    assert scheduler.on_trial_result(None, None, {"progress": 1.0}) == TrialScheduler.CONTINUE
+
+
+def test_every_scheduler_of_a_spec_is_there_and_goes_through_tunes_pickle() -> None:
+    assert set(SCHEDULERS) == set(get_args(SearchConfig.model_fields["scheduler"].annotation))
+    for kind in SCHEDULERS:
+        pickle.dumps(make_scheduler(spec(scheduler=kind), SPACES["quick"], []))
 
 
 def test_cost_grows_with_the_budget() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
@@ -86,41 +88,58 @@ def test_a_trial_stopped_by_the_scheduler_is_pruned_and_keeps_its_progress(
     assert open_study(folder.journal, "study").trials[0].value == 3.5
 
 
-def test_a_worker_that_keeps_dying_is_an_error(folder: SearchFolder) -> None:
-    """The third death ends the trial, and it is not tried again."""
+def test_a_trial_whose_worker_is_gone_has_not_ended(folder: SearchFolder) -> None:
+    """Tune completes it with an error; it goes on when it is handed out again, as it was."""
+    search = searcher(folder, 2)
+    first = search.suggest("a")
+    search.on_trial_complete("a", None, error=True)
+    assert not Ledger(folder).records[0].finished
+    search.hand_out_again("a", alone=False)
+    assert search.left == 2
+    assert search.suggest("b") == first
+    search.hand_out_again("b", alone=True)
+    assert search.suggest("c") == {**first, "whole_device": True}
+    assert not search.suggest("d")["whole_device"]
+    assert search.suggest("e") is None, "both are under way"
+
+
+def test_a_trial_is_ended_for_what_it_did_to_its_workers(folder: SearchFolder) -> None:
     search = searcher(folder, 1)
-    for life in ("a", "b", "c"):
-        assert Ledger(folder).records.get(0) is None or not Ledger(folder).records[0].finished
-        assert search.suggest(life)["number"] == 0
-        search.on_trial_complete(life, None, error=True)
-        search.lost(life, "worker")
+    search.suggest("a")
+    search.on_trial_complete("a", None, error=True)
+    search.end("a", "error", "its worker died 3 times")
     record = Ledger(folder).records[0]
     assert (record.ended_by, record.error) == ("error", "its worker died 3 times")
     assert open_study(folder.journal, "study").trials[0].state == TrialState.FAIL
-    assert search.suggest("d") == Searcher.FINISHED
+    assert search.suggest("b") == Searcher.FINISHED
     assert searcher(folder, 1).left == 0
 
 
-def test_a_lost_node_is_not_held_against_a_trial(folder: SearchFolder) -> None:
-    search = searcher(folder, 1)
-    proposed = search.suggest("life 0")
-    for life in range(10):
-        search.on_trial_complete(f"life {life}", None, error=True)
-        search.lost(f"life {life}", "node")
-        assert search.suggest(f"life {life + 1}") == proposed
-    assert search.suggest("another") is None, "it is under way"
-    search.on_trial_complete("life 10", result(3.0))
-    assert Ledger(folder).records[0].ended_by == "failed_rung"
-    assert search.suggest("another") == Searcher.FINISHED
+def test_a_trial_cut_off_goes_on_as_it_was_started(folder: SearchFolder) -> None:
+    """Also where the space would give its parameters another meaning by now."""
+    proposed = searcher(folder, 1).suggest("a")
+
+    def other(trial: optuna.Trial) -> dict[str, object]:
+        SPACES["article"](trial)
+        return {"training/batch_size": 7}
+
+    ledger = Ledger(folder)
+    study = restore_study(folder.journal, "study", other, ledger)
+    search = StudySearch(other, study, ledger, lambda n: make_sampler("random", 7, n), 1)
+    assert search.suggest("b") == proposed
 
 
-def test_a_trial_out_of_memory_on_a_shared_device_is_given_the_whole(folder: SearchFolder) -> None:
-    search = searcher(folder, 2)
-    first = search.suggest("a")
-    assert not first["whole_device"]
-    search.lost("a", "memory")
-    assert search.suggest("b") == {**first, "whole_device": True}
-    assert not search.suggest("c")["whole_device"]
+def test_importing_sets_no_log_level() -> None:
+    """A level that somebody chose is kept until a study is opened."""
+    code = (
+        "import optuna; optuna.logging.set_verbosity(optuna.logging.DEBUG);"
+        "import search.proposing.searcher, search.proposing.draws as draws;"
+        "print(optuna.logging.get_verbosity() == optuna.logging.DEBUG);"
+        "draws.draw(__import__('spaces').SPACES['quick'], 1);"
+        "print(optuna.logging.get_verbosity() == optuna.logging.WARNING)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_studies_of_different_names_do_not_mix(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import torch
 from ray import tune
 from ray.tune.search import Searcher
 
+from search.disk.record import Record
 from search.scheduling.resources import of_trial
-from search.scheduling.retries import Loss, Retries
+from search.scheduling.retries import Retries
 from search.spec import ResourcesConfig
 
 
@@ -21,17 +22,27 @@ class Again(Searcher):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(metric="progress", mode="max")
-        self.config, self.losses, self.waiting = config, list[Loss](), True
+        self.config, self.alone, self.waiting = config, list[bool](), True
 
     def suggest(self, trial_id: str) -> Any:
         if not self.waiting:
             return None if self.config else Searcher.FINISHED
         self.waiting = False
-        return {**self.config, "whole_device": "memory" in self.losses}
+        return {**self.config, "whole_device": any(self.alone)}
 
-    def lost(self, trial_id: str, why: Loss) -> None:
-        self.losses.append(why)
+    def is_under_way(self, trial_id: str) -> bool:
+        return True
+
+    def hand_out_again(self, trial_id: str, alone: bool) -> None:
+        self.alone.append(alone)
         self.waiting = True
+
+    def end(self, trial_id: str, ended_by: str, error: str | None) -> None:
+        """Never: it is lost once."""
+
+    def lost_its_worker(self, number: int, died: bool) -> Record:
+        assert not died
+        return Record(number, {}, {}, "", 0, losses=1)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -54,7 +65,7 @@ def tuned(trainable: Any, searcher: Again, folder: Path) -> None:
         tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
             storage_path=str(folder),
-            callbacks=[Retries(searcher.lost, lambda old, new: None)],
+            callbacks=[Retries(searcher, searcher)],
             verbose=0,
         ),
     ).fit()
@@ -83,5 +94,5 @@ def test_out_of_a_shared_device_it_is_started_once_more_alone(
         tuned(crowded, searcher, tmp_path)
     finally:
         ray.shutdown()
-    assert searcher.losses == ["memory"]
+    assert searcher.alone == [True]
     assert starts.read_text().split() == ["0.5", "1.0"]

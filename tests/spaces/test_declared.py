@@ -17,9 +17,9 @@ from search.proposing.samplers import make_sampler
 from search.spec.yaml_files import load_yaml
 from spaces import SPACES
 from spaces.declared import DeclaredSpace
-from tests.spaces.test_spaces import DRAWS, learn_a_batch
+from tests.spaces.test_spaces import learn_a_batch
+from trainables.messages import one_line
 from trainables.models.model import outline
-from trainables.parts import one_line
 from trainables.tasks.recall import Recall
 
 EXAMPLES = sorted(Path("examples/spaces").glob("*.yaml"))
@@ -51,7 +51,7 @@ def refusal(content: Any) -> str:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_draw_of_an_example_learns_a_batch(path: Path) -> None:
     space = declared(path)
-    learn_a_batch(draw(space, DRAWS))
+    learn_a_batch(draw(space, 50))
     taken = {name for trial in drawn(space, "random", 200) for name in trial.params}
     assert taken == {name for name, parameter in space.root.items() if parameter.is_chosen}
 

@@ -53,10 +53,11 @@ def trials(name: str, count: int = DRAWS) -> list[optuna.Trial]:
     return asked
 
 
+@pytest.mark.parametrize("draws", [20, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SPACES)
-def test_every_draw_learns_a_batch(name: str) -> None:
-    """300 draws decode, build, and run forward and backward to finite gradients."""
-    learn_a_batch(drawn(name))
+def test_every_draw_learns_a_batch(name: str, draws: int) -> None:
+    """They decode, build, and run forward and backward to finite gradients."""
+    learn_a_batch(drawn(name)[:draws])
 
 
 def learn_a_batch(configs: list[TrialConfig]) -> None:
@@ -149,7 +150,7 @@ def test_spaces_are_picklable(name: str) -> None:
 
 def test_a_fresh_process_draws_the_same() -> None:
     code = (
-        "from search.scheduling.scheduler import draw; from spaces import SPACES;"
+        "from search.proposing.draws import draw; from spaces import SPACES;"
         "print([[c.digest for c in draw(space, 5)] for space in SPACES.values()])"
     )
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,9 +13,9 @@ from search.spec import Spec
 from trainables.config import TrialConfig
 from trainables.measure.ladder import Rule
 from trainables.measure.ladder_config import LadderConfig, StallRule
+from trainables.messages import one_line
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
-from trainables.parts import one_line
 from trainables.regimes import REGIMES
 
 GRU = {"model": {"cell": "gru"}}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from trainables.parts import Config, OneOf, one_line
+from trainables.messages import one_line
+from trainables.parts import Config, OneOf
 
 
 class ToolConfig(Config):

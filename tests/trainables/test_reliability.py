@@ -82,7 +82,12 @@ def test_the_bound_exceeds_the_true_rate_in_at_most_five_percent(trials: int) ->
 
 @pytest.mark.parametrize(
     ("right", "shown", "confidence", "key"),
-    [(-1, 5, 0.9, "successes: -1 "), (6, 5, 0.9, "successes: 6 "), (1, 5, 1.0, "confidence: 1.0 ")],
+    [
+        (-1, 5, 0.9, "successes: -1 "),
+        (6, 5, 0.9, "successes: 6 "),
+        (1, 5, 1.0, "confidence: 1.0 "),
+        (1, 5, 0.0, "confidence: 0.0 "),
+    ],
 )
 def test_impossible_tallies_are_refused(
     right: int, shown: int, confidence: float, key: str
@@ -174,6 +179,12 @@ def test_looks_count_from_one() -> None:
 def test_successes_needed_are_the_fewest(trials: int, success: float, confidence: float) -> None:
     enough = [k for k in range(trials + 1) if lower_bound(k, trials, confidence) >= success]
     assert successes_needed(trials, success, confidence) == min(enough, default=None)
+
+
+def test_just_the_success_that_all_establish_takes_all() -> None:
+    assert successes_needed(14, lower_bound(14, 14)) == 14
+    assert successes_needed(14, math.nextafter(lower_bound(14, 14), 1)) is None
+    assert successes_needed(14, 0.0) == 0
 
 
 def test_no_trials_establish_nothing() -> None:

@@ -307,7 +307,7 @@ def builds_that_fail(monkeypatch: pytest.MonkeyPatch, error: Exception, after: i
         return build(*given)
 
     monkeypatch.setattr("trainables.training.member.build", build_or_fail)
-    monkeypatch.setattr("trainables.training.final.build", build_or_fail)
+    monkeypatch.setattr("trainables.training.closing_measurement.build", build_or_fail)
 
 
 @pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__)
@@ -470,7 +470,7 @@ def assert_as_in_peace(name: str, folder: Path, result: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-@settings(max_examples=6, phases=NOT_SHRUNK)
+@settings(max_examples=3, phases=NOT_SHRUNK)
 @given(data=st.data())
 def test_cut_off_anywhere_it_goes_on_as_if_left_in_peace(name: str, data: st.DataObject) -> None:
     """Rows, curve, trace, reach and weights, to the last bit; a checkpoint every few steps."""

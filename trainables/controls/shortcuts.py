@@ -1,4 +1,4 @@
-"""What can be seen at a glance: statistics of a sequence that take no memory, or no order.
+"""Shortcuts past a memory: statistics of a sequence that take no memory, or no order.
 
 Each is a function from a batch with one scored answer a sequence to features (B, P).
 """

@@ -20,11 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from trainables.config import TrialConfig
+from trainables.messages import one_line
 from trainables.models.model import Model, build
-from trainables.parts import Config, OneOf, one_line
+from trainables.parts import Config, OneOf
 from trainables.plugins import load_plugins, require_loaded
 from trainables.randomness import Streams
-from trainables.tasks import TASKS
+from trainables.tasks import TASKS, make_task
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
 from trainables.training.evaluation import Tally, evaluate
 
@@ -88,12 +89,7 @@ class Exported:
         Raises:
             ValueError: if ``data`` is given and the task reads none.
         """
-        config = self.config.task
-        if data is None:
-            return config
-        if "path" not in type(config).model_fields:
-            raise ValueError(f"data: {data} is not allowed; {config.kind} reads no file")
-        return type(config).model_validate({**config.model_dump(), "path": str(data)})
+        return self.config.task if data is None else self.config.task.with_files(data)
 
     def task(self, data: Path | None = None) -> Task:
         """The task of `task_config`.
@@ -102,7 +98,7 @@ class Exported:
             ValueError: if the task's data cannot be read, or it reads none.
         """
         config = self.task_config(data)
-        return TASKS[config.kind](config)
+        return make_task(config)
 
     def model(self) -> Model:
         """The model with its weights, ready to answer; the task's data is not needed.
@@ -114,7 +110,7 @@ class Exported:
         try:
             model.load_state_dict(load_file(self.weights))
         except (SafetensorError, RuntimeError, OSError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise ValueError(
                 f"{self.weights}: not this configuration's weights: {reason}"
             ) from None
@@ -147,7 +143,7 @@ def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:
     try:
         return parse(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not {language}: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{file}: not {language}: {one_line(error)}") from None
 
 
 def _require_claim(outcome: Any, file: Path) -> None:

@@ -10,6 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from trainables.messages import one_line
+
 CHECKSUM = "sha256"
 """Key of the file's metadata: SHA-256 of every tensor's name, shape and bytes."""
 
@@ -38,7 +40,7 @@ def read(path: Path) -> dict[str, Tensor]:
             expected = (file.metadata() or {}).get(CHECKSUM)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
     if expected != _checksum(tensors):
         raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")

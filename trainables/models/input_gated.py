@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.linear import gated_scan
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -23,10 +23,10 @@ class InputGated(Recurrence):
     compiled: ClassVar[str | None] = None
     """What the compiled scan calls these gates, if it knows them."""
 
-    def __init__(self, config: PartConfig, site: Site, maps: int) -> None:
-        super().__init__(config, site)
+    def __init__(self, config: PartConfig, around: Surroundings, maps: int) -> None:
+        super().__init__(config, around)
         self.maps = maps
-        self.project = nn.Linear(site.width, maps * site.width)
+        self.project = nn.Linear(around.width, maps * around.width)
 
     @abstractmethod
     def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ class PartConfig(Config):
 
 
 @dataclass(frozen=True)
-class Site:
+class Surroundings:
     """Where a layer is built in.
 
     Attributes:
@@ -48,17 +48,17 @@ class Layer(nn.Module, ABC):
 
     Config: ClassVar[type[PartConfig]]
     attends: ClassVar[bool] = False
-    """Whether it holds self-attention, in which `Site.rotate` and `Site.slopes` act."""
+    """Whether it holds self-attention, in which the surroundings' rotation and slopes act."""
 
     @classmethod
-    def parts(cls, config: Any, site: Site) -> Sequence[Layer]:
+    def parts(cls, config: Any, around: Surroundings) -> Sequence[Layer]:
         """The layers one block of this kind stands for, each with a residual path of its own."""
-        return [cls(config, site)]
+        return [cls(config, around)]
 
-    def __init__(self, config: Any, site: Site) -> None:
+    def __init__(self, config: Any, around: Surroundings) -> None:
         super().__init__()
         self.config = config
-        self.width = site.width
+        self.width = around.width
 
     @abstractmethod
     def forward(self, x: Stream) -> Stream:

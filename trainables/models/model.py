@@ -11,7 +11,7 @@ from torch import nn
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS, Residual
@@ -38,12 +38,14 @@ class Model(nn.Module):
             self.embedding = None
         self.front_end = FRONT_ENDS[config.front_end.kind](config.front_end, features, width)
         self.positions = POSITIONS[config.positions.kind](config.positions, width)
-        site = Site(width=width, rotate=self.positions.rotate, slopes=self.positions.slopes)
+        around = Surroundings(
+            width=width, rotate=self.positions.rotate, slopes=self.positions.slopes
+        )
         residual = RESIDUALS[config.residual.kind]
         self.blocks = nn.ModuleList(
             residual(config.residual, layer)
             for block in config.blocks
-            for layer in LAYERS[block.kind].parts(block, site)
+            for layer in LAYERS[block.kind].parts(block, around)
         )
         self.norm = residual.last_norm(config.residual, width)
         self.readout = READOUTS[config.readout.kind](config.readout, width, outputs)

@@ -12,7 +12,7 @@ from trainables.tasks.permutation_tracking import PermutationTracking
 from trainables.tasks.recall import Recall
 from trainables.tasks.selective_copying import SelectiveCopying
 from trainables.tasks.stream import Stream
-from trainables.tasks.task import Task
+from trainables.tasks.task import Task, TaskConfig
 from trainables.tasks.temporal_order import TemporalOrder
 
 TASKS: dict[str, type[Task]] = {
@@ -31,4 +31,14 @@ TASKS: dict[str, type[Task]] = {
     "delayed_pattern": DelayedPattern,
 }
 
-__all__ = ["TASKS"]
+
+def make_task(config: TaskConfig) -> Task:
+    """The task that a configuration describes; data it names is read.
+
+    Raises:
+        ValueError: if the data cannot be read or does not fit.
+    """
+    return make_task(config)
+
+
+__all__ = ["TASKS", "make_task"]

@@ -10,27 +10,25 @@ and its target y (a class or a number); f is filler.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
+import pyarrow as pa
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from pydantic import Field, model_validator
 
-from trainables.tasks.rows.buckets import DataPath
-from trainables.tasks.rows.drawable_rows import Shown
 from trainables.tasks.rows.encoding import FillerKind, ValueKind, encoding_of
 from trainables.tasks.rows.labels import AnswerKind, labels
-from trainables.tasks.rows.lags import lags_of, near
-from trainables.tasks.rows.reading import read_rows
-from trainables.tasks.rows.splitting import in_part, require_parts
-from trainables.tasks.task import Batch, Split, Task, TaskConfig
+from trainables.tasks.rows.reading import Rows
+from trainables.tasks.rows.splitting import in_part
+from trainables.tasks.rows.task import RowsConfig, RowsTask
+from trainables.tasks.task import Batch
 
 NEARNESS = 2.0
 
 
-class Parquet(Task):
+class Parquet(RowsTask):
     """One answer a sequence, at its last step.
 
     With a gap, T = n + lag, with n the longest row's steps: the last step of x lies exactly ``lag``
@@ -38,17 +36,13 @@ class Parquet(Task):
     own lag is from ``lag`` up to, and not including, ``nearness * lag``; the training part shows
     those of shorter lags as well. T is the longest one's steps.
 
-    Shorter rows begin with filler, so that all end at the same step. Before `split`, the task draws
-    from all rows; the range, mean and deviation of the numbers are those of the training rows even
-    so.
+    Shorter rows begin with filler, so that all end at the same step.
     """
 
-    class Config(TaskConfig):
+    class Config(RowsConfig):
         """Which columns of which file, and what fills the gap.
 
         Attributes:
-            path: a Parquet file, or a folder of them, here or in a bucket
-            sequence: a column of lists of numbers, or of lists of as many numbers each
             target: a column of integers, text or booleans (classes), or of numbers
             lag: a column of integers: how many steps before the row's last the evidence lies; null
                 for a gap of filler after the row
@@ -62,8 +56,6 @@ class Parquet(Task):
         """
 
         kind: Literal["parquet"] = "parquet"
-        path: DataPath
-        sequence: str
         target: str
         lag: str | None = None
         nearness: float = Field(default=NEARNESS, gt=1)
@@ -79,56 +71,43 @@ class Parquet(Task):
             return self
 
         @property
-        def identity(self) -> dict[str, Any]:
-            return self.model_dump(mode="json", exclude={"path"})
-
-        @property
         def columns(self) -> dict[str, str]:
-            """The columns to read, by key."""
             named = {"sequence": self.sequence, "target": self.target}
             return named if self.lag is None else {**named, "lag": self.lag}
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        rows = read_rows(config.path, config.columns)
-        require_parts(rows.hashes, f"path: {rows.file}")
-        train = in_part(rows.hashes, "train")
+        rows, train = self.rows, in_part(self.rows.hashes, "train")
         target = f"{config.target!r} of {config.path}"
         column = rows.columns["target"]
         self.labels = labels(column, target, config.answer, config.tolerance, train)
         self.encoding = encoding_of(rows, config.values, config.filler, config.sequence)
         self.lags = None if config.lag is None else lags_of(rows, config.lag)
-        self.rows, self.answer, self.inputs = rows, self.labels.answer, self.encoding.inputs
-        self._restrict(None)
+        self.answer, self.inputs = self.labels.answer, self.encoding.inputs
 
-    def __str__(self) -> str:
-        return str(self.config.path)
+    def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
+        return np.ones(len(self.rows), dtype=bool), f"path: {self.rows.file}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Read again where it is unpickled: the data may be too large to send."""
-        return _read_part, (type(self), self.config, self._part)
-
-    def distinct_sequences(self, lag: int) -> int:
-        return self._shown(lag).different
+    def shown_at(self, lag: int) -> Bool[np.ndarray, " R"] | None:
+        """With a gap, the same at every lag; training shows rows of shorter lags as well."""
+        if self.lags is None:
+            return None
+        shortest = 1 if self.part == "train" else lag
+        return near(self.lags, shortest, lag, self.config.nearness)
 
     def length(self, lag: int) -> int:
         return self._steps(lag) + (lag if self.lags is None else 0)
 
-    def split(self, name: Split) -> Self:
-        part = copy(self)
-        part._restrict(name)
-        return part
-
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
-        return self.show(self._shown(lag).any(batch_size, generator), lag, generator)
+        return self.show(self.drawable(lag).any(batch_size, generator), lag, generator)
 
     def draw(
         self, lag: int, sequences: int, batch_size: int, generator: torch.Generator
     ) -> Iterator[Batch]:
         """Each sequence at most once, in random order; of equal ones, a row picked at random."""
         self._require(lag)
-        picks = self._shown(lag).each_once(sequences, generator)
+        picks = self.drawable(lag).each_once(sequences, generator)
         for first in range(0, len(picks), batch_size):
             yield self.show(picks[first : first + batch_size], lag, generator)
 
@@ -148,25 +127,30 @@ class Parquet(Task):
             return self.rows.longest
         return int(self.rows.lengths[near(self.lags, 1, lag, self.config.nearness)].max(initial=1))
 
-    def _restrict(self, part: Split | None) -> None:
-        """Draw from the rows of ``part``."""
-        self._part = part
-        everything = np.ones(len(self.rows), dtype=bool)
-        self._mask = everything if part is None else in_part(self.rows.hashes, part)
-        self._by_lag: dict[int, Shown] = {}
 
-    def _shown(self, lag: int) -> Shown:
-        """The rows that this part shows at ``lag``; with a gap, the same at every one."""
-        key = 0 if self.lags is None else lag
-        if key not in self._by_lag:
-            chosen = self._mask
-            if self.lags is not None:
-                shortest = 1 if self._part == "train" else lag
-                chosen = chosen & near(self.lags, shortest, lag, self.config.nearness)
-            self._by_lag[key] = Shown(np.flatnonzero(chosen), self.rows.hashes)
-        return self._by_lag[key]
+def lags_of(rows: Rows, name: str) -> Int[np.ndarray, " R"]:
+    """The lag of each row, from the column that says it: from 1 to its steps less one.
+
+    Raises:
+        ValueError: if the column is not of integers, or a lag leads out of its row.
+
+    """
+    column = rows.columns["lag"]
+    if not pa.types.is_integer(column.type):
+        raise ValueError(f"lag: {name!r} of {rows.file} holds {column.type}; allowed: integers")
+    lags = column.to_numpy(zero_copy_only=False).astype(np.int64)
+    beyond = (lags < 1) | (lags >= rows.lengths)
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise ValueError(
+            f"lag: {name!r} of {rows.file} is {lags[row]} in row {row}, whose sequence has"
+            f" {rows.lengths[row]} steps; allowed: at least 1 and less than the steps"
+        )
+    return lags
 
 
-def _read_part(task: type[Parquet], config: Parquet.Config, part: Split | None) -> Parquet:
-    whole = task(config)
-    return whole if part is None else whole.split(part)
+def near(
+    lags: Int[np.ndarray, " R"], shortest: int, lag: int, nearness: float
+) -> Bool[np.ndarray, " R"]:
+    """Which rows' lags are at least ``shortest`` and less than ``nearness * lag``."""
+    return (lags >= shortest) & (lags < nearness * lag)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from copy import copy
-from typing import Any, Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,18 +22,15 @@ from pydantic import Field
 from torch import Tensor
 
 from trainables.shapes import Predictions
-from trainables.tasks.rows.buckets import DataPath
-from trainables.tasks.rows.drawable_rows import Shown
 from trainables.tasks.rows.encoding import Standardised, ValueKind, Vocabulary, encoding_of
-from trainables.tasks.rows.reading import read_rows
-from trainables.tasks.rows.splitting import in_part, require_parts
-from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Split, Task, TaskConfig
+from trainables.tasks.rows.task import RowsConfig, RowsTask
+from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
 REDRAWS = 8
 """Of streams that are to be others; where few are there, one may stay: its pair then tells less."""
 
 
-class Stream(Task):
+class Stream(RowsTask):
     """``answers`` predictions a window, at its last steps; T = context + answers - 1.
 
     The answer at step s is the input of step s + 1, and lags count from there: the input at step s
@@ -46,11 +42,10 @@ class Stream(Task):
 
     paired = True
 
-    class Config(TaskConfig):
+    class Config(RowsConfig):
         """Which column of which file, and how much of it is shown at once.
 
         Attributes:
-            path: a Parquet file, or a folder of them, here or in a bucket
             sequence: a column of lists of numbers; rows too short for a window are left out
             context: steps shown before the first one predicted; the longest lag there is
             answers: steps predicted a window
@@ -59,46 +54,36 @@ class Stream(Task):
         """
 
         kind: Literal["stream"] = "stream"
-        path: DataPath
-        sequence: str
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
         values: ValueKind = "numbers"
 
-        @property
-        def identity(self) -> dict[str, Any]:
-            return self.model_dump(mode="json", exclude={"path"})
-
     def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.rows = read_rows(config.path, {"sequence": config.sequence})
         self.steps = config.context + config.answers
+        super().__init__(config)
+        self.encoding = encoding_of(self.rows, config.values, "noise", config.sequence, self.steps)
+        self.inputs, self.answer = self.encoding.inputs, _answer(self.encoding)
+
+    def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
+        """Rows of numbers that are long enough for a window."""
+        config, steps = self.config, self.steps
         name = f"{config.sequence!r} of {config.path}"
         if self.rows.values.shape[1] != 1:
             raise ValueError(f"sequence: {name} holds lists of lists; allowed: lists of numbers")
-        self._is_long = self.rows.lengths >= self.steps
-        if not self._is_long.any():
+        is_long = self.rows.lengths >= steps
+        if not is_long.any():
             raise ValueError(
-                f"context: {config.context} and {config.answers} answers take {self.steps} steps,"
+                f"context: {config.context} and {config.answers} answers take {steps} steps,"
                 f" but the longest row of {name} has {self.rows.longest}"
             )
-        require_parts(
-            self.rows.hashes[self._is_long], f"path: {config.path}, of rows of {self.steps} steps,"
-        )
-        self.encoding = encoding_of(self.rows, config.values, "noise", config.sequence, self.steps)
-        self.inputs, self.answer = self.encoding.inputs, _answer(self.encoding)
-        self._restrict(None)
+        return is_long, f"path: {config.path}, of rows of {steps} steps,"
 
-    def __str__(self) -> str:
-        return str(self.config.path)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Read again where it is unpickled: the data may be too large to send."""
-        return _read_part, (type(self), self.config, self._part)
+    def shown_at(self, lag: int) -> None:
+        """The same rows at every lag."""
 
     def distinct_sequences(self, lag: int) -> int:
         """Streams, one window of each; none if there is no context as old as ``lag``."""
-        return self._shown.different if lag <= self.config.context else 0
+        return super().distinct_sequences(lag) if lag <= self.config.context else 0
 
     def length(self, lag: int) -> int:
         """The same at every lag; it raises ValueError if the context is shorter than ``lag``."""
@@ -109,15 +94,10 @@ class Stream(Task):
             )
         return self.steps - 1
 
-    def split(self, name: Split) -> Self:
-        part = copy(self)
-        part._restrict(name)
-        return part
-
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
-        shown = self._shown.any(-(-batch_size // 2), generator)
-        others = self._others(shown, generator)
+        shown = self.drawable(lag).any(-(-batch_size // 2), generator)
+        others = self._others(shown, lag, generator)
         return self.show(shown, others, lag, batch_size, generator)
 
     def draw(
@@ -125,7 +105,7 @@ class Stream(Task):
     ) -> Iterator[Batch]:
         """One window of each stream at most, twice, each giving its old inputs to one other."""
         self._require(lag)
-        picks = self._shown.each_once(sequences, generator)
+        picks = self.drawable(lag).each_once(sequences, generator)
         others = np.roll(picks, 1)
         at_once = max(1, batch_size // 2)
         for first in range(0, len(picks), at_once):
@@ -179,21 +159,15 @@ class Stream(Task):
         return self.answer.value(following)
 
     def _others(
-        self, rows: Int[np.ndarray, " W"], generator: torch.Generator
+        self, rows: Int[np.ndarray, " W"], lag: int, generator: torch.Generator
     ) -> Int[np.ndarray, " W"]:
         """For each row another, drawn from all that hold another sequence where there is one."""
-        others, hashes = self._shown.any(len(rows), generator), self.rows.hashes
+        drawable, hashes = self.drawable(lag), self.rows.hashes
+        others = drawable.any(len(rows), generator)
         for _ in range(REDRAWS):
             same = hashes[others] == hashes[rows]
-            others[same] = self._shown.any(int(same.sum()), generator)
+            others[same] = drawable.any(int(same.sum()), generator)
         return others
-
-    def _restrict(self, part: Split | None) -> None:
-        self._part = part
-        chosen = self._is_long
-        if part is not None:
-            chosen = chosen & in_part(self.rows.hashes, part)
-        self._shown = Shown(np.flatnonzero(chosen), self.rows.hashes)
 
 
 def _answer(encoding: Standardised | Vocabulary) -> ClassAnswer | NumberAnswer:
@@ -203,8 +177,3 @@ def _answer(encoding: Standardised | Vocabulary) -> ClassAnswer | NumberAnswer:
     return NumberAnswer(
         math.inf, scale=float(encoding.deviation[0]), offset=float(encoding.mean[0])
     )
-
-
-def _read_part(task: type[Stream], config: Stream.Config, part: Split | None) -> Stream:
-    whole = task(config)
-    return whole if part is None else whole.split(part)

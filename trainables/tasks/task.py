@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
@@ -136,6 +137,19 @@ class TaskConfig(Config):
     def identity(self) -> dict[str, Any]:
         """What random streams depend on: everything but where on this machine the data lies."""
         return self.model_dump(mode="json")
+
+    @property
+    def files(self) -> Path | str | None:
+        """The file or folder that the task reads, or a bucket's address; None if it reads none."""
+        return None
+
+    def with_files(self, files: Path | str) -> Self:
+        """The same task, its files lying elsewhere.
+
+        Raises:
+            ValueError: if the task reads none.
+        """
+        raise ValueError(f"data: {files} is not allowed; {self.kind} reads no file")
 
 
 class Task(ABC):

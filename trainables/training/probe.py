@@ -9,7 +9,7 @@ import torch
 
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
-from trainables.tasks import TASKS
+from trainables.tasks import make_task
 from trainables.tasks.task import TaskConfig
 from trainables.training.climber import trial_streams
 from trainables.training.member import Member
@@ -41,7 +41,7 @@ def peak_of(
     host, allocated = torch.device("cpu"), 0
     reset_peak(host)
     for task_config in tasks.values():
-        task = TASKS[task_config.kind](task_config)
+        task = make_task(task_config)
         streams = trial_streams(config, task_config, 0)
         member = Member(config, task, streams, 0, ladder.stop, device)
         generator = streams.generator("train", ladder.stop, 0)

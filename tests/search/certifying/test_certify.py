@@ -27,8 +27,9 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.recording import recorder as recording
 from search.spec import CertifyConfig, ResourcesConfig
-from tests.search.conftest import COMMAND, longspan
+from tests.search.conftest import COMMAND, in_process, longspan
 from tests.search.test_refusals import run
+from tests.waiting import HANGS
 from trainables.config import TrialConfig
 from trainables.measure.certificate import plan_for
 from trainables.trial import TrialSpec, run_trial
@@ -138,13 +139,13 @@ def strike(runs: Path, blow: signal.Signals) -> None:
         # A shell that runs the tests in its background has them ignore Ctrl-C.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS
     while ended(runs) == before:
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     driver.send_signal(blow)
-    output, errors = driver.communicate(timeout=120)
+    output, errors = driver.communicate(timeout=HANGS)
     if blow == signal.SIGINT:
         assert driver.returncode == 130, errors
         assert "longspan certify small" in output
@@ -219,7 +220,7 @@ def test_a_server_that_was_away_is_told_at_the_next_resume(
 
 
 def test_the_leaderboard_marks_it(certified: dict[str, Any], runs: Path) -> None:
-    done = longspan("status", "small", "--runs", str(runs))
+    done = in_process("status", "small", "--runs", str(runs))
     assert "certified" in done.stdout
     assert certified["lag"] in [int(word) for word in done.stdout.split() if word.isdigit()]
 
@@ -242,7 +243,7 @@ def exported(
 ) -> Path:
     """The winner, exported after it was certified."""
     to = tmp_path_factory.mktemp("best")
-    done = longspan("export", "small", "--to", str(to), "--runs", str(runs))
+    done = in_process("export", "small", "--to", str(to), "--runs", str(runs))
     assert done.returncode == 0, done.stderr
     (folder,) = to.iterdir()
     return folder

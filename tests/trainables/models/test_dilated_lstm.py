@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Reference, Weights, assert_agree, stirred, stream
 from trainables.models.cells.dilated_lstm import DilatedLstm
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH = 4
 
@@ -35,7 +35,9 @@ def reference(dilation: int, levels: int) -> Reference:
 
 def layer_of(**choices: int) -> DilatedLstm:
     torch.manual_seed(0)
-    return DilatedLstm(DilatedLstm.Config.model_validate(choices), Site(width=WIDTH)).double()
+    return DilatedLstm(
+        DilatedLstm.Config.model_validate(choices), Surroundings(width=WIDTH)
+    ).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 9, 63])
@@ -49,7 +51,7 @@ def test_agrees_with_the_equations(dilation: int, levels: int, length: int) -> N
 
 def test_a_level_hears_only_every_so_many_steps() -> None:
     """The level of dilation 4 alone: at t the gradient reaches t, t - 4, t - 8, nothing between."""
-    level = DilatedLstm.parts(DilatedLstm.Config(), Site(width=WIDTH))[2]
+    level = DilatedLstm.parts(DilatedLstm.Config(), Surroundings(width=WIDTH))[2]
     x = stream(1, 11, WIDTH).float().requires_grad_()
     (gradient,) = torch.autograd.grad(level(x)[:, 10].sum(), x)
     assert torch.nonzero(gradient.abs().sum((0, 2))).flatten().tolist() == [2, 6, 10]
@@ -57,8 +59,8 @@ def test_a_level_hears_only_every_so_many_steps() -> None:
 
 def test_a_block_is_its_levels() -> None:
     """Each level is a layer with a residual path of its own; their costs and states add up."""
-    config, site = DilatedLstm.Config(dilation=3, levels=4), Site(width=WIDTH)
-    parts, whole = DilatedLstm.parts(config, site), DilatedLstm(config, site)
+    config, around = DilatedLstm.Config(dilation=3, levels=4), Surroundings(width=WIDTH)
+    parts, whole = DilatedLstm.parts(config, around), DilatedLstm(config, around)
     assert len(parts) == 4
     assert sum(part.state_bytes(64) for part in parts) == whole.state_bytes(64)
     assert whole.state_bytes(64) == 4 * 2 * WIDTH * (1 + 3 + 9 + 27)

@@ -8,11 +8,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from trainables.messages import one_line
 from trainables.models.cells import LAYERS
 from trainables.models.cells.s4d import S4d
 from trainables.models.first_weights import Chrono, inverse_softplus
-from trainables.models.layer import PartConfig, Recurrence, Site
-from trainables.parts import OneOf, one_line
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
+from trainables.parts import OneOf
 
 CELLS = TypeAdapter(Annotated[PartConfig, OneOf(LAYERS)])
 WITH_FORGET_BIAS = ["lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"]
@@ -21,7 +22,7 @@ WITH_FORGET_BIAS = ["lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"]
 def cell_of(kind: str, forget_bias: object, width: int = 4) -> Recurrence:
     torch.manual_seed(0)
     config = LAYERS[kind].Config.model_validate({"kind": kind, "forget_bias": forget_bias})
-    layer = LAYERS[kind](config, Site(width=width)).double()
+    layer = LAYERS[kind](config, Surroundings(width=width)).double()
     assert isinstance(layer, Recurrence)
     return layer
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Reference, Weights, assert_agree, stirred, stream
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Layer, Site
+from trainables.models.layer import Layer, Surroundings
 
 WIDTH = 6
 
@@ -54,7 +54,7 @@ def gru(weights: Weights, x: Tensor) -> Tensor:
 def layer_of(kind: str, **choices: object) -> Layer:
     torch.manual_seed(0)
     config = LAYERS[kind].Config.model_validate({"kind": kind, **choices})
-    return LAYERS[kind](config, Site(width=WIDTH)).double()
+    return LAYERS[kind](config, Surroundings(width=WIDTH)).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 63])

@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.gated_delta import GatedDelta
 from trainables.models.kernels.chunked_delta import chunked_delta
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, HEADS, TAPS = 8, 2, 4
 HEAD = WIDTH // HEADS
@@ -58,7 +58,7 @@ def gated_delta(weights: Weights, x: Tensor) -> Tensor:
 def test_agrees_with_the_equations(length: int) -> None:
     torch.manual_seed(0)
     config = GatedDelta.Config(num_heads=HEADS, taps=TAPS)
-    layer = GatedDelta(config, Site(width=WIDTH)).double()
+    layer = GatedDelta(config, Surroundings(width=WIDTH)).double()
     stirred(layer)
     assert_agree(layer, gated_delta, stream(2, length, WIDTH))
 
@@ -111,4 +111,4 @@ def test_shut_gates_forget_without_overflow() -> None:
 
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValueError, match=r"num_heads: 3 is not allowed; .* \(8\)"):
-        GatedDelta(GatedDelta.Config(num_heads=3), Site(width=WIDTH))
+        GatedDelta(GatedDelta.Config(num_heads=3), Surroundings(width=WIDTH))

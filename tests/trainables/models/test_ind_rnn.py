@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.ind_rnn import IndRnn
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH = 6
 
@@ -23,7 +23,7 @@ def ind_rnn(weights: Weights, x: Tensor) -> Tensor:
 
 def layer_of(longest_lag: int = 1024) -> IndRnn:
     torch.manual_seed(0)
-    return IndRnn(IndRnn.Config(longest_lag=longest_lag), Site(width=WIDTH)).double()
+    return IndRnn(IndRnn.Config(longest_lag=longest_lag), Surroundings(width=WIDTH)).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 63])
@@ -65,6 +65,6 @@ def test_a_weight_beyond_its_bound_can_come_back() -> None:
 
 def test_first_weights_lie_within_the_bound() -> None:
     torch.manual_seed(0)
-    layer = IndRnn(IndRnn.Config(longest_lag=2), Site(width=512))
+    layer = IndRnn(IndRnn.Config(longest_lag=2), Surroundings(width=512))
     assert 0 <= layer.recurrent.min() < 0.05
     assert 1.35 < layer.recurrent.max() <= 2**0.5

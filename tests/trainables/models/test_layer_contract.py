@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Layer, Recurrence, Site
+from trainables.models.layer import Layer, Recurrence, Surroundings
 
 WIDTH = 8
 KINDS = sorted(LAYERS)
@@ -23,7 +23,7 @@ LONG = 130  # crosses the chunks of 32, 64 and 128 steps that parallel forms wor
 
 def layer_of(kind: str, seed: int = 0, dtype: torch.dtype = torch.float64) -> Layer:
     torch.manual_seed(seed)
-    return LAYERS[kind](LAYERS[kind].Config(kind=kind), Site(width=WIDTH)).to(dtype)
+    return LAYERS[kind](LAYERS[kind].Config(kind=kind), Surroundings(width=WIDTH)).to(dtype)
 
 
 def stream(batch: int, length: int, seed: int = 1) -> Tensor:

@@ -7,9 +7,12 @@ import torch
 
 from tests.trainables.models.agreement import stream
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
-KINDS = ["min_gru", "min_lstm", "ind_rnn", "lru", "s4d", "mamba", "mlstm", "gated_delta"]
+KINDS = [
+    "min_gru", "min_lstm", "ind_rnn", "lru", "s4d", "mamba", "mlstm",
+    pytest.param("gated_delta", marks=pytest.mark.slow),
+]  # fmt: skip
 WIDTH = 16  # heads of four
 
 
@@ -17,7 +20,7 @@ WIDTH = 16  # heads of four
 def test_float32_is_enough_for_ten_thousand_steps(kind: str) -> None:
     """Answers and gradients are those of float64 to a thousandth of their size, to the end."""
     torch.manual_seed(0)
-    layer = LAYERS[kind](LAYERS[kind].Config(kind=kind), Site(width=WIDTH))
+    layer = LAYERS[kind](LAYERS[kind].Config(kind=kind), Surroundings(width=WIDTH))
     x = stream(1, 10_000, WIDTH)
     direction = stream(1, 10_000, WIDTH, seed=2)
     results = []

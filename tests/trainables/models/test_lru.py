@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.lru import Lru
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, STATES = 6, 5
 
@@ -33,7 +33,7 @@ def lru(weights: Weights, x: Tensor) -> Tensor:
 def layer_of(**choices: float) -> Lru:
     torch.manual_seed(0)
     config = Lru.Config.model_validate({"state_size": STATES, **choices})
-    return Lru(config, Site(width=WIDTH)).double()
+    return Lru(config, Surroundings(width=WIDTH)).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 63])

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.mamba import Mamba
 from trainables.models.kernels.selective_scan import CHUNK, Drive, scan_by_chunks, selective_scan
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, STATES, TAPS = 4, 3, 4
 
@@ -48,7 +48,7 @@ def mamba(weights: Weights, x: Tensor) -> Tensor:
 def layer_of(**choices: float) -> Mamba:
     torch.manual_seed(0)
     config = Mamba.Config.model_validate({"state_size": STATES, "taps": TAPS, **choices})
-    return Mamba(config, Site(width=WIDTH)).double()
+    return Mamba(config, Surroundings(width=WIDTH)).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 63])

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Reference, Weights, assert_agree, stirred, stream
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Layer, Site
+from trainables.models.layer import Layer, Surroundings
 
 WIDTH = 6
 
@@ -46,7 +46,7 @@ def min_lstm(weights: Weights, x: Tensor) -> Tensor:
 
 def layer_of(kind: str) -> Layer:
     torch.manual_seed(0)
-    return LAYERS[kind](LAYERS[kind].Config(kind=kind), Site(width=WIDTH)).double()
+    return LAYERS[kind](LAYERS[kind].Config(kind=kind), Surroundings(width=WIDTH)).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 63])
@@ -86,8 +86,8 @@ def test_shut_gates_still_divide() -> None:
 def test_half_precision_remembers_as_long(kind: str) -> None:
     """A share kept of 1 - e^-8 is 1 in bfloat16; the scan must not lose the difference."""
     config = LAYERS[kind].Config.model_validate({"kind": kind, "forget_bias": 8.0})
-    half = LAYERS[kind](config, Site(width=WIDTH)).bfloat16()
-    single = LAYERS[kind](config, Site(width=WIDTH))
+    half = LAYERS[kind](config, Surroundings(width=WIDTH)).bfloat16()
+    single = LAYERS[kind](config, Surroundings(width=WIDTH))
     single.load_state_dict(half.state_dict())
     x = stream(1, 5000, WIDTH).bfloat16()
     due = single(x.float())[:, -1]

@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.mlstm import Mlstm
 from trainables.models.kernels.chunked_mlstm import chunked_mlstm
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, HEADS = 8, 2
 HEAD = WIDTH // HEADS
@@ -50,7 +50,7 @@ def mlstm(weights: Weights, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("length", [1, 2, 16, 17, 63])
 def test_agrees_with_the_equations(length: int) -> None:
     torch.manual_seed(0)
-    layer = Mlstm(Mlstm.Config(num_heads=HEADS), Site(width=WIDTH)).double()
+    layer = Mlstm(Mlstm.Config(num_heads=HEADS), Surroundings(width=WIDTH)).double()
     stirred(layer, scale=0.5)  # the gates see the input now
     assert_agree(layer, mlstm, stream(2, length, WIDTH))
 
@@ -90,4 +90,4 @@ def test_no_gate_is_too_large_for_float32(gate: float) -> None:
 
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValueError, match=r"num_heads: 3 is not allowed; .* \(8\)"):
-        Mlstm(Mlstm.Config(num_heads=3), Site(width=WIDTH))
+        Mlstm(Mlstm.Config(num_heads=3), Surroundings(width=WIDTH))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.cells.lstm import Lstm
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.residuals import RESIDUALS, Residual
 
 KINDS = sorted(RESIDUALS)
@@ -17,7 +17,7 @@ WIDTH = 6
 def residual_of(kind: str, seed: int = 0, **choices: object) -> Residual:
     torch.manual_seed(seed)
     config = RESIDUALS[kind].Config.model_validate({"kind": kind, **choices})
-    residual = RESIDUALS[kind](config, Lstm(Lstm.Config(), Site(WIDTH))).double()
+    residual = RESIDUALS[kind](config, Lstm(Lstm.Config(), Surroundings(WIDTH))).double()
     for norm in residual.modules():
         if isinstance(norm, nn.LayerNorm):  # away from 1 and 0, so that a lost one shows
             nn.init.normal_(norm.weight, 1.0, 0.3)

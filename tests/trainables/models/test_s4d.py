@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.s4d import CHUNK, S4d, toeplitz
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, STATES = 3, 8
 
@@ -37,7 +37,7 @@ def s4d(weights: Weights, x: Tensor) -> Tensor:
 def layer_of(**choices: float) -> S4d:
     torch.manual_seed(0)
     config = S4d.Config.model_validate({"state_size": STATES, **choices})
-    return S4d(config, Site(width=WIDTH)).double()
+    return S4d(config, Surroundings(width=WIDTH)).double()
 
 
 @pytest.mark.parametrize("length", [1, 2, 63, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 7])

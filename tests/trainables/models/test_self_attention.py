@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.models.cells.self_attention import SelfAttention
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.positions import POSITIONS, Positions
 
 WIDTH = 12
@@ -27,8 +27,8 @@ def stream(length: int, width: int = WIDTH, seed: int = 1) -> Tensor:
 
 def attention_with(positions: Positions, num_heads: int, window: int | None) -> SelfAttention:
     torch.manual_seed(3)
-    site = Site(positions.width, rotate=positions.rotate, slopes=positions.slopes)
-    return SelfAttention(SelfAttention.Config(num_heads=num_heads, window=window), site).double()
+    around = Surroundings(positions.width, rotate=positions.rotate, slopes=positions.slopes)
+    return SelfAttention(SelfAttention.Config(num_heads=num_heads, window=window), around).double()
 
 
 def rotated(x: Tensor, t: int, base: float) -> Tensor:

@@ -53,7 +53,7 @@ def test_a_rung_is_tested_near_its_lag_and_trained_up_to_there(file: Path, lag: 
     """From the lag to just below twice the lag; no part shows another's rows."""
     task = task_of(file)
     assert task.lags is not None
-    shown = {part: task.split(part)._shown(lag).rows for part in PARTS}
+    shown = {part: task.split(part).drawable(lag).rows for part in PARTS}
     for part in ("selection", "test"):
         own = task.lags[shown[part]]
         assert set(own) <= set(range(lag, 2 * lag))
@@ -66,7 +66,7 @@ def test_nearness_is_the_users(file: Path) -> None:
     """Half as far again, in place of twice."""
     task = task_of(file, nearness=1.5)
     assert task.lags is not None
-    assert set(task.lags[task.split("test")._shown(8).rows]) == set(range(8, 12))
+    assert set(task.lags[task.split("test").drawable(8).rows]) == set(range(8, 12))
 
 
 @pytest.mark.parametrize("part", PARTS)

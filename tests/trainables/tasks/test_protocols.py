@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from scipy import stats
 
-from trainables.parts import one_line
+from trainables.messages import one_line
 from trainables.tasks import TASKS
 from trainables.tasks.distinct import distinct
 from trainables.tasks.task import Batch

@@ -90,8 +90,16 @@ def test_what_uses_the_step_k_back_wins_up_to_lag_k_and_never_beyond(
         assert tally(lag).successes == 0
 
 
-@pytest.mark.parametrize("of", [symbols, numbers])
-@pytest.mark.parametrize("lag", [1, 8])
+@pytest.mark.parametrize(
+    ("of", "lag"),
+    [
+        (numbers, 8),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((numbers, 1), (symbols, 1), (symbols, 8))
+        ),
+    ],
+)
 def test_on_noise_any_use_of_old_inputs_is_a_coin_toss(tmp_path: Path, of: Any, lag: int) -> None:
     """A net of random weights uses all that it sees."""
     task = stream(tmp_path, of(0, rows=6000))
@@ -174,7 +182,13 @@ def test_the_losses_of_sequences_average_to_the_loss(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("of", "k", "reach"),
-    [(symbols, 5, 4), (numbers, 5, 4), (numbers, 4, 4), (numbers, 0, 0), (symbols, 0, 0)],
+    [
+        (numbers, 5, 4),
+        (numbers, 0, 0),
+        (symbols, 0, 0),
+        pytest.param(symbols, 5, 4, marks=pytest.mark.slow),
+        pytest.param(numbers, 4, 4, marks=pytest.mark.slow),
+    ],
 )
 def test_a_trained_member_measures_the_rung_at_or_below_k(
     tmp_path: Path, of: Any, k: int, reach: int

@@ -14,7 +14,9 @@ from torch import Tensor
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall
 from trainables.measure.records import CurvePoint
 from trainables.randomness import Streams
+from trainables.training import curve as module
 from trainables.training.curve import CURVE_SEQUENCES, extrapolated_lag, forgetting_curve
+from trainables.training.evaluation import Tally
 
 
 class UpTo(KnowingModel):
@@ -119,6 +121,23 @@ def test_any_other_error_is_not_swallowed() -> None:
         curve(UpTo(9, 40, RuntimeError("shapes")), [8, 16])
     with pytest.raises(MemoryError):
         curve(UpTo(9, 10, MemoryError()), [8, 16])
+
+
+def test_it_is_drawn_from_a_stream_that_no_member_was_tested_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights that a look has chosen would look better than they are on that look's draw."""
+    seeds: list[int] = []
+
+    def note(
+        model: Any, task: Any, lag: int, sequences: int, draws: torch.Generator, _: Any
+    ) -> Tally:
+        seeds.append(draws.initial_seed())
+        return Tally(sequences, sequences)
+
+    monkeypatch.setattr(module, "evaluate", note)
+    lags = [point.lag for point in curve(KnowingModel(), [4, 8])]
+    assert seeds == [Streams(0, "0" * 64).seed_of("curve", lag, 0) for lag in lags]
 
 
 def test_the_same_streams_give_the_same_curve() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import torch
@@ -21,6 +22,9 @@ from tests.trainables.training.stand_ins import (
     no_tick,
 )
 from trainables.measure.reliability import look_confidence, lower_bound, successes_needed
+from trainables.randomness import Streams
+from trainables.tasks.recall import Recall
+from trainables.tasks.task import Split
 from trainables.training import rung
 from trainables.training.evaluation import Tally
 from trainables.training.rung import Measured, RungTraining, out_of_memory
@@ -91,6 +95,38 @@ class Scripted:
     def __call__(self, model: Any, task: Any, lag: int, sequences: int, *_: Any) -> Tally:
         self.calls.append((sum(self.member.sizes), sequences))
         return Tally(round(next(self.rates) * sequences), sequences)
+
+
+class ThreeSplits(Recall):
+    """A task that says which of its splits it is."""
+
+    name: Split | None = None
+
+    def split(self, name: Split) -> Self:
+        named = copy(self)
+        named.name = name
+        return named
+
+
+def test_the_selection_and_the_look_draw_each_from_a_split_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a generator of its own too: what is selected by says nothing about the held-out test."""
+    drawn: list[tuple[int, Split | None, int]] = []
+
+    def note(
+        model: Any, task: ThreeSplits, lag: int, sequences: int, draws: torch.Generator, _: Any
+    ) -> Tally:
+        drawn.append((sequences, task.name, draws.initial_seed()))
+        return Tally(sequences, sequences)
+
+    monkeypatch.setattr(rung, "evaluate", note)
+    task, streams = ThreeSplits(Recall.Config(alphabet=4)), Streams(0, "0" * 64)
+    attempt(knowing(1.0), ladder(), task=task).run(no_tick)
+    assert drawn == [
+        (256, "selection", streams.seed_of("selection", LAG, 0)),
+        (100, "test", streams.seed_of("test", LAG, 0)),
+    ]
 
 
 def test_a_selection_that_fails_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

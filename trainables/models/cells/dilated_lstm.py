@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 from trainables.models.cells.lstm import Lstm
 from trainables.models.first_weights import Constant, ForgetBiasConfig, RecurrentWeights
-from trainables.models.layer import Layer, PartConfig, Recurrence, Site
+from trainables.models.layer import Layer, PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
 class DilatedLevel(Recurrence):
     """An LSTM whose state skips: (h, c)_t = lstm(x_t, (h, c)_{t - dilation})."""
 
-    def __init__(self, config: DilatedLstm.Config, site: Site, dilation: int) -> None:
-        super().__init__(config, site)
+    def __init__(self, config: DilatedLstm.Config, around: Surroundings, dilation: int) -> None:
+        super().__init__(config, around)
         self.dilation = dilation
         same = Lstm.Config(
             forget_bias=config.forget_bias, recurrent_weights=config.recurrent_weights
         )
-        self.lstm = Lstm(same, site)
+        self.lstm = Lstm(same, around)
 
     def forward(self, x: Stream) -> Stream:
         """The interleaved sequences side by side in the batch, so that all tick at once."""
@@ -79,19 +79,19 @@ class DilatedLstm(Recurrence):
         recurrent_weights: RecurrentWeights = "uniform"
 
     @classmethod
-    def parts(cls, config: Config, site: Site) -> Sequence[Layer]:
+    def parts(cls, config: Config, around: Surroundings) -> Sequence[Layer]:
         """The levels, from the fastest to the slowest."""
-        return cls._levels(config, site)
+        return cls._levels(config, around)
 
     @staticmethod
-    def _levels(config: Config, site: Site) -> list[DilatedLevel]:
+    def _levels(config: Config, around: Surroundings) -> list[DilatedLevel]:
         return [
-            DilatedLevel(config, site, config.dilation**level) for level in range(config.levels)
+            DilatedLevel(config, around, config.dilation**level) for level in range(config.levels)
         ]
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        self.levels = nn.ModuleList(self._levels(config, site))
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        self.levels = nn.ModuleList(self._levels(config, around))
 
     def forward(self, x: Stream) -> Stream:
         """One level after the other, without residual paths."""

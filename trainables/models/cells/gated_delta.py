@@ -23,7 +23,7 @@ from trainables.models.kernels.compiled.matrices import delta_scan
 from trainables.models.kernels.compiled.norms import gated_root_mean_square
 from trainables.models.kernels.delta_kernel import gated_delta_rule
 from trainables.models.kernels.scan import precise
-from trainables.models.layer import Recurrence, Site
+from trainables.models.layer import Recurrence, Surroundings
 from trainables.models.short_convolution import ShortConvolution
 from trainables.shapes import Stream
 
@@ -44,9 +44,9 @@ class GatedDelta(Recurrence):
         num_heads: int = Field(default=4, ge=1)
         taps: int = Field(default=4, ge=1)
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        D, H = site.width, config.num_heads
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        D, H = around.width, config.num_heads
         if D % H:
             raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
         self.qkv = nn.Linear(D, 3 * D, bias=False)

@@ -22,7 +22,7 @@ from trainables.models.first_weights import (
 )
 from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.gru import gru_scan
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -42,14 +42,14 @@ class Gru(Recurrence):
         forget_bias: ForgetBiasConfig = Constant.Config()
         recurrent_weights: RecurrentWeights = "uniform"
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        self.fused = nn.GRU(site.width, site.width, batch_first=True)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        self.fused = nn.GRU(around.width, around.width, batch_first=True)
         _, recurrent, input_bias, state_bias = self.fused.all_weights[0]
         start_recurrent_(recurrent, config.recurrent_weights)
-        keep = slice(site.width, 2 * site.width)
+        keep = slice(around.width, 2 * around.width)
         with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
-            input_bias[keep] = forget_bias(config.forget_bias).draw(site.width)
+            input_bias[keep] = forget_bias(config.forget_bias).draw(around.width)
             state_bias[keep] = 0
 
     def forward(self, x: Stream) -> Stream:

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.rnn import rectified_scan
 from trainables.models.kernels.scan import precise, scan_backwards
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -29,11 +29,11 @@ class IndRnn(Recurrence):
         kind: Literal["ind_rnn"] = "ind_rnn"
         longest_lag: int = Field(default=1024, ge=1)
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
         self.bound = 2 ** (1 / config.longest_lag)
-        self.project = nn.Linear(site.width, site.width)
-        self.recurrent = nn.Parameter(torch.empty(site.width).uniform_(0, self.bound))
+        self.project = nn.Linear(around.width, around.width)
+        self.recurrent = nn.Parameter(torch.empty(around.width).uniform_(0, self.bound))
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """All inputs at once, then a loop: compiled, or one that writes in place."""

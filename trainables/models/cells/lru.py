@@ -18,7 +18,7 @@ from trainables.models.gated_mix import GatedMix
 from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.linear import complex_scan
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -48,9 +48,9 @@ class Lru(Recurrence):
                 raise ValueError(f"r_min: {self.r_min} must be below r_max ({self.r_max})")
             return self
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        N, D = config.state_size, site.width
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        N, D = config.state_size, around.width
         squared = torch.empty(N).uniform_(config.r_min**2, config.r_max**2)  # even in the area
         decay = -0.5 * squared.clamp(min=1e-12).log()
         self.nu = nn.Parameter(decay.log())

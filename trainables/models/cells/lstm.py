@@ -20,7 +20,7 @@ from trainables.models.first_weights import (
     forget_bias,
     start_recurrent_,
 )
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -40,12 +40,12 @@ class Lstm(Recurrence):
         forget_bias: ForgetBiasConfig = Constant.Config()
         recurrent_weights: RecurrentWeights = "uniform"
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        self.fused = nn.LSTM(site.width, site.width, batch_first=True)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        self.fused = nn.LSTM(around.width, around.width, batch_first=True)
         start_recurrent_(self.fused.all_weights[0][1], config.recurrent_weights)
         start = forget_bias(config.forget_bias)
-        kept = start.draw(site.width)
+        kept = start.draw(around.width)
         with torch.no_grad():  # torch adds two biases; their sum is the one of the equations
             self._start_gate(1, kept)
             if start.opposes_input:

@@ -21,7 +21,7 @@ from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.selective import Inputs, gated_selective_scan
 from trainables.models.kernels.scan import precise
 from trainables.models.kernels.selective_scan import Drive, selective_scan
-from trainables.models.layer import Recurrence, Site
+from trainables.models.layer import Recurrence, Surroundings
 from trainables.models.short_convolution import ShortConvolution
 from trainables.shapes import Stream
 
@@ -44,9 +44,9 @@ class Mamba(Recurrence):
         expand: int = Field(default=2, ge=1)
         taps: int = Field(default=4, ge=1)
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        D, E, N = site.width, config.expand * site.width, config.state_size
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        D, E, N = around.width, config.expand * around.width, config.state_size
         rank = -(-D // 16)
         self.sizes = [rank, N, N]
         self.into = nn.Linear(D, 2 * E, bias=False)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trainables.models.first_weights import Constant, ForgetBiasConfig, forget_bias
 from trainables.models.input_gated import InputGated, positive
-from trainables.models.layer import PartConfig, Site
+from trainables.models.layer import PartConfig, Surroundings
 
 
 class MinGru(InputGated):
@@ -29,10 +29,10 @@ class MinGru(InputGated):
 
     compiled = "min_gru"
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site, maps=2)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around, maps=2)
         with torch.no_grad():
-            self.project.bias[: site.width] = -forget_bias(config.forget_bias).draw(site.width)
+            self.project.bias[: around.width] = -forget_bias(config.forget_bias).draw(around.width)
 
     def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """1 - z and z c; the former as sigmoid(-z), which is exact near 0."""

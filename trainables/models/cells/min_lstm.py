@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import Constant, ForgetBiasConfig, forget_bias
 from trainables.models.input_gated import InputGated, positive
-from trainables.models.layer import PartConfig, Site
+from trainables.models.layer import PartConfig, Surroundings
 
 
 class MinLstm(InputGated):
@@ -29,14 +29,14 @@ class MinLstm(InputGated):
 
     compiled = "min_lstm"
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site, maps=3)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around, maps=3)
         start = forget_bias(config.forget_bias)
-        kept = start.draw(site.width)
+        kept = start.draw(around.width)
         with torch.no_grad():
-            self.project.bias[: site.width] = kept
+            self.project.bias[: around.width] = kept
             if start.opposes_input:
-                self.project.bias[site.width : 2 * site.width] = -kept
+                self.project.bias[around.width : 2 * around.width] = -kept
 
     def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The share f / (f + i) as sigmoid(log f - log i): exact where both gates are shut."""

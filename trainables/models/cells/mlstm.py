@@ -22,7 +22,7 @@ from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.matrices import mlstm_scan
 from trainables.models.kernels.compiled.norms import gated_group
 from trainables.models.kernels.scan import precise
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -35,9 +35,9 @@ class Mlstm(Recurrence):
         kind: Literal["mlstm"] = "mlstm"
         num_heads: int = Field(default=4, ge=1)
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        D, H = site.width, config.num_heads
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        D, H = around.width, config.num_heads
         if D % H:
             raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
         self.qkv = nn.Linear(D, 3 * D)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trainables.models.first_weights import RecurrentWeights, start_recurrent_
 from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.rnn import rnn_scan
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
 
@@ -24,9 +24,9 @@ class Rnn(Recurrence):
         kind: Literal["rnn"] = "rnn"
         recurrent_weights: RecurrentWeights = "uniform"
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        self.fused = nn.RNN(site.width, site.width, batch_first=True)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        self.fused = nn.RNN(around.width, around.width, batch_first=True)
         start_recurrent_(self.fused.all_weights[0][1], config.recurrent_weights)
 
     def forward(self, x: Stream) -> Stream:

@@ -21,7 +21,7 @@ from trainables.models.gated_mix import GatedMix
 from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.linear import diagonal_scan
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import Recurrence, Site
+from trainables.models.layer import Recurrence, Surroundings
 from trainables.shapes import Stream
 
 CHUNK = 64
@@ -39,9 +39,9 @@ class S4d(Recurrence):
         kind: Literal["s4d"] = "s4d"
         state_size: int = Field(default=64, ge=2, multiple_of=2)
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        D, pairs = site.width, config.state_size // 2
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        D, pairs = around.width, config.state_size // 2
         self.log_dt = nn.Parameter(config.draw_log_dt(D))
         self.log_damping = nn.Parameter(torch.full((D, pairs), math.log(0.5)))
         self.frequency = nn.Parameter((math.pi * torch.arange(pairs)).expand(D, pairs).clone())

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from trainables.models.attention import causal_attention, mean_span
-from trainables.models.layer import Layer, PartConfig, Site
+from trainables.models.layer import Layer, PartConfig, Surroundings
 from trainables.shapes import Stream
 
 
@@ -35,23 +35,23 @@ class SelfAttention(Layer):
 
     attends = True
 
-    def __init__(self, config: HeadsConfig, site: Site) -> None:
-        super().__init__(config, site)
-        head_width, rest = divmod(site.width, config.num_heads)
+    def __init__(self, config: HeadsConfig, around: Surroundings) -> None:
+        super().__init__(config, around)
+        head_width, rest = divmod(around.width, config.num_heads)
         if rest:
             raise ValueError(
                 f"num_heads: {config.num_heads} is not allowed; it must divide the hidden size "
-                f"({site.width})"
+                f"({around.width})"
             )
-        if site.rotate is not None and head_width % 2:
+        if around.rotate is not None and head_width % 2:
             raise ValueError(
                 f"num_heads: {config.num_heads} is not allowed; rope needs an even head width, "
-                f"and {site.width} / {config.num_heads} is {head_width}"
+                f"and {around.width} / {config.num_heads} is {head_width}"
             )
-        self.rotate = site.rotate
-        self.slopes = None if site.slopes is None else site.slopes(config.num_heads)
-        self.qkv = nn.Linear(site.width, 3 * site.width)
-        self.out = nn.Linear(site.width, site.width)
+        self.rotate = around.rotate
+        self.slopes = None if around.slopes is None else around.slopes(config.num_heads)
+        self.qkv = nn.Linear(around.width, 3 * around.width)
+        self.out = nn.Linear(around.width, around.width)
 
     def forward(self, x: Stream) -> Stream:
         """Attend to the past and to the step itself."""

@@ -9,17 +9,17 @@ from torch import nn
 from torch.nn.functional import gelu
 
 from trainables.models.cells.self_attention import HeadsConfig, SelfAttention
-from trainables.models.layer import Layer, Site
+from trainables.models.layer import Layer, Surroundings
 from trainables.shapes import Stream
 
 
 class FeedForward(Layer):
     """W_2 gelu(W_1 x), four times as wide inside."""
 
-    def __init__(self, config: Transformer.Config, site: Site) -> None:
-        super().__init__(config, site)
-        self.widen = nn.Linear(site.width, 4 * site.width)
-        self.narrow = nn.Linear(4 * site.width, site.width)
+    def __init__(self, config: Transformer.Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        self.widen = nn.Linear(around.width, 4 * around.width)
+        self.narrow = nn.Linear(4 * around.width, around.width)
 
     def forward(self, x: Stream) -> Stream:
         """Each step by itself."""
@@ -45,13 +45,13 @@ class Transformer(Layer):
     attends = True
 
     @classmethod
-    def parts(cls, config: Config, site: Site) -> Sequence[Layer]:
+    def parts(cls, config: Config, around: Surroundings) -> Sequence[Layer]:
         """The two layers of a block."""
-        return [SelfAttention(config, site), FeedForward(config, site)]
+        return [SelfAttention(config, around), FeedForward(config, around)]
 
-    def __init__(self, config: Config, site: Site) -> None:
-        super().__init__(config, site)
-        self.attention, self.feed_forward = self.parts(config, site)
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        super().__init__(config, around)
+        self.attention, self.feed_forward = self.parts(config, around)
 
     def forward(self, x: Stream) -> Stream:
         """One layer after the other, without residual paths."""

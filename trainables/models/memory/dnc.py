@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainables.models.kernels.compiled.controller import Driven
 from trainables.models.kernels.compiled.dnc import Start, dnc_scan
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate
 from trainables.models.memory.allocation import allocation, usage_after
 from trainables.models.memory.controllers import Carried
@@ -60,7 +60,7 @@ class Dnc(ExternalMemory):
         kind: Literal["dnc"] = "dnc"
         links: bool = True
 
-    def __init__(self, config: Config, site: Site) -> None:
+    def __init__(self, config: Config, around: Surroundings) -> None:
         R, W = config.num_read_heads, config.slot_width
         sizes = [
             (R + 1) * W,  # keys, the writing head's last
@@ -69,7 +69,7 @@ class Dnc(ExternalMemory):
             W,  # write vector
             3 * R * config.links,
         ]
-        super().__init__(config, site, sum(sizes))
+        super().__init__(config, around, sum(sizes))
         self.interface_sizes = sizes
 
     def initial_state(self, batch_size: int) -> DncState:
@@ -95,15 +95,15 @@ class Dnc(ExternalMemory):
         """The controller's step, then the memory's."""
         last = DncState(*state)
         output, hidden, cell = self.controller(projected, last.reads, last.hidden, last.cell)
-        told = self.told(output)
-        usage = usage_after(last.usage, last.write_weights, told.free_gates, last.read_weights)
-        write_weights = self.write_weights(told, last.memory, usage)
-        memory = write(last.memory, write_weights.unsqueeze(1), told.erase, told.write)
+        heads = self.heads(output)
+        usage = usage_after(last.usage, last.write_weights, heads.free_gates, last.read_weights)
+        write_weights = self.write_weights(heads, last.memory, usage)
+        memory = write(last.memory, write_weights.unsqueeze(1), heads.erase, heads.write)
         precedence, links = last.precedence, last.links
         if self.config.links:
             links = links_after(links, write_weights, precedence)
             precedence = precedence_after(precedence, write_weights)
-        read_weights = self.read_weights(told, memory, links, last.read_weights)
+        read_weights = self.read_weights(heads, memory, links, last.read_weights)
         reads = read(memory, read_weights).flatten(1)
         return output, reads, DncState(
             memory, usage, write_weights, read_weights, precedence, links, reads, hidden, cell
@@ -123,7 +123,7 @@ class Dnc(ExternalMemory):
             last.links, last.reads, last.hidden, last.cell,
         )  # fmt: skip
 
-    def told(self, output: Float[Tensor, "B D"]) -> Interface:
+    def heads(self, output: Float[Tensor, "B D"]) -> Interface:
         """The interface vector, in its parts and ranges."""
         R, W, B = self.config.num_read_heads, self.config.slot_width, len(output)
         keys, strengths, unit, add, modes = self.interface(output).split(
@@ -142,26 +142,26 @@ class Dnc(ExternalMemory):
         )
 
     def write_weights(
-        self, told: Interface, memory: Float[Tensor, "B N W"], usage: Float[Tensor, "B N"]
+        self, heads: Interface, memory: Float[Tensor, "B N W"], usage: Float[Tensor, "B N"]
     ) -> Float[Tensor, "B N"]:
         """g_w (g_a a + (1 - g_a) c): into a free slot or into the slot most like the key."""
-        content = content_weights(told.keys[:, -1:], told.strengths[:, -1:], memory)
+        content = content_weights(heads.keys[:, -1:], heads.strengths[:, -1:], memory)
         free = allocation(usage).unsqueeze(1)
-        return told.write_gate * interpolate(free, content, told.allocation_gate).squeeze(1)
+        return heads.write_gate * interpolate(free, content, heads.allocation_gate).squeeze(1)
 
     def read_weights(
         self,
-        told: Interface,
+        heads: Interface,
         memory: Float[Tensor, "B N W"],
         links: Float[Tensor, "B L L"],
         last: Float[Tensor, "B R N"],
     ) -> Float[Tensor, "B R N"]:
         """pi_1 backward + pi_2 content + pi_3 forward; content alone without links."""
-        content = content_weights(told.keys[:, :-1], told.strengths[:, :-1], memory)
+        content = content_weights(heads.keys[:, :-1], heads.strengths[:, :-1], memory)
         if not self.config.links:
             return content
         before, after = directions(links, last)
-        back, here, ahead = told.read_modes.unsqueeze(-1).unbind(2)
+        back, here, ahead = heads.read_modes.unsqueeze(-1).unbind(2)
         return torch.addcmul(torch.addcmul(back * before, here, content), ahead, after)
 
     def memory_flops_per_step(self) -> float:

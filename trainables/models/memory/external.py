@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trainables.models.kernels.compiled.controller import CODES, Driven, drive
 from trainables.models.kernels.compiled.door import suits
-from trainables.models.layer import PartConfig, Recurrence, Site
+from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.models.memory.controllers import CONTROLLERS, Lstm
 from trainables.parts import OneOf
 from trainables.shapes import Stream
@@ -41,13 +41,13 @@ class ExternalMemory(Recurrence):
     One linear map of h_t, the interface, holds all that the heads are told.
     """
 
-    def __init__(self, config: MemoryConfig, site: Site, interface_size: int) -> None:
-        super().__init__(config, site)
+    def __init__(self, config: MemoryConfig, around: Surroundings, interface_size: int) -> None:
+        super().__init__(config, around)
         read_size = config.num_read_heads * config.slot_width
         controller = CONTROLLERS[config.controller.kind]
-        self.controller = controller(config.controller, site.width, read_size)
-        self.interface = nn.Linear(site.width, interface_size)
-        self.answer = nn.Linear(site.width + read_size, site.width)
+        self.controller = controller(config.controller, around.width, read_size)
+        self.interface = nn.Linear(around.width, interface_size)
+        self.answer = nn.Linear(around.width + read_size, around.width)
 
     @abstractmethod
     def advance(

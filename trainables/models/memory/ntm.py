@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainables.models.kernels.compiled.controller import Driven
 from trainables.models.kernels.compiled.ntm import Heads, ntm_scan
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate, sharpen, shift
 from trainables.models.memory.controllers import Carried
 from trainables.models.memory.external import ExternalMemory, MemoryConfig
@@ -54,7 +54,7 @@ class Ntm(ExternalMemory):
                 )
             return self
 
-    def __init__(self, config: Config, site: Site) -> None:
+    def __init__(self, config: Config, around: Surroundings) -> None:
         N, W = config.num_slots, config.slot_width
         H = config.num_read_heads + config.num_write_heads
         sizes = [
@@ -64,7 +64,7 @@ class Ntm(ExternalMemory):
             H * (2 * config.max_shift + 1),  # shifts
             config.num_write_heads * W,  # add vectors
         ]
-        super().__init__(config, site, sum(sizes))
+        super().__init__(config, around, sum(sizes))
         self.num_heads, self.interface_sizes = H, sizes
         self.initial_slot = nn.Parameter(torch.full((W,), 1e-6))
         self.initial_logits = nn.Parameter(torch.zeros(H, N))

@@ -15,6 +15,8 @@ import pyarrow as pa
 from pyarrow import fs
 from pydantic import Field
 
+from trainables.messages import one_line
+
 BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
 """Such as ``s3://bucket/folder/data.parquet``; whatever pyarrow's file systems know."""
 
@@ -37,14 +39,14 @@ def local(path: Path | str) -> Path:
         found = _files(there, root, path)
         copies = Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}"
         copies.mkdir(mode=0o700, exist_ok=True)
-        told = repr([(file.path, file.size, file.mtime_ns) for file in found])
-        copy = copies / hashlib.sha256(f"{path} {told}".encode()).hexdigest()[:24]
+        state = repr([(file.path, file.size, file.mtime_ns) for file in found])
+        copy = copies / hashlib.sha256(f"{path} {state}".encode()).hexdigest()[:24]
         with (copies / f"{copy.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not copy.exists():
                 _copy(there, root, found, copy)
     except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"path: {path} cannot be read: {' '.join(str(error).split())}") from None
+        raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
     only = copy / Path(root).name
     return only if only.exists() else copy
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int, UInt64
 
 
-class Shown:
+class DrawableRows:
     """Some rows, in the order of their hashes: the files' order is no matter.
 
     Args:

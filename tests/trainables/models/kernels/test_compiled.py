@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.trainables.models.kernels.paths import take
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Recurrence, Site
+from trainables.models.layer import Recurrence, Surroundings
 
 SMALL = {"num_slots": 7, "slot_width": 3}
 CONTROLLERS = ["feed_forward", "rnn", "gru", "lstm"]
@@ -50,7 +50,7 @@ def recurrence(
     """A layer off its first weights, so that nothing is zero or alike that need not be."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    layer = LAYERS[kind](LAYERS[kind].Config.model_validate({"kind": kind, **config}), Site(width))
+    layer = LAYERS[kind](LAYERS[kind].Config.model_validate({"kind": kind, **config}), Surroundings(width))
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
@@ -68,24 +68,22 @@ def all_of_it(
 ) -> tuple[list[Tensor], list[Tensor | None]]:
     """Answers and last state from ``state`` on, and the gradients of both in all there is."""
     x = x.detach().requires_grad_()
-    state = tuple(part.detach().requires_grad_() for part in state)
+    state = tuple(part.detach().requires_grad_(part.requires_grad) for part in state)
     y, last = layer.scan(x, state)
     outputs = [y, *(part for part in last if part.requires_grad)]
     weighted = sum(
         ((part * numbers(*part.shape, seed=3 + i).to(part.dtype)).sum()
          for i, part in enumerate(outputs)), torch.zeros(()),
     )  # fmt: skip
-    sources = [x, *state, *layer.parameters()]
+    sources = [x, *(part for part in state if part.requires_grad), *layer.parameters()]
     gradients = torch.autograd.grad(weighted, sources, allow_unused=True)
     return [part.detach() for part in (y, *last)], list(gradients)
 
 
 def met_state(layer: Recurrence, batch: int) -> tuple[Tensor, ...]:
-    """A state such as some steps lead to."""
-    dtype = next(layer.parameters()).dtype
-    with torch.no_grad():
-        x = numbers(batch, 5, layer.width, seed=2, dtype=dtype)
-        return layer.scan(x, layer.initial_state(batch))[1]
+    """A state such as some steps lead to; gradients are asked in what has them."""
+    x = numbers(batch, 5, layer.width, seed=2, dtype=next(layer.parameters()).dtype)
+    return layer.scan(x, layer.initial_state(batch))[1]
 
 
 def largest(parts: Sequence[Tensor | None]) -> float:
@@ -183,7 +181,7 @@ def test_the_same_numbers_again_whatever_is_kept(
         assert same(again, outputs)
         assert same(more, gradients)
         with torch.no_grad():
-            y, last = layer.scan(there, state)
+            y, last = layer.scan(there, tuple(part.detach() for part in state))
         assert same([y, *last], outputs)
 
 

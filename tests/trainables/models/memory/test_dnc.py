@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainables.models.memory import papers
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.memory.allocation import allocation, usage_after
 from trainables.models.memory.dnc import Dnc, DncState
 from trainables.models.memory.links import directions, links_after, precedence_after
@@ -25,7 +25,7 @@ def dnc(seed: int = 0, **choices: Any) -> Dnc:
     """A layer in float64, its weights large enough that gates and foci move."""
     torch.manual_seed(seed)
     config = Dnc.Config.model_validate({"num_slots": N, "slot_width": W, **choices})
-    layer = Dnc(config, Site(width=WIDTH)).double()
+    layer = Dnc(config, Surroundings(width=WIDTH)).double()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.normal_(std=0.7)
@@ -179,7 +179,10 @@ def test_free_slots_come_first_and_freed_slots_come_back() -> None:
     assert allocation(usage).argmax() == 2
 
 
-@pytest.mark.parametrize(("controller", "scale"), [("lstm", 1.0), ("feed_forward", 30.0)])
+@pytest.mark.parametrize(
+    ("controller", "scale"),
+    [pytest.param("lstm", 1.0, marks=pytest.mark.slow), ("feed_forward", 30.0)],
+)
 def test_ten_thousand_steps_in_float32(controller: str, scale: float) -> None:
     """Finite; usage in [0, 1]; weights, precedence, rows and columns of links sum to at most one.
 
@@ -187,7 +190,7 @@ def test_ten_thousand_steps_in_float32(controller: str, scale: float) -> None:
     """
     torch.manual_seed(0)
     config = Dnc.Config.model_validate({"controller": controller, "num_slots": 8, "slot_width": 4})
-    layer = Dnc(config, Site(width=WIDTH))
+    layer = Dnc(config, Surroundings(width=WIDTH))
     with torch.no_grad():
         layer.interface.weight.mul_(scale)
         state, x = layer.initial_state(2), torch.randn(10_000, 2, WIDTH)
@@ -207,7 +210,7 @@ def test_ten_thousand_steps_in_float32(controller: str, scale: float) -> None:
 def test_gradients_are_finite_after_two_thousand_steps() -> None:
     """In float32, with foci as sharp as one slot."""
     torch.manual_seed(0)
-    layer = Dnc(Dnc.Config(num_slots=8, slot_width=4), Site(width=WIDTH))
+    layer = Dnc(Dnc.Config(num_slots=8, slot_width=4), Surroundings(width=WIDTH))
     x = torch.randn(1, 2000, WIDTH, requires_grad=True)
     with torch.no_grad():
         layer.interface.bias[8:10] += 50  # strengths
@@ -233,6 +236,7 @@ def test_costs_are_counted(controller: str, shape: dict[str, int]) -> None:
 def test_links_cost_what_they_say() -> None:
     """Without them nothing of a state grows with the square of the slots."""
     with_links, without = (
-        Dnc(Dnc.Config(num_slots=64, links=links), Site(width=WIDTH)) for links in (True, False)
+        Dnc(Dnc.Config(num_slots=64, links=links), Surroundings(width=WIDTH))
+        for links in (True, False)
     )
     assert with_links.state_bytes(1) - without.state_bytes(1) == 4 * (64 * 64 + 64)

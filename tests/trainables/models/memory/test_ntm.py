@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainables.models.memory import papers
-from trainables.models.layer import Site
+from trainables.messages import one_line
+from trainables.models.layer import Surroundings
 from trainables.models.memory.ntm import Ntm
-from trainables.parts import one_line
 
 WIDTH = 5
 SIZES = {"num_slots": 6, "slot_width": 4}
@@ -27,7 +27,7 @@ CONTROLLERS = ["lstm", "gru", "rnn", "feed_forward"]
 def ntm(seed: int = 0, **choices: Any) -> Ntm:
     """A layer in float64, its weights large enough that gates and foci move."""
     torch.manual_seed(seed)
-    layer = Ntm(Ntm.Config.model_validate({**SIZES, **choices}), Site(width=WIDTH)).double()
+    layer = Ntm(Ntm.Config.model_validate({**SIZES, **choices}), Surroundings(width=WIDTH)).double()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.normal_(std=0.7)
@@ -91,7 +91,7 @@ def test_ten_thousand_steps_in_float32(controller: str, scale: float) -> None:
     """
     torch.manual_seed(0)
     config = Ntm.Config.model_validate({"controller": controller, "num_slots": 8, "slot_width": 4})
-    layer = Ntm(config, Site(width=WIDTH))
+    layer = Ntm(config, Surroundings(width=WIDTH))
     with torch.no_grad():
         layer.interface.weight.mul_(scale)
         state, x = layer.initial_state(2), torch.randn(10_000, 2, WIDTH)
@@ -110,7 +110,10 @@ def test_gradients_are_finite_after_two_thousand_steps() -> None:
     """In float32, with foci as sharp as one slot."""
     torch.manual_seed(0)
     config = Ntm.Config.model_validate({"num_slots": 8, "slot_width": 4})
-    layer, x = Ntm(config, Site(width=WIDTH)), torch.randn(1, 2000, WIDTH, requires_grad=True)
+    layer, x = (
+        Ntm(config, Surroundings(width=WIDTH)),
+        torch.randn(1, 2000, WIDTH, requires_grad=True),
+    )
     with torch.no_grad():
         layer.interface.bias[8:12] += 50  # strengths and exponents
     layer(x).square().mean().backward()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.memory import addressing
 from trainables.models.memory.dnc import Dnc, DncState
 
@@ -49,7 +49,7 @@ def package_step(
     """Our controller and interface, then the package's writing and reading."""
     projected = layer.controller.project(x)
     output, hidden, cell = layer.controller(projected, state.reads, state.hidden, state.cell)
-    told = layer.told(output)
+    heads = layer.heads(output)
     kept: dict[str, Any] = {
         "memory": state.memory,
         "usage_vector": state.usage,
@@ -59,19 +59,19 @@ def package_step(
         "link_matrix": state.links[:, None],
     }
     kept = memory.write(
-        told.keys[:, -1:],
-        told.write,
-        told.erase,
-        told.free_gates,
-        told.strengths[:, :-1],
-        told.strengths[:, -1:],
-        told.write_gate,
-        told.allocation_gate,
+        heads.keys[:, -1:],
+        heads.write,
+        heads.erase,
+        heads.free_gates,
+        heads.strengths[:, :-1],
+        heads.strengths[:, -1:],
+        heads.write_gate,
+        heads.allocation_gate,
         kept,
     )
-    back, here, ahead = told.read_modes.unbind(-1)
+    back, here, ahead = heads.read_modes.unbind(-1)
     modes = torch.stack([back, ahead, here], dim=-1)
-    reads, kept = memory.read(told.keys[:, :-1], told.strengths[:, :-1], modes, kept)
+    reads, kept = memory.read(heads.keys[:, :-1], heads.strengths[:, :-1], modes, kept)
     following = DncState(
         kept["memory"],
         kept["usage_vector"],
@@ -103,7 +103,7 @@ def test_the_memory_agrees_with_the_package(
     monkeypatch.setattr(dnc.util, "δ", 0.0)
     torch.manual_seed(0)
     choices = {"controller": controller, "num_slots": N, "slot_width": W, "num_read_heads": R}
-    layer = Dnc(Dnc.Config.model_validate(choices), Site(width=WIDTH)).double()
+    layer = Dnc(Dnc.Config.model_validate(choices), Surroundings(width=WIDTH)).double()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.normal_(std=0.7)

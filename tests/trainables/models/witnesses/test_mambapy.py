@@ -8,7 +8,7 @@ from torch.func import functional_call
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.mamba import Mamba
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, STATES, TAPS = 4, 3, 4
 
@@ -18,7 +18,7 @@ WIDTH, STATES, TAPS = 4, 3, 4
 def test_the_block_agrees_with_the_package(length: int, parallel: bool) -> None:
     """Its parallel scan and its loop. It rounds A and D to float32 whatever it is given."""
     torch.manual_seed(0)
-    layer = Mamba(Mamba.Config(state_size=STATES, taps=TAPS), Site(width=WIDTH)).double()
+    layer = Mamba(Mamba.Config(state_size=STATES, taps=TAPS), Surroundings(width=WIDTH)).double()
     stirred(layer)
     rank = layer.rate.weight.shape[1]
     config = MambaConfig(WIDTH, 1, rank, STATES, 2, TAPS, pscan=parallel)

@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from tests.trainables.models.agreement import Reference, Weights, assert_agree, stirred, stream
 from trainables.models.cells import LAYERS
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH = 6
 
@@ -34,7 +34,7 @@ def witness(module: nn.Module, linear: str, order: list[int]) -> Reference:
 def test_agrees_with_the_package(kind: str, length: int) -> None:
     """The paper's linear maps have biases, the package's have none: they are given some here."""
     torch.manual_seed(0)
-    layer = LAYERS[kind](LAYERS[kind].Config(kind=kind), Site(width=WIDTH)).double()
+    layer = LAYERS[kind](LAYERS[kind].Config(kind=kind), Surroundings(width=WIDTH)).double()
     stirred(layer)
     if kind == "min_gru":
         module, linear, order = minGRU(WIDTH), "to_hidden_and_gate", [1, 0]

@@ -15,7 +15,7 @@ from x_transformers.x_transformers import (
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.self_attention import SelfAttention
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 from trainables.models.positions import Alibi, Rope
 
 HEAD_WIDTH = 8
@@ -23,12 +23,12 @@ BASE = 256.0
 """Its frequencies, computed in float32, are powers of two at this width: no rounding."""
 
 
-def site(positions: str, width: int) -> Site:
+def around(positions: str, width: int) -> Surroundings:
     if positions == "rope":
-        return Site(width, rotate=Rope(Rope.Config(base=BASE), width).rotate)
+        return Surroundings(width, rotate=Rope(Rope.Config(base=BASE), width).rotate)
     if positions == "alibi":
-        return Site(width, slopes=Alibi(Alibi.Config(), width).slopes)
-    return Site(width)
+        return Surroundings(width, slopes=Alibi(Alibi.Config(), width).slopes)
+    return Surroundings(width)
 
 
 def inside(positions: str, heads: int, length: int) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_attention_agrees_with_the_package(
     torch.manual_seed(0)
     width = heads * HEAD_WIDTH
     config = SelfAttention.Config(num_heads=heads, window=window)
-    layer = SelfAttention(config, site(positions, width)).double()
+    layer = SelfAttention(config, around(positions, width)).double()
     stirred(layer)
     past = None if window is None else window - 1
     theirs = Attention(

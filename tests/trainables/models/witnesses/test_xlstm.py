@@ -13,7 +13,7 @@ from xlstm.components.ln import MultiHeadLayerNorm
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.mlstm import Mlstm
-from trainables.models.layer import Site
+from trainables.models.layer import Surroundings
 
 WIDTH, HEADS = 8, 2
 
@@ -45,7 +45,7 @@ def test_the_cell_agrees_with_the_package(length: int, form: str) -> None:
     1 + w; and its gates see q, k and v, where the paper's equations 25 and 26 have the input.
     """
     torch.manual_seed(0)
-    layer = Mlstm(Mlstm.Config(num_heads=HEADS), Site(width=WIDTH)).double()
+    layer = Mlstm(Mlstm.Config(num_heads=HEADS), Surroundings(width=WIDTH)).double()
     stirred(layer, scale=0.5)
     norm = MultiHeadLayerNorm(WIDTH, weight=True, bias=True).double()
 

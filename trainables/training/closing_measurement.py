@@ -34,7 +34,7 @@ SHARE_OF_TRAINING = 1 / 20
 
 
 @dataclass(frozen=True)
-class Final:
+class ClosingMeasurement:
     """One climb, measured when it is over.
 
     Args:

@@ -2,8 +2,8 @@
 
 A task says that its answers need inputs at least ``lag`` steps back. Here that is put to the test,
 each scored answer on its own, with a learner that is cheap, always the same, and as strong as it
-is: kernel ridge regression on what a glance shows. What it finds is there; what it does not find
-may be there all the same.
+is: kernel ridge regression on a few statistics of the sequence. What it finds is there; what it
+does not find may be there all the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SURE = 0.9999
 
 Control = Literal["constant", "last input", "bag", "blinded", "shuffled"]
 CONTROLS: tuple[Control, ...] = ("constant", "last input", "bag", "blinded", "shuffled")
-Glance = Callable[[Batch], Tensor]
+Shortcut = Callable[[Batch], Tensor]
 """From a batch to the features of its sequences."""
 
 
@@ -160,10 +160,10 @@ def _of_answer(
     }
 
 
-def _learned(task: Task, train: Batch, test: Batch, glance: Glance) -> Rate:
+def _learned(task: Task, train: Batch, test: Batch, shortcut: Shortcut) -> Rate:
     """Learn to answer from features of the training sequences; succeed on the held-out ones."""
-    learner = KernelRidge(glance(train), _wanted(task, train))
-    return _judged(task, learner.predict(glance(test)), test)
+    learner = KernelRidge(shortcut(train), _wanted(task, train))
+    return _judged(task, learner.predict(shortcut(test)), test)
 
 
 def _judged(task: Task, outputs: Float[Tensor, "B C"], test: Batch) -> Rate:

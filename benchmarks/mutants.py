@@ -1,0 +1,126 @@
+"""What the tests would not notice: every function of a module is changed in small ways, one by one.
+
+    pip install mutmut==3.8.1
+    python -m benchmarks.mutants ladder reliability --to mutants/
+
+Without names, every module of `MODULES`. Run by hand, not by the gate: a module takes minutes. The
+work is mutmut's, on a copy of the project; its tests run in a fork of one process that has imported
+everything. It changes neither decorated functions (properties) nor what is outside functions. The
+survivors, of which CONTRIBUTING says why, are printed as differences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+MODULES: dict[str, tuple[str, list[str]]] = {
+    "ladder": ("trainables/measure/ladder.py", ["tests/trainables/test_ladder.py"]),
+    "reliability": ("trainables/measure/reliability.py", ["tests/trainables/test_reliability.py"]),
+    "certificate": ("trainables/measure/certificate.py", ["tests/trainables/test_certificate.py"]),
+    "records": (
+        "trainables/measure/records.py",
+        ["tests/trainables/test_trial.py", "tests/search/test_scheduler.py"],
+    ),
+    "rung": ("trainables/training/rung.py", ["tests/trainables/training/test_rung.py"]),
+    "climber": (
+        "trainables/training/climber.py",
+        ["tests/trainables/training/test_climber.py", "tests/trainables/test_trial.py"],
+    ),
+    "checkpoint": (
+        "trainables/files/checkpoint.py",
+        ["tests/trainables/training/test_checkpoint.py", "tests/trainables/files"],
+    ),
+    "weights": (
+        "trainables/files/weights.py",
+        ["tests/trainables/training/test_weights.py", "tests/trainables/files"],
+    ),
+    "whole_files": (
+        "trainables/files/whole_files.py",
+        ["tests/trainables/files", "tests/search/test_damage.py"],
+    ),
+    "ledger": (
+        "search/disk/ledger.py",
+        ["tests/search/test_damage.py", "tests/search/test_searcher.py"],
+    ),
+    "searcher": (
+        "search/proposing/searcher.py",
+        ["tests/search/test_searcher.py", "tests/search/test_damage.py"],
+    ),
+    "scheduler": ("search/scheduling/scheduler.py", ["tests/search/test_scheduler.py"]),
+}
+"""By name, the module and the tests that are to notice its changes: fast ones, without Ray."""
+
+SETTINGS = """\
+[mutmut]
+source_paths =
+    search
+    spaces
+    trainables
+only_mutate =
+    {module}
+also_copy =
+    benchmarks
+    examples
+    docs
+pytest_add_cli_args_test_selection =
+    {tests}
+pytest_add_cli_args =
+    -pno:cacheprovider
+    -pno:xdist
+process_isolation = forkserver
+use_git_change_detection = false
+"""
+
+MUTMUT = "import mutmut.__main__ as mutmut; mutmut.cli()"
+
+
+def mutmut(folder: Path, *command: str) -> str:
+    """What a command of mutmut's prints."""
+    call = [sys.executable, "-c", MUTMUT, *command]
+    done = subprocess.run(call, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stdout[-4000:] + done.stderr[-4000:])
+    return done.stdout
+
+
+def copied(to: Path, module: str, tests: list[str]) -> None:
+    """A copy of the project that is mutmut's to change."""
+    shutil.rmtree(to, ignore_errors=True)
+    left = shutil.ignore_patterns("__pycache__", "runs")
+    for name in ("search", "spaces", "trainables", "tests", "benchmarks", "examples", "docs"):
+        shutil.copytree(ROOT / name, to / name, ignore=left)
+    shutil.copy(ROOT / "pyproject.toml", to)
+    settings = SETTINGS.format(module=module, tests="\n    ".join(tests))
+    (to / "setup.cfg").write_text(settings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MODULES))
+    parser.add_argument("--to", type=Path, default=Path("mutants"), help="a folder for the copies")
+    parser.add_argument("--at-once", type=int, default=1, help="mutants tried side by side")
+    asked = parser.parse_args()
+    for name in asked.names or MODULES:
+        module, tests = MODULES[name]
+        folder = asked.to.absolute() / name
+        copied(folder, module, tests)
+        mutmut(folder, "run", "--max-children", str(asked.at_once))
+        lines = mutmut(folder, "results", "--all", "true").split("\n")
+        states = dict(line.strip().split(": ") for line in lines if ": " in line)
+        counts = Counter(states.values())
+        noticed = counts["killed"] + counts["timeout"]
+        print(f"{name}: {noticed} of {len(states)} noticed; {dict(counts)}", flush=True)
+        for mutant, state in states.items():
+            if state not in ("killed", "timeout"):
+                print(f"\n{state}:\n{mutmut(folder, 'show', mutant)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

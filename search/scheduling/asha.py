@@ -1,0 +1,75 @@
+"""Asynchronous successive halving: who has gained too little for what was spent on it.
+
+ASHA (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning") compares trials when
+they have spent the same cost: at each of a row of milestones, the first time that a trial is seen
+beyond it, the trial goes on if it is among the best part of those that came before it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+
+class Bracket:
+    """Milestones of cost, and what each trial had reached at each of them.
+
+    Args:
+        first: the cost at the first milestone
+        factor: between one milestone and the next; one trial in ``factor`` goes on
+        milestones: how many there are
+    """
+
+    def __init__(self, first: float, factor: int, milestones: int) -> None:
+        self._goes_on = 1 - 1 / factor
+        self._costs = [first * factor**k for k in range(milestones)]
+        self._values: list[dict[int, float]] = [{} for _ in self._costs]
+
+    def goes_on(self, number: int, cost: float, value: float) -> bool:
+        """Whether trial ``number``, which has come so far, may go on.
+
+        It is compared at the highest milestone that it has passed, once, with all that were
+        compared there before it.
+        """
+        passed = sum(milestone <= cost for milestone in self._costs)
+        if not passed or number in self._values[passed - 1]:
+            return True
+        values = self._values[passed - 1]
+        enough = not values or value >= self._cutoff(values)
+        values[number] = value
+        return enough
+
+    def _cutoff(self, values: dict[int, float]) -> float:
+        return float(np.percentile(list(values.values()), 100 * self._goes_on))
+
+
+class SuccessiveHalving(FIFOScheduler):
+    """Tune's scheduler over a bracket; a trial goes by its number, however often it is started.
+
+    Args:
+        cost: the key of what a result has cost
+        value: the key of what it is worth, the more the better
+    """
+
+    def __init__(self, bracket: Bracket, cost: str, value: str) -> None:
+        super().__init__()
+        self._bracket, self._cost, self._value = bracket, cost, value
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Stop the trial or let it go on."""
+        return TrialScheduler.CONTINUE if self._compared(trial, result) else TrialScheduler.STOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Remember what a trial had reached when it ended."""
+        self._compared(trial, result)
+
+    def _compared(self, trial: Any, result: dict[str, Any]) -> bool:
+        if self._cost not in result or self._value not in result:  # it ended without a report
+            return True
+        number: int = trial.config["number"]
+        return self._bracket.goes_on(number, result[self._cost], result[self._value])
+
+    def debug_string(self) -> str:
+        return "Asynchronous successive halving"

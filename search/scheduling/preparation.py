@@ -1,0 +1,64 @@
+"""How a worker is prepared: its threads, its device, and what it is to train.
+
+One for all that run in a worker: a trial, a stopped one that is measured, the probe of what a trial
+takes, a certificate's member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from search.spec import ResourcesConfig, Spec
+from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
+from trainables.tasks.task import TaskConfig
+from trainables.trial import TrialSpec
+
+
+def prepare(
+    spec: Spec, configuration: Mapping[str, Any], whole_device: bool = False
+) -> tuple[TrialSpec, torch.device]:
+    """What a worker does for a trial of a search, and on what.
+
+    With ``whole_device`` it shares the device with no other, whatever the spec says.
+
+    Raises:
+        ValidationError: if the configuration is none.
+    """
+    return prepare_for(
+        spec.resources,
+        configuration,
+        spec.tasks_by_name,
+        spec.ladder,
+        spec.search.seed,
+        shared_device=shares_its_device(spec.resources, whole_device),
+    )
+
+
+def prepare_for(
+    resources: ResourcesConfig,
+    configuration: Mapping[str, Any],
+    tasks: Mapping[str, TaskConfig],
+    ladder: LadderConfig,
+    seed: int,
+    **options: Any,
+) -> tuple[TrialSpec, torch.device]:
+    """The same, of something else than a search's trial; ``options`` are a `TrialSpec`'s."""
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    trial = TrialSpec(
+        config=TrialConfig.model_validate(configuration),
+        tasks=tasks,
+        ladder=ladder,
+        seed=seed,
+        precision=resources.precision,
+        **options,
+    )
+    return trial, torch.device("cuda" if resources.gpus_at_least > 0 else "cpu")
+
+
+def shares_its_device(resources: ResourcesConfig, whole_device: bool) -> bool:
+    """Whether other workers may hold memory of a worker's device."""
+    return 0 < resources.gpus_at_least < 1 and not whole_device

@@ -1,0 +1,1 @@
+"""A few searches of fixed seeds, whose outcomes must not change."""

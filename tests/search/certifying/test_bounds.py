@@ -1,0 +1,40 @@
+"""The bound that a certificate states: of one candidate's claim, at that candidate's confidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.over_claiming import LAGS, SPEC, Rule, search
+from search.certifying.candidates import of_search
+from search.certifying.certificate import certificate
+from search.certifying.members import Climbed, Job
+from search.certifying.store import Store
+from search.spec import CertifyConfig, ResourcesConfig
+from trainables.measure.certificate import plan_for
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_a_bound_has_the_confidence_of_its_candidate(tmp_path: Path, candidates: int) -> None:
+    """Of three candidates each claim errs in a third of 5 %; only together do they err in 5 %."""
+    everything = np.ones((60, len(LAGS)))
+    chosen = of_search(SPEC, search(everything, np.random.default_rng(0), Rule(1, 1)), candidates)
+    plan = plan_for(0.8, 0.95, 1, candidates)
+    store = Store(tmp_path, 0)
+    store.path.mkdir(parents=True)
+    store.fix(CertifyConfig(), chosen, plan)
+    first = replace(chosen[0], configuration={"training": {"regime": {"kind": "scratch"}}})
+    for member in range(plan.members):
+        reach = 0 if member == 2 else first.lags[0]
+        job = Job(first, member, 0, first.lags[-1], tmp_path / "m", ResourcesConfig())
+        store.keep(job, Climbed(member, job.root, job.goal, reach, "failed_rung", None, "", []))
+    rung = certificate(store, first, plan)["rungs"][0]
+    assert (rung["passed"], rung["tried"], rung["solved"]) == (True, plan.members, plan.members - 1)
+    # one-sided Clopper-Pearson: at the bound, as many successes have the error's probability
+    error = stats.binom.sf(rung["solved"] - 1, rung["tried"], rung["lower_bound"])
+    assert error == pytest.approx(0.05 / candidates, rel=1e-6)
+    assert rung["lower_bound"] >= 0.8
