@@ -43,12 +43,11 @@ def wait(config: dict[str, Any], seconds: float) -> None:
         time.sleep(seconds / REPORTS)
         node = ray.get_runtime_context().get_node_id()
         report = {
-            "progress": float(place), "reach": 8, "rows": [], "worker": f"{node}:0",
+            "progress": place, "reach": 8, "rows": [], "worker": f"{node}:0",
             "ended_by": "top" if place == REPORTS else None,
         }  # fmt: skip
-        tune.report(
-            {"progress": report["progress"], "training_gflop": place, "report": json.dumps(report)}
-        )
+        told = {"progress": place, "training_gflop": place, "report": json.dumps(report)}
+        tune.report(told)
 
 
 def available() -> float:
@@ -93,7 +92,7 @@ def main() -> None:
             folder = SearchFolder(Path(to), "nodes")
             records = search(folder, asked.trials, asked.seconds, nodes).records.values()
         spent = time.monotonic() - started
-        used = {record.report["worker"] for record in records}
+        used = {record.report.worker for record in records}
         print(
             f"{nodes} nodes, {len(used)} had trials; {len(records)} trials of {asked.seconds:g} s "
             f"ended in {spent:.0f} s: {asked.seconds * len(records) / (nodes * spent):.1%} of the "

@@ -28,12 +28,12 @@ def main() -> None:
     records = list(Ledger(SearchFolder(folder.parent, folder.name)).records.values())
     by_worker: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        by_worker[record.report["worker"]].append(record)
+        by_worker[record.report.worker].append(record)
     table = Table("worker", "trials", "wall s", "training s", "share")
     total_wall = total_busy = 0.0
     for worker, done in sorted(by_worker.items()):
         wall = (max(r.ended_ms or 0 for r in done) - min(r.started_ms for r in done)) / 1000
-        busy = sum(float(r.report["busy_seconds"]) for r in done)
+        busy = sum(r.report.busy_seconds for r in done)
         total_wall, total_busy = total_wall + wall, total_busy + busy
         table.add_row(worker, str(len(done)), f"{wall:.0f}", f"{busy:.0f}", f"{busy / wall:.1%}")
     whole = max(r.ended_ms or 0 for r in records) - min(r.started_ms for r in records)

@@ -24,7 +24,9 @@ from search.disk.ranking import rank
 from search.disk.record import Record
 from search.spec import ResourcesConfig, Spec
 from trainables.measure.certificate import Plan, certified_lag, plan_for, verdicts
-from trainables.measure.ladder import Climb, Rule, RungOutcome, climb, progress
+from trainables.measure.ladder import Climb, Rule, climb, progress
+from trainables.measure.records import MemberRung
+from trainables.measure.report import Report
 from trainables.randomness import digest
 
 RELIABILITY, CONFIDENCE = 0.8, 0.95
@@ -75,10 +77,11 @@ def climb_alone(
 ) -> Climb:
     """A climb by the real ladder, with members that solve by chance."""
 
-    def attempt(lag: int, member: int) -> RungOutcome:
+    def attempt(lag: int, member: int) -> MemberRung:
         solved = bool(rng.random() < probabilities[LAGS.index(lag)])
         rate = 0.97 if solved else 0.5 * rng.random()
-        return RungOutcome(lag, member, "solved" if solved else "budget", rate, rate, 1000, 1.0)
+        ended = "solved" if solved else "budget"
+        return MemberRung("recall", lag, member, ended, rate, rate, training_gflop=1.0)
 
     return climb(attempt, lags, rule)
 
@@ -89,9 +92,9 @@ def search(truth: Probabilities, rng: np.random.Generator, rule: Rule) -> list[R
     for number, probabilities in enumerate(truth):
         done = climb_alone(probabilities, rng, rule, LAGS)
         score = progress(done.outcomes, LAGS, rule, SPEC.ladder.success)
-        cost = sum(outcome.cost for outcome in done.outcomes)
-        report = {"progress": score, "reach": done.reach, "reaches": {"recall": done.reach},
-                  "training_gflop": cost}  # fmt: skip
+        cost = sum(row.training_gflop for row in done.outcomes)
+        reaches = {"recall": done.reach}
+        report = Report(score, done.reach, reaches, training_gflop=cost)
         configuration = {"fake": number}
         records.append(Record(number, {}, configuration, digest(configuration), 0, 1,
                               done.ended_by, None, report))  # fmt: skip
@@ -116,7 +119,7 @@ class FakePool:
     def next(self) -> tuple[Job, Climbed]:
         job = self._running.pop(self._rng.integers(len(self._running)))
         done = self.climb(job, job.goal)
-        return job, Climbed(job.member, job.seed, job.goal, done.reach, done.ended_by, None, "", [])
+        return job, Climbed(job.member, job.seed, job.goal, done.reach, done.ended_by, None, "", ())
 
     def climb(self, job: Job, goal: int) -> Climb:
         """What comes of a member that is sent to ``goal``."""

@@ -21,6 +21,7 @@ import torch
 
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.report import Report
 from trainables.tasks import TASKS
 from trainables.training.curve import extrapolated_lag
 from trainables.trial import TrialSpec, run_trial
@@ -116,7 +117,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def climb(experiment: Experiment, side: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def climb(experiment: Experiment, side: Mapping[str, Any], seed: int) -> Report:
     """One member's climb: the last report of a trial of its own."""
     task = TASKS[experiment.task["kind"]].Config.model_validate(experiment.task)
     rule = {"members": 1, "quorum": 1}
@@ -143,10 +144,10 @@ def report(name: str, members: int) -> None:
     for label, side in experiment.sides.items():
         started = time.process_time()
         ends = [climb(experiment, side, seed) for seed in range(members)]
-        reaches = [f">={e['reach']}" if e["reach"] == top else str(e["reach"]) for e in ends]
-        untrained = [extrapolated_lag(end["curve"], 0.9) for end in ends]
+        reaches = [f">={e.reach}" if e.reach == top else str(e.reach) for e in ends]
+        untrained = [extrapolated_lag(end.curve, 0.9) for end in ends]
         beyond = ["-" if lag is None else str(lag) for lag in untrained]
-        sequences = sum(end["sequences"] for end in ends)
+        sequences = sum(end.sequences for end in ends)
         seconds = time.process_time() - started
         print(
             f"{label:<16}{', '.join(reaches):<24}{', '.join(beyond):<24}"

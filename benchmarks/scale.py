@@ -36,31 +36,30 @@ from search.recording.tracker import Tracker
 from search.scheduling.scheduler import make_scheduler
 from search.spec import Spec
 from spaces import SPACES
+from trainables.measure.records import MemberRung, TracePoint
+from trainables.measure.report import Report
 
 SIZES = (100, 1_000, 10_000)
 ASKS = 5
 SPEC = Spec.model_validate({"name": "scale", "space": "article", "tasks": [{"kind": "recall"}]})
 
 
-def report(number: int) -> dict[str, Any]:
+def report(number: int) -> Report:
     """What a trial of ten members' rungs reports."""
-    rows = [
-        {
-            "task": "recall", "lag": 8 * 2 ** (place // 3), "member": place % 3, "solved": True,
-            "looks": 1, "ended_by": "solved", "success_rate": 0.99, "lower_bound": 0.9,
-            "test_sequences": 512, "sequences": 1000, "seconds": 1.0, "training_gflop": 2.0,
-            "parameters": 10, "state_bytes": 4, "peak_memory_bytes": 1,
-        }
+    rows = tuple(
+        MemberRung(
+            "recall", 8 * 2 ** (place // 3), place % 3, "solved", 0.99, 0.9, test_sequences=512,
+            looks=1, sequences=1000, seconds=1.0, training_gflop=2.0, parameters=10, state_bytes=4,
+            peak_memory_bytes=1,
+        )
         for place in range(10)
-    ]  # fmt: skip
-    point = {"task": "recall", "lag": 8, "member": 0, "loss": 0.5, "success_rate": 0.5}
-    trace = [{**point, "sequences": n} for n in range(100, 2100, 100)]
-    progress = 3.0 + (number * 7919 % 997) / 997
-    return {
-        "progress": progress, "reach": 8, "reaches": {"recall": 8}, "training_gflop": 20.0,
-        "sequences": 10_000, "ended_by": "failed_rung", "rows": rows, "curve": [], "trace": trace,
-        "busy_seconds": 1.0,
-    }  # fmt: skip
+    )  # fmt: skip
+    trace = tuple(TracePoint("recall", 8, 0, n, 0.5, 0.5) for n in range(100, 2100, 100))
+    return Report(
+        progress=3.0 + (number * 7919 % 997) / 997, reach=8, reaches={"recall": 8},
+        training_gflop=20.0, sequences=10_000, ended_by="failed_rung", rows=rows, trace=trace,
+        busy_seconds=1.0,
+    )  # fmt: skip
 
 
 def run(search: StudySearch, scheduler: Any, first: int, last: int) -> float:
@@ -71,9 +70,9 @@ def run(search: StudySearch, scheduler: Any, first: int, last: int) -> float:
         search.suggest(name)
         measured = report(number)
         result = {
-            "progress": measured["progress"],
-            "training_gflop": measured["training_gflop"],
-            "report": json.dumps(measured),
+            "progress": measured.progress,
+            "training_gflop": measured.training_gflop,
+            "report": json.dumps(measured.to_json()),
         }
         search.on_trial_result(name, result)
         scheduler.on_trial_result(None, SimpleNamespace(config={"number": number}), result)

@@ -14,12 +14,12 @@ from search.certifying.climbing import Certification, run_members
 from search.certifying.live_table import Display
 from search.certifying.members import Climbed, Job
 from search.certifying.pool import RayPool
-from search.certifying.store import Store
+from search.certifying.store import Store, stores
 from search.disk.certificates import put_on_top
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
-from search.recording.recorder import Recorder
+from search.recording.recorder import send_certificates_of
 from search.results.card import card_of
 from search.scheduling.machines import here, require
 from search.scheduling.ray_session import local_ray
@@ -58,7 +58,7 @@ def certify_search(
     seed: int,
     display: Display,
 ) -> Certified:
-    """Certify a search's best, from where an earlier run stopped, and tell MLflow.
+    """Certify a search's best, from where an earlier run stopped, and send MLflow the certificates.
 
     Raises:
         UserError: if nothing has passed a rung, or the seed was begun with another plan.
@@ -75,12 +75,22 @@ def certify_search(
             for chosen in fixed["candidates"]
         ]
     done = _certify(store, candidates, config, resources, display)
-    records = list(ledger.records.values())
-    recorder = Recorder(spec, folder)
-    recorder.start(records)
-    ended = sum(record.finished for record in records)
-    behind = recorder.close(records, ended >= spec.search.trials)
-    return Certified(done.plan, candidates, done.certificates, behind)
+    return Certified(done.plan, candidates, done.certificates, _send(spec, folder))
+
+
+def _send(spec: Spec, folder: SearchFolder) -> str | None:
+    """Send MLflow the search's certificates; one line where that is left to another.
+
+    A search has one writer, who holds it: where it is being run, that one sends them at its end.
+    """
+    try:
+        with folder.locked():
+            return send_certificates_of(spec, folder)
+    except UserError:
+        return (
+            f"{folder.name!r} is being searched: MLflow gets the certificates when that ends, or "
+            f"at the next `longspan resume` or `longspan certify`"
+        )
 
 
 def certify_export(
@@ -125,6 +135,8 @@ def _certify(
         if len(known) == len(candidates):
             return Certified(plan, candidates, known)
         _check(candidates, resources)
+        for other in stores(store.root):
+            _ = other.fixed  # refuses what the certificate could not name beside itself
         if fixed is None:
             store.fix(config, candidates, plan)
         try:
@@ -134,6 +146,8 @@ def _certify(
         except KeyboardInterrupt:
             return Certified(plan, candidates, [])
         for candidate in candidates:
+            if store.certificate(candidate.label):
+                continue
             found = certificate(store, candidate, plan)
             store.certify(candidate, found, markdown(found))
         store.write_outcomes(candidates)

@@ -14,7 +14,7 @@ from search.commands.clusters import logs, on_premises, stop
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, ui
 from search.commands.searching import resume, search, status
-from search.errors import UserError
+from search.errors import UserError, outside
 from trainables.messages import one_line
 
 app = typer.Typer(
@@ -44,10 +44,13 @@ def main() -> None:
         code = _refuse(str(error))
     except UsageError as error:
         code = _refuse(one_line(error.format_message()))
-    except OSError as error:  # a folder that cannot be written, a disk that is full
-        code = _refuse(f"{error.filename or 'disk'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
+    except Exception as error:  # a disk that is full, a server that is away; all else is a fault
+        line = outside(error)
+        if line is None:
+            raise
+        code = _refuse(line)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,9 @@ from trainables.files import checkpoint
 from trainables.measure.ladder import Climb, EndedClimb, passed_rungs, progress, reach
 from trainables.measure.ladder import ended_by as climb_ended_by
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung, TracePoint, of_task
+from trainables.measure.plain import read
+from trainables.measure.records import FinalPoints, MemberRung, TracePoint, of_task
+from trainables.measure.report import Report, final_from_json, final_to_json
 from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
@@ -36,7 +38,7 @@ Precision = Literal["float32", "bf16"]
 class Reporter(Protocol):
     """All that a trial knows of the outside."""
 
-    def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+    def __call__(self, report: Report, checkpoint: Path | None) -> None:
         """Take what was measured so far and, if one was written, the folder that resumes it."""
 
 
@@ -66,17 +68,17 @@ class TrialSpec:
 def run_trial(
     spec: TrialSpec,
     folder: Path,
-    report: Reporter,
+    reporter: Reporter,
     device: torch.device,
     clock: Callable[[], float] = time.monotonic,
-) -> dict[str, Any]:
+) -> Report:
     """Run a trial to its end, from the checkpoint in ``folder`` where there is one.
 
     Returns:
-        the last report: progress, reach, ended_by, and the rows of `trainables.measure.records`
+        the last report
     """
     with _computing(spec, device):
-        return Trial(spec, folder, report, device, clock).run()
+        return Trial(spec, folder, reporter, device, clock).run()
 
 
 def _computing(spec: TrialSpec, device: torch.device) -> torch.autocast:
@@ -90,21 +92,20 @@ class Trial:
         self,
         spec: TrialSpec,
         folder: Path,
-        report: Reporter,
+        reporter: Reporter,
         device: torch.device,
         clock: Callable[[], float],
     ) -> None:
-        self.spec, self.folder, self.report = spec, folder, report
+        self.spec, self.folder, self.reporter = spec, folder, reporter
         self.device, self.clock = device, clock
         self.rows: list[MemberRung] = []
-        self.curve: list[CurvePoint] = []
-        self.horizon: list[HorizonPoint] = []
+        self.final: dict[str, FinalPoints] = {}
         self.trace: list[TracePoint] = []
         self.climber: Climber | None = None
         self._at_the_top: dict[str, Any] = {}
         self._saved_at = clock()
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Report:
         """Climb every task in turn."""
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = self._restore()
@@ -124,36 +125,35 @@ class Trial:
                 self._measure_final(name)
         self.climber = None
         self._save()
-        metrics = self.metrics(_ended(climbs))
-        self.report(metrics, self.folder)
-        return metrics
+        report = self.report(_ended(climbs))
+        self.reporter(report, self.folder)
+        return report
 
-    def metrics(self, ended_by: EndedClimb | None = None) -> dict[str, Any]:
-        """What is known so far; all but the times is the same whenever the trial is repeated."""
+    def report(self, ended_by: EndedClimb | None = None) -> Report:
+        """What is known so far."""
         ladder = self.spec.ladder
-        outcomes = {name: [r.outcome for r in of_task(self.rows, name)] for name in self.spec.tasks}
+        outcomes = {name: of_task(self.rows, name) for name in self.spec.tasks}
         scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
         reaches = {
             name: reach(passed_rungs(o, ladder.rungs, ladder.rule)) for name, o in outcomes.items()
         }
         under_way = self._under_way
         spent = under_way.progress.cost if under_way else 0.0
-        return {
-            "progress": sum(scores) / len(scores),
-            "reach": min(reaches.values()),
-            "reaches": reaches,
-            "tasks_ended_by": {
+        return Report(
+            progress=sum(scores) / len(scores),
+            reach=min(reaches.values()),
+            reaches=reaches,
+            tasks_ended_by={
                 name: climb_ended_by(o, ladder.rungs, ladder.rule) for name, o in outcomes.items()
             },
-            "training_gflop": spent + sum(row.training_gflop for row in self.rows),
-            "sequences": self._sequences(),
-            "lag": under_way.lag if under_way else 0,
-            "ended_by": ended_by,
-            "rows": [asdict(row) for row in self.rows],
-            "curve": [asdict(point) for point in self.curve],
-            "horizon": [asdict(point) for point in self.horizon],
-            "trace": [asdict(point) for point in self.trace],
-        }
+            training_gflop=spent + sum(row.training_gflop for row in self.rows),
+            sequences=self._sequences(),
+            lag=under_way.lag if under_way else 0,
+            ended_by=ended_by,
+            rows=tuple(self.rows),
+            final=dict(self.final),
+            trace=tuple(self.trace),
+        )
 
     def _measured(self, row: MemberRung) -> None:
         """Saved before it is reported: after a crash no later report falls below this one.
@@ -165,7 +165,7 @@ class Trial:
             raise torch.OutOfMemoryError("out of memory on a device that is shared")
         self.rows.append(row)
         self._save()
-        self.report(self.metrics(), self.folder)
+        self.reporter(self.report(), self.folder)
 
     def _tick(self, training: RungTraining) -> None:
         """After a training step: a trace point and a report now and then, a checkpoint by time.
@@ -177,7 +177,7 @@ class Trial:
         if training.progress.sequences >= self._report_at(training, stretch):
             self._trace(training)
             if self.rows:
-                self.report(self.metrics(), self.folder)
+                self.reporter(self.report(), self.folder)
         if self.clock() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
 
@@ -208,8 +208,7 @@ class Trial:
             return
         self.climber.restore(self._at_the_top[name])
         if max(row.lag for row in of_task(self.rows, name)) < self.spec.ladder.stop:
-            self.curve = [point for point in self.curve if point.task != name]
-            self.horizon = [point for point in self.horizon if point.task != name]
+            self.final.pop(name, None)
 
     def _keep_climber(self, name: str, climbed: Climb) -> None:
         """Keep the members that stand at the top: they go on if the ladder is made longer."""
@@ -218,12 +217,14 @@ class Trial:
             self._at_the_top[name] = self.climber.state()
 
     def _measure_final(self, name: str) -> None:
-        """The forgetting curve and the gradient horizon of a task's climb, once."""
-        if any(point.task == name for point in self.horizon):
+        """The forgetting curve and the gradient horizon of a task's climb, once.
+
+        Saved at once, also where nothing came of it: it is not tried again.
+        """
+        if name in self.final:
             return
-        curve, horizon = _final(self.spec, name, self.folder, self.rows, self.device).measure()
-        self.curve += curve
-        self.horizon += horizon
+        self.final[name] = _final(self.spec, name, self.folder, self.rows, self.device).measure()
+        self._save()
 
     def _climber(self, name: str, task: Task, task_config: TaskConfig) -> Climber:
         return Climber(
@@ -260,10 +261,9 @@ class Trial:
     def _save(self) -> None:
         state = {
             "configuration": self.spec.config.digest,
-            "rows": [asdict(row) for row in self.rows],
-            "curve": [asdict(point) for point in self.curve],
-            "horizon": [asdict(point) for point in self.horizon],
-            "trace": [asdict(point) for point in self.trace],
+            "rows": [row.to_json() for row in self.rows],
+            **final_to_json(self.final),
+            "trace": [dict(vars(point)) for point in self.trace],
             "task": self._task,
             "climber": self.climber.state() if self.climber else None,
             "at_the_top": self._at_the_top,
@@ -277,26 +277,27 @@ class Trial:
         if saved and saved["configuration"] != self.spec.config.digest:
             log.warning("%s: of another configuration; starting over", self._checkpoint)
             saved = {}
-        self.rows = [MemberRung(**row) for row in saved.get("rows", ())]
-        self.curve = [CurvePoint(**point) for point in saved.get("curve", ())]
-        self.horizon = [HorizonPoint(**point) for point in saved.get("horizon", ())]
-        self.trace = [TracePoint(**point) for point in saved.get("trace", ())]
+        self.rows = [MemberRung.from_json(row) for row in saved.get("rows", ())]
+        self.final = final_from_json(saved)
+        self.trace = [read(TracePoint, point) for point in saved.get("trace", ())]
         self._at_the_top = saved.get("at_the_top", {})
         return saved
 
 
 def measure_final(
-    spec: TrialSpec, folder: Path, rows: Sequence[MemberRung], device: torch.device
-) -> tuple[list[CurvePoint], list[HorizonPoint]]:
-    """What a trial that was stopped would have measured at its end, from what it left."""
-    curve: list[CurvePoint] = []
-    horizon: list[HorizonPoint] = []
+    spec: TrialSpec, folder: Path, known: Report, device: torch.device
+) -> dict[str, FinalPoints]:
+    """What a trial that was stopped would have measured at its end, from what it left.
+
+    Returns:
+        by task, of those that were never looked at
+    """
     with _computing(spec, device):
-        for name in spec.tasks:
-            points, norms = _final(spec, name, folder, rows, device).measure()
-            curve += points
-            horizon += norms
-    return curve, horizon
+        return {
+            name: _final(spec, name, folder, known.rows, device).measure()
+            for name in spec.tasks
+            if name not in known.final
+        }
 
 
 def _final(

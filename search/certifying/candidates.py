@@ -75,12 +75,12 @@ def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate
     """
     best: dict[str, Record] = {}
     for record in rank(records):
-        if record.finished and any(record.report["reaches"].values()):
+        if record.finished and any(record.report.reaches.values()):
             best.setdefault(record.digest, record)
     found = [
         of_trial(spec, record, task)
         for record in list(best.values())[:top]
-        for task, reach in record.report["reaches"].items()
+        for task, reach in record.report.reaches.items()
         if reach
     ]
     if not found:
@@ -101,7 +101,7 @@ def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
         task_config=spec.tasks_by_name[task],
         ladder=spec.ladder,
         search_seed=spec.search.seed,
-        reach=record.report["reaches"][task],
+        reach=record.report.reaches[task],
         plugins=spec.plugins,
         import_from=spec.import_from,
     )

@@ -51,8 +51,8 @@ def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any
         "started_ms": started,
         "ended_ms": ended,
         "wall_seconds": (ended - started) / 1000,
-        "device_seconds": sum(row["seconds"] for m in members for row in m.rows),
-        "training_gflop": sum(row["training_gflop"] for m in members for row in m.rows),
+        "device_seconds": sum(row.seconds for m in members for row in m.rows),
+        "training_gflop": sum(row.training_gflop for m in members for row in m.rows),
     }  # fmt: skip
 
 

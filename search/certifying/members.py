@@ -6,15 +6,18 @@ import platform
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from search.certifying.candidates import Candidate
 from search.scheduling.preparation import prepare_for
 from search.spec import ResourcesConfig
+from trainables.measure.plain import read
+from trainables.measure.records import MemberRung
+from trainables.measure.report import Report
 from trainables.messages import named
 from trainables.plugins import load_plugins
 from trainables.trial import run_trial
@@ -58,7 +61,7 @@ class Climbed:
         ended_by: as of a climb, or ``error``
         error: one line, where it ended by an error
         device: what it was trained on
-        rows: `trainables.measure.records.MemberRung`, with this member's number
+        rows: with this member's number
     """
 
     member: int
@@ -68,17 +71,30 @@ class Climbed:
     ended_by: str
     error: str | None
     device: str
-    rows: list[dict[str, Any]]
+    rows: tuple[MemberRung, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**vars(self), "rows": [row.to_json() for row in self.rows]}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """From plain values.
+
+        Raises:
+            NotReadableError: in one line, if a later version wrote them.
+        """
+        return read(cls, {**found, "rows": tuple(map(MemberRung.from_json, found["rows"]))})
 
 
 class _Last:
     """Keeps a trial's last report, for a member that ends by an error."""
 
     def __init__(self) -> None:
-        self.report: dict[str, Any] = {"reach": 0, "rows": []}
+        self.report = Report()
 
-    def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
-        self.report = dict(metrics)
+    def __call__(self, report: Report, checkpoint: Path | None) -> None:
+        self.report = report
 
 
 def run_member(job: Job) -> Climbed:
@@ -93,7 +109,7 @@ def run_member(job: Job) -> Climbed:
     candidate, last = job.candidate, _Last()
     load_plugins(candidate.plugins, candidate.import_from)
     ladder = candidate.ladder.model_copy(update={"members": 1, "quorum": 1, "stop": job.goal})
-    ended_by, error = "error", None
+    error = None
     try:
         trial, device = prepare_for(
             job.resources,
@@ -103,7 +119,7 @@ def run_member(job: Job) -> Climbed:
             job.root,
             curve=False,
         )
-        ended_by = run_trial(trial, job.folder, last, device)["ended_by"]
+        run_trial(trial, job.folder, last, device)
     except OSError:
         raise
     except Exception as failure:
@@ -112,17 +128,17 @@ def run_member(job: Job) -> Climbed:
         member=job.member,
         seed=job.root,
         goal=job.goal,
-        reach=last.report["reach"],
-        ended_by=ended_by,
+        reach=last.report.reach,
+        ended_by=last.report.ended_by or "error",
         error=error,
         device=f"{socket.gethostname()}: {_device(job.resources)}",
-        rows=[{**row, "member": job.member} for row in last.report["rows"]],
+        rows=tuple(replace(row, member=job.member) for row in last.report.rows),
     )
 
 
 def crashed(job: Job, reason: str) -> Climbed:
     """A member whose worker died again and again: it has learned nothing."""
-    return Climbed(job.member, job.root, job.goal, 0, "error", reason, "", [])
+    return Climbed(job.member, job.root, job.goal, 0, "error", reason, "", ())
 
 
 def forget(job: Job) -> None:

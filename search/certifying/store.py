@@ -7,7 +7,6 @@ beforehand · ``outcomes/`` Parquet, as of a search · and for each candidate, u
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -22,12 +21,20 @@ from search.certifying.candidates import Candidate
 from search.certifying.climbing import Reached
 from search.certifying.members import Climbed, Job, forget
 from search.disk import outcomes
-from search.disk.certificates import read_certificate
+from search.disk.certificates import read_certificate, write_certificate
 from search.disk.locks import held
 from search.errors import UserError
 from search.spec import CertifyConfig
-from trainables.files.whole_files import DamagedFileError, read_json, write_aside, write_json
+from trainables.files.whole_files import (
+    DamagedFileError,
+    read_json,
+    set_aside,
+    write_aside,
+    write_json,
+)
 from trainables.measure.certificate import Plan
+from trainables.measure.plain import NotReadableError
+from trainables.measure.records import MemberRung
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +47,7 @@ class Store:
         self.path = self.root / "certificates" / f"seed-{seed}"
         self._plan = self.path / "plan.json"
 
-    def locked(self) -> AbstractContextManager[None]:
+    def locked(self) -> AbstractContextManager[object]:
         """Hold the certificates for this process.
 
         Raises:
@@ -52,8 +59,18 @@ class Store:
 
     @property
     def fixed(self) -> dict[str, Any] | None:
-        """What was fixed when the certificates were begun; None before."""
-        found: dict[str, Any] | None = read_json(self._plan) if self._plan.exists() else None
+        """What was fixed when the certificates were begun; None before.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            found: dict[str, Any] | None = read_json(self._plan) if self._plan.exists() else None
+        except DamagedFileError as error:
+            raise UserError(
+                f"{error}: what was fixed before the members of seed {self.seed} were run cannot "
+                "be shown any more; take it out of the way and give another --seed"
+            ) from None
         return found
 
     def fix(self, config: CertifyConfig, candidates: Sequence[Candidate], plan: Plan) -> None:
@@ -91,7 +108,7 @@ class Store:
         """Write a member's outcome; its checkpoint is not needed any more."""
         folder = self.folder(job.candidate, job.member)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        write_json(folder.with_suffix(".json"), asdict(climbed))
+        write_json(folder.with_suffix(".json"), climbed.to_json())
         forget(job)
 
     def clear(self, candidates: Sequence[Candidate]) -> None:
@@ -103,7 +120,7 @@ class Store:
     def members(self, candidate: Candidate) -> list[Climbed]:
         """The members that have ended, by number."""
         return [
-            Climbed(**found)
+            found
             for file in sorted((self.path / candidate.label / "members").glob("*.json"))
             if (found := _whole(file)) is not None
         ]
@@ -113,21 +130,27 @@ class Store:
         return {c.label: {m.member: m.reach for m in self.members(c)} for c in candidates}
 
     def certificate(self, label: str) -> dict[str, Any] | None:
-        """The certificate of the candidate of that name, if it is decided."""
-        found: dict[str, Any] | None = read_certificate(self.path / label / "certificate.json")
-        return found
+        """The certificate of the candidate of that name, if it is decided.
+
+        A damaged one is set aside: it is made again of the members, which are kept.
+        """
+        path = self.path / label / "certificate.json"
+        try:
+            return read_certificate(path)
+        except DamagedFileError as error:
+            log.warning("%s; kept as %s", error, set_aside(path).name)
+            return None
 
     def certify(self, candidate: Candidate, certificate: dict[str, Any], text: str) -> None:
         """Write a candidate's certificate, for programs and for people."""
         folder = self.path / candidate.label
         folder.mkdir(parents=True, exist_ok=True)
         write_aside(folder / "CERTIFICATE.md", text.encode())
-        content = json.dumps(certificate, indent=2) + "\n"
-        write_aside(folder / "certificate.json", content.encode())
+        write_certificate(folder / "certificate.json", certificate)
 
     def write_outcomes(self, candidates: Sequence[Candidate]) -> None:
         """Every member and rung as Parquet, a file a trial; members have their fresh numbers."""
-        rows: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
+        rows: dict[tuple[int, str], list[MemberRung]] = defaultdict(list)
         for candidate in candidates:
             for climbed in self.members(candidate):
                 rows[candidate.trial, candidate.sha256] += climbed.rows
@@ -146,10 +169,16 @@ def now_ms() -> int:
     return round(time.time() * 1000)
 
 
-def _whole(path: Path) -> Any:
-    """What `write_json` wrote; None, and a warning, where it is damaged: the member runs again."""
+def _whole(path: Path) -> Climbed | None:
+    """A member's outcome; None, and a warning, where it is damaged: the member runs again.
+
+    Raises:
+        UserError: in one line, if a later version of Longspan wrote it.
+    """
     try:
-        return read_json(path)
+        return Climbed.from_json(read_json(path))
+    except NotReadableError as error:
+        raise UserError(f"{path}: {error}") from None
     except DamagedFileError as error:
         log.warning("%s; the member runs again", error)
         return None

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from trainables.files.whole_files import aside_of, is_being_written, remove_left_over
+
 log = logging.getLogger(__name__)
 
 
@@ -76,13 +78,14 @@ def _snapshot(database: Path, folder: Path) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file but those being written: in or of a name with a dot first, or SQLite's own."""
+    """Every file but those being written, SQLite's own, and what has a dot first in its path."""
     return [
         path
         for path in folder.rglob("*")
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.name.endswith((".new", "-wal", "-shm", "-journal"))
+        and not is_being_written(path)
+        and not path.name.endswith(("-wal", "-shm", "-journal"))
     ]
 
 
@@ -105,10 +108,13 @@ def fetch(uri: str, folder: Path) -> None:
     there, root = fs.FileSystem.from_uri(uri)
     if there.get_file_info(root).type == fs.FileType.NotFound:
         return
-    aside = folder.with_name(f".{folder.name}.fetched")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_left_over(folder.parent)
+    aside = aside_of(folder)
     aside.mkdir(parents=True)
-    fs.copy_files(
-        root, str(aside), source_filesystem=there, destination_filesystem=fs.LocalFileSystem()
-    )
-    aside.rename(folder)
+    try:
+        fs.copy_files(
+            root, str(aside), source_filesystem=there, destination_filesystem=fs.LocalFileSystem()
+        )
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

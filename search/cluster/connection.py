@@ -51,12 +51,12 @@ class Cluster:
     @cached_property
     def _ssh(self) -> list[str]:
         """``ssh`` to the head, up to and without the command; as `ray exec` does it."""
-        from ray.autoscaler._private import commands
+        from ray.autoscaler import sdk
 
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                config = commands._bootstrap_config(yaml.safe_load(self.file.read_text()))
-                address = commands.get_head_node_ip(str(self.file))
+                config = sdk.bootstrap_config(yaml.safe_load(self.file.read_text()))
+                address = sdk.get_head_node_ip(str(self.file))
         except Exception as error:  # of the cloud, or of Ray's own launcher
             reason = one_line(error, 200)
             raise UserError(

@@ -7,7 +7,6 @@ returns once MLflow answers. They end when Ray has ended on this machine.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -15,18 +14,24 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TextIO
 
 from search.cluster.bucket_mirror import Mirror, fetch
 from search.cluster.head_node import PORT, USER, home, secret
+from search.disk.locks import held, sign, signed
 from search.disk.mlflow_database import FILE, FOLDER, SERVED, follow, set_aside_if_damaged
+from search.errors import UserError
 from trainables.files.whole_files import write_aside
 
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_BETWEEN_COPIES = 60.0
 SECONDS_WITHOUT_RAY = 30.0
 SECONDS_TO_START = 180.0
+SECONDS_TO_END = 180.0
+"""For a keeper that was asked to: it brings the bucket up to date first."""
 
 
 def start() -> None:
@@ -36,7 +41,7 @@ def start() -> None:
         SystemExit: if MLflow does not answer, with where its log is.
     """
     end_earlier()
-    log = home() / "keeper.log"
+    log = _log()
     with log.open("ab") as out:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "search.cluster.head_services", "keep"],
@@ -58,25 +63,55 @@ def _answers() -> bool:
 
 
 def end_earlier() -> None:
-    """End a keeper that runs already, and wait until it has."""
-    with (home() / "keeper.lock").open("a+") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                lock.seek(0)
-                with contextlib.suppress(ProcessLookupError, ValueError):
-                    os.kill(int(lock.read()), signal.SIGTERM)
-                time.sleep(0.2)
+    """End a keeper that runs already, and wait until it has.
+
+    Raises:
+        UserError: if it does not end.
+    """
+    with _alone(meanwhile=_ask_to_end):
+        pass
+
+
+def _ask_to_end() -> None:
+    """Ask the keeper that runs; another process may have its number by now."""
+    keeper = signed(_lock())
+    if keeper is not None and _command(keeper).endswith(b"\0keep\0"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(keeper, signal.SIGTERM)
+
+
+def _alone(meanwhile: Callable[[], None] | None = None) -> AbstractContextManager[TextIO]:
+    refusal = (
+        f"{_lock()}: process {signed(_lock())} keeps it, and has not ended after "
+        f"{SECONDS_TO_END:.0f} s; its log is {_log()}"
+    )
+    return held(_lock(), refusal, SECONDS_TO_END, meanwhile)
+
+
+def _lock() -> Path:
+    return home() / "keeper.lock"
+
+
+def _log() -> Path:
+    return home() / "keeper.log"
+
+
+def _command(process: int) -> bytes:
+    """The command line of a process; nothing where there is none."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def keep() -> None:
-    """Keep MLflow up and the bucket up to date until Ray has ended here, or SIGTERM."""
-    with (home() / "keeper.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    """Keep MLflow up and the bucket up to date until Ray has ended here, or SIGTERM.
+
+    Raises:
+        UserError: if another keeper does not end.
+    """
+    with _alone() as lock:
+        sign(lock)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         runs = Path(os.environ["LONGSPAN_RUNS"])
         runs.mkdir(parents=True, exist_ok=True)
@@ -143,7 +178,7 @@ def _end_left_over(group: Path) -> None:
     """End the server of a keeper that was killed."""
     with contextlib.suppress(OSError, ValueError):
         leader = int(group.read_text())
-        if b"mlflow" in Path(f"/proc/{leader}/cmdline").read_bytes():
+        if b"mlflow" in _command(leader):
             os.killpg(leader, signal.SIGTERM)
 
 
@@ -177,4 +212,7 @@ def _server_environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    keep() if sys.argv[1:] == ["keep"] else start()
+    try:
+        keep() if sys.argv[1:] == ["keep"] else start()
+    except UserError as error:
+        sys.exit(str(error))

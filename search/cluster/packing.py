@@ -77,7 +77,7 @@ def _own_modules(spec: Spec) -> set[Path]:
 
 
 def _is_installed(path: Path) -> bool:
-    own = Path(__file__).parents[1]
+    own = Path(__file__).parents[2]
     places = {Path(place) for place in (sys.prefix, sys.base_prefix)}
     return path.parent == own or any(path.is_relative_to(place) for place in places)
 

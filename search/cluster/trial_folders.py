@@ -17,7 +17,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from trainables.files.whole_files import write_aside
+from trainables.files.whole_files import is_being_written, write_aside
 
 SECONDS_BETWEEN_SENDS = 30.0
 
@@ -135,7 +135,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of every file below, by its path; not of those being written."""
     found = {}
     for path in folder.rglob("*"):
-        if path.name.startswith(".") or path.suffix == ".new":
+        if is_being_written(path):
             continue
         try:
             state = path.stat()

@@ -82,6 +82,8 @@ def verify(
         tally = exported.verify(claim, seed, data)
     except ValueError as error:
         raise UserError(str(error)) from None
+    if not claim.checked:
+        console.print(f"{folder} has no SHA256SUMS: its claim and configuration are not checked")
     bound = tally.lower_bound(CONFIDENCE)
     holds = bound >= claim.success
     console.print(

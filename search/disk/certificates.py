@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.files.whole_files import write_aside
+from trainables.files.whole_files import DamagedFileError, write_aside
+from trainables.randomness import digest
+
+CHECKSUM = "sha256"
+"""Key of a certificate's own checksum."""
+
+log = logging.getLogger(__name__)
 
 
 def certificates(root: Path) -> Iterator[dict[str, Any]]:
-    """Every certificate decided under ``root``, the latest last."""
-    found = [
-        read_certificate(path) for path in (root / "certificates").glob("seed-*/*/certificate.json")
-    ]
+    """Every certificate decided under ``root``, the latest last; a damaged one is named."""
+    found = []
+    for path in (root / "certificates").glob("seed-*/*/certificate.json"):
+        try:
+            certificate = read_certificate(path)
+        except DamagedFileError as error:
+            log.warning("%s; `longspan certify` with its seed writes it anew", error)
+        else:
+            found += [certificate] if certificate else []
     yield from sorted(found, key=lambda c: (c["ended_ms"], c["seed"], c["trial"], c["task"]))
 
 
@@ -69,6 +81,27 @@ def put_on_top(root: Path, sha256: str, task: str, folder: Path) -> None:
         write_aside(folder / name, (kept / name).read_bytes())
 
 
-def read_certificate(path: Path) -> Any:
-    """What is written in a ``certificate.json``; None where there is none."""
-    return json.loads(path.read_text()) if path.exists() else None
+def write_certificate(path: Path, certificate: Mapping[str, Any]) -> None:
+    """Write a ``certificate.json``: plain JSON, with the `digest` of all its other keys."""
+    content = {**certificate, CHECKSUM: digest(certificate)}
+    write_aside(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_certificate(path: Path) -> dict[str, Any] | None:
+    """What is written in a ``certificate.json``; None where there is none.
+
+    One that the version before wrote carries no checksum, and is taken as it is.
+
+    Raises:
+        DamagedFileError: in one line, if it is not what was written.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = dict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise DamagedFileError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+    expected = found.pop(CHECKSUM, None)
+    if expected is not None and expected != digest(found):
+        raise DamagedFileError(f"{path}: damaged (its checksum does not match)")
+    return found

@@ -16,6 +16,7 @@ from search.spec.names import NAME
 from trainables.files.whole_files import (
     DamagedFileError,
     read_json,
+    remove_left_over,
     set_aside,
     write_aside,
     write_json,
@@ -49,6 +50,7 @@ class SearchFolder:
         self.exports = self.path / "exports"
         self.files = self.path / "files"
         self._about = (self.path / "search.json", self.path / ".search.json")
+        self._lock = self.path / "lock"
 
     @property
     def exists(self) -> bool:
@@ -137,14 +139,14 @@ class SearchFolder:
     def busy(self) -> bool:
         """Whether a process holds the search."""
         try:
-            with self.locked():
+            with held(self._lock, ""):
                 return False
         except UserError:
             return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the search for this process.
+        """Hold the search for this process; what dead ones have left half written goes.
 
         Raises:
             UserError: if another process holds it. The lock goes with the process, however it dies.
@@ -153,5 +155,7 @@ class SearchFolder:
             f"name: {self.name!r} is being searched by another process; "
             f"watch it with `longspan status {self.name}`"
         )
-        with held(self.path / "lock", refusal):
+        with held(self._lock, refusal):
+            for folder in (self.path, self.outcomes):
+                remove_left_over(folder)
             yield

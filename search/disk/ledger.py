@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ from typing import Any
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.record import Record, Refused
+from search.errors import UserError
 from trainables.files.whole_files import DamagedFileError, read_json, write_json
+from trainables.measure.plain import NotReadableError
+from trainables.measure.records import FinalPoints
+from trainables.measure.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ class Ledger:
         records: by number
         damaged: one line by number for each record that cannot be read
         refused: by number, the proposals that broke constraints, which are no trials
+
+    Raises:
+        UserError: in one line, if a later version of Longspan wrote a record.
     """
 
     def __init__(
@@ -48,10 +55,12 @@ class Ledger:
         self.refused = {proposal.number: proposal for proposal in _refused(folder.refused)}
         for path in sorted(folder.trials.glob("[0-9]*/record.json")):
             try:
-                record = Record(**read_json(path))
+                record = Record.from_json(read_json(path))
                 self.records[record.number] = record
             except DamagedFileError as error:
                 self.damaged[int(path.parent.name)] = str(error)
+            except NotReadableError as error:
+                raise UserError(f"{path}: {error}") from None
 
     def started(
         self, number: int, parameters: dict[str, Any], configuration: dict[str, Any], digest: str
@@ -61,7 +70,7 @@ class Ledger:
             return
         self._put(Record(number, parameters, configuration, digest, started_ms=self._now()))
 
-    def reported(self, number: int, report: dict[str, Any]) -> None:
+    def reported(self, number: int, report: Report) -> None:
         """A trial measured something.
 
         One that went back to an older checkpoint is heard again when it is as far as it was.
@@ -69,7 +78,7 @@ class Ledger:
         record = self.records[number]
         if report == record.report:
             return
-        if report.get("ended_by") or report["progress"] >= record.progress:
+        if report.ended_by or report.progress >= record.progress:
             self._put(replace(record, report=report))
 
     def finished(self, number: int, ended_by: str, error: str | None = None) -> None:
@@ -84,18 +93,17 @@ class Ledger:
         self._put(replace(record, losses=record.losses + 1, deaths=record.deaths + died))
         return self.records[number]
 
-    def looked_at(
-        self, number: int, curve: list[dict[str, Any]], horizon: list[dict[str, Any]]
-    ) -> None:
-        """A trial that was stopped was measured afterwards."""
+    def looked_at(self, number: int, final: Mapping[str, FinalPoints]) -> None:
+        """A trial that was stopped was measured afterwards, on these tasks."""
         record = self.records[number]
-        self._put(replace(record, report={**record.report, "curve": curve, "horizon": horizon}))
+        report = replace(record.report, final={**record.report.final, **final})
+        self._put(replace(record, report=report))
 
     def reopen(self, stop: int) -> None:
         """Let the trials go on that ended at the top of a ladder below ``stop``; no others."""
         for record in list(self.records.values()):
-            if record.ended_by == "top" and max(row["lag"] for row in record.rows) < stop:
-                report = {**record.report, "ended_by": None}
+            if record.ended_by == "top" and max(row.lag for row in record.rows) < stop:
+                report = replace(record.report, ended_by=None)
                 self._put(replace(record, ended_by=None, ended_ms=None, error=None, report=report))
 
     def refuse(self, number: int, parameters: dict[str, Any], excess: float) -> None:
@@ -107,9 +115,9 @@ class Ledger:
     def mend_outcomes(self) -> None:
         """Write again, from the records, each part of the outcomes that is damaged or missing."""
         for number, record in self.records.items():
-            rows = record.report.get("rows")
-            if rows and not outcomes.holds(self._folder.outcomes, number, record.digest, rows):
-                part = outcomes.write(self._folder.outcomes, number, record.digest, rows)
+            found = self._folder.outcomes, number, record.digest, record.rows
+            if record.rows and not outcomes.holds(*found):
+                part = outcomes.write(*found)
                 log.warning("%s: was missing or damaged; written anew from the ledger", part)
 
     def _put(self, record: Record) -> None:
@@ -118,7 +126,7 @@ class Ledger:
         before = self.records.get(record.number)
         if record.rows and (before is None or record.rows != before.rows):
             outcomes.write(self._folder.outcomes, record.number, record.digest, record.rows)
-        write_json(folder / "record.json", vars(record))
+        write_json(folder / "record.json", record.to_json())
         self.records[record.number] = record
         for listener in self._listeners:
             listener(record)

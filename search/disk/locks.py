@@ -3,23 +3,60 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from search.errors import UserError
 
+SECONDS_BETWEEN_TRIES = 0.2
+
 
 @contextmanager
-def held(path: Path, refusal: str) -> Iterator[None]:
+def held(
+    path: Path, refusal: str, seconds: float = 0.0, meanwhile: Callable[[], None] | None = None
+) -> Iterator[TextIO]:
     """Hold the file ``path`` for this process; the hold goes with it, however it dies.
 
+    Args:
+        path: made where it is not there
+        refusal: one line for who asks in vain
+        seconds: how long to wait for another process
+        meanwhile: called each time that another was found to hold it
+
     Raises:
-        UserError: ``refusal``, if another process holds it.
+        UserError: ``refusal``, if another process holds it to the end.
     """
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(refusal) from None
-        yield
+    deadline = time.monotonic() + seconds
+    with path.open("a+") as file:  # nobody's file is emptied before it is held
+        while not _taken(file):
+            if meanwhile is not None:
+                meanwhile()
+            if time.monotonic() >= deadline:
+                raise UserError(refusal)
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        yield file
+
+
+def _taken(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sign(file: TextIO) -> None:
+    """Say in a file that is held which process holds it."""
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+
+
+def signed(path: Path) -> int | None:
+    """The process that signed last; it may have ended since. None where nobody has."""
+    said = path.read_text().strip() if path.exists() else ""
+    return int(said) if said.isdecimal() else None

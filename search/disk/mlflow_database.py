@@ -23,6 +23,9 @@ SERVED = "mlflow-artifacts:"
 """How whoever asks the server over a runs folder names the artifacts there."""
 
 _ROOT = re.compile(rf"({SERVED}|file://.*/{FOLDER})(?:/\d*)?")
+SCHEMA = "dc11669786a5"
+"""The version of MLflow's tables that `follow` was written for, as its ``alembic_version`` says."""
+
 _COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainables.files.whole_files import DamagedFileError, write_aside
+from trainables.measure.records import MemberRung
 from trainables.messages import one_line
 
 SCHEMA = pa.schema(
@@ -39,8 +39,10 @@ SHA-256."""
 
 KEY = ("trial", "task", "lag", "member")
 
+_MEASURED = [name for name in SCHEMA.names if name not in ("trial", "configuration")]
 
-def write(folder: Path, trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+
+def write(folder: Path, trial: int, configuration: str, rows: Sequence[MemberRung]) -> Path:
     """Write all rows of one trial to its own file, whole or not at all, in place of the last."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -55,7 +57,7 @@ def part(folder: Path, trial: int) -> Path:
     return folder / f"{trial:05d}.parquet"
 
 
-def holds(folder: Path, trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+def holds(folder: Path, trial: int, configuration: str, rows: Sequence[MemberRung]) -> bool:
     """Whether the trial's file holds exactly these rows."""
     try:
         found = read_part(part(folder, trial))
@@ -80,15 +82,11 @@ def read_part(file: Path) -> pa.Table:
         raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
 
 
-def _table(trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(to_rows(trial, configuration, rows), schema=SCHEMA)
-
-
-def to_rows(
-    trial: int, configuration: str, rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """A trial's rows with its number and its configuration's digest."""
-    return [{"trial": trial, **row, "configuration": configuration} for row in rows]
+def _table(trial: int, configuration: str, rows: Sequence[MemberRung]) -> pa.Table:
+    measured = {name: [getattr(row, name) for row in rows] for name in _MEASURED}
+    count = len(rows)
+    columns = {"trial": [trial] * count, **measured, "configuration": [configuration] * count}
+    return pa.Table.from_pydict(columns, schema=SCHEMA)
 
 
 def read(folder: Path) -> pa.Table:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+
+from trainables.measure.plain import read
+from trainables.measure.records import MemberRung
+from trainables.measure.report import Report
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Record:
         ended_by: ``top``, ``failed_rung``, ``pruned``, ``memory``, ``time``, ``length``, ``error``;
             None while it runs
         error: one line, where it ended by an error
-        report: the trial's last report (`trainables.trial.Trial.metrics`)
+        report: the trial's last one; empty before the first
         losses: how often it has lost its worker, for whatever reason
         deaths: how many of them died by themselves
     """
@@ -42,7 +47,7 @@ class Record:
     ended_ms: int | None = None
     ended_by: str | None = None
     error: str | None = None
-    report: dict[str, Any] = field(default_factory=dict)
+    report: Report = field(default_factory=Report)
     losses: int = 0
     deaths: int = 0
 
@@ -52,29 +57,34 @@ class Record:
         return self.ended_by is not None
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What its members measured, as `trainables.measure.records.MemberRung`."""
-        return list(self.report.get("rows", ()))
+    def reported(self) -> bool:
+        """Whether the trial has reported anything."""
+        return self.report != Report()
+
+    @property
+    def rows(self) -> tuple[MemberRung, ...]:
+        """What its members measured."""
+        return self.report.rows
 
     @property
     def trained(self) -> bool:
         """Whether a member saw a training sequence; one that cannot be built or read sees none."""
-        return any(row["sequences"] for row in self.rows)
+        return any(row.sequences for row in self.rows)
 
     @property
     def looked_at(self) -> bool:
         """Whether its final weights were measured: the forgetting curve, the gradient horizon."""
-        return bool(self.report.get("horizon"))
+        return self.report.looked_at
 
     @property
     def progress(self) -> float:
         """log2(reach) and the part of the failing rung; 0 before the first report."""
-        return float(self.report.get("progress", 0.0))
+        return self.report.progress
 
     @property
     def reach(self) -> int:
         """The largest passed rung, the least over the tasks."""
-        return int(self.report.get("reach", 0))
+        return self.report.reach
 
     @property
     def censored(self) -> bool:
@@ -84,10 +94,10 @@ class Record:
     @property
     def tasks(self) -> list[TaskReach]:
         """What it reached on each task."""
-        ended = self.report.get("tasks_ended_by", {})
+        ended = self.report.tasks_ended_by
         return [
             TaskReach(task, reach, ended.get(task, self.ended_by) != "failed_rung")
-            for task, reach in self.report.get("reaches", {}).items()
+            for task, reach in self.report.reaches.items()
         ]
 
     @property
@@ -100,6 +110,19 @@ class Record:
         """The reach on every task of several, with ≥ where it is censored; empty for one."""
         words = (f"{on.task} {_at_least(on.reach, on.censored)}" for on in self.tasks)
         return ", ".join(words) if len(self.tasks) > 1 else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**vars(self), "report": self.report.to_json() if self.reported else {}}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """From plain values.
+
+        Raises:
+            NotReadableError: in one line, if a later version wrote them.
+        """
+        return read(cls, {**found, "report": Report.from_json(found.get("report", {}))})
 
 
 @dataclass(frozen=True)

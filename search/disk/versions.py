@@ -7,6 +7,9 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+CHECKOUT = Path(__file__).parents[2]
+"""Where the packages of this code lie."""
+
 PACKAGES = ("longspan", "torch", "ray", "optuna", "mlflow", "pyarrow", "numpy")
 
 
@@ -23,13 +26,16 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit that this code was checked out at, if it was."""
-    here = Path(__file__).parent
+    """The commit that this code was checked out at, if it was.
+
+    Code that was installed somewhere below another's repository was not.
+    """
     try:
         found = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            ["git", "-C", str(CHECKOUT), "rev-parse", "--show-toplevel", "HEAD"],
             capture_output=True, text=True, check=True, timeout=5,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    top, commit = found.stdout.splitlines()
+    return commit if Path(top).resolve() == CHECKOUT.resolve() else None

@@ -28,6 +28,7 @@ from search.proposing.samplers import METRIC
 from search.proposing.study import state_and_value
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.measure.report import Report
 from trainables.messages import one_line
 
 MOST_REFUSED = 200
@@ -135,7 +136,7 @@ class StudySearch(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what was measured. Optuna is told at the end: its samplers use no more."""
-        self._ledger.reported(self._under_way[trial_id], json.loads(result["report"]))
+        self._ledger.reported(self._under_way[trial_id], _report(result))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -145,9 +146,9 @@ class StudySearch(Searcher):
         if error or number is None:
             return
         if result is not None and "report" in result:
-            self._ledger.reported(number, json.loads(result["report"]))
+            self._ledger.reported(number, _report(result))
         report = self._ledger.records[number].report
-        self.end(trial_id, report.get("ended_by") or "pruned", report.get("error"))
+        self.end(trial_id, report.ended_by or "pruned", report.error)
 
     def is_under_way(self, trial_id: str) -> bool:
         """Whether a trial was handed out under this id and has not ended."""
@@ -177,6 +178,10 @@ class StudySearch(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+def _report(result: Mapping[str, Any]) -> Report:
+    return Report.from_json(json.loads(result["report"]))
 
 
 def _validated(configuration: Mapping[str, Any]) -> TrialConfig:

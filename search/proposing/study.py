@@ -86,7 +86,7 @@ def restore_study(
 
 def state_and_value(record: Record) -> tuple[TrialState, float | None]:
     """What Optuna is told of a trial that has ended."""
-    if record.report:
+    if record.reported:
         return TrialState.COMPLETE, record.progress
     return TrialState.FAIL, None
 

@@ -73,8 +73,12 @@ def publish(
     """
     tracker = Tracker(spec, search)
     try:
+        trials = [exported.read(f).trial for f in folders]
+    except ValueError as error:  # one that was exported earlier, and damaged since
+        raise UserError(str(error)) from None
+    try:
         client = tracker.connect()
-        models = [log(client, tracker.run_id(exported.read(f).trial), f) for f in folders]
+        models = [log(client, tracker.run_id(t), f) for t, f in zip(trials, folders, strict=True)]
         return [register(client, model, name) for model in models] if name else []
     except (MlflowException, SQLAlchemyError) as error:
         reason = one_line(error, 200)

@@ -10,7 +10,9 @@ from statistics import fmean
 
 from search.disk.record import Record
 from search.spec import Spec
-from trainables.measure.records import MemberRung, cost_and_progress
+from trainables.measure.ladder import solved_fraction
+from trainables.measure.records import of_task
+from trainables.measure.report import cost_and_progress
 from trainables.training.curve import extrapolated_lag
 
 
@@ -26,39 +28,38 @@ class Point:
 def points(record: Record, spec: Spec) -> Iterator[Point]:
     """Every metric of a trial; those that may still change only once they cannot."""
     yield from _by_sequence(record, spec)
-    if record.finished and record.report:
+    if record.finished and record.reported:
         yield from _solved_by_lag(record, spec)
-        for key in ("reach", "training_gflop", "busy_seconds"):
-            yield Point(key, float(record.report.get(key, 0.0)), 0)
+        yield Point("reach", float(record.reach), 0)
+        yield Point("training_gflop", float(record.report.training_gflop), 0)
+        yield Point("busy_seconds", float(record.report.busy_seconds), 0)
         if len(record.tasks) > 1:
             for task in record.tasks:
                 yield Point(metric_key("reach", task.task, spec), float(task.reach), 0)
-        rows = record.report["rows"]
-        if rows:
-            yield Point("parameters", float(rows[0]["parameters"]), 0)
-            yield Point("peak_memory_bytes", float(max(r["peak_memory_bytes"] for r in rows)), 0)
+        if record.rows:
+            peak = max(row.peak_memory_bytes for row in record.rows)
+            yield Point("parameters", float(record.rows[0].parameters), 0)
+            yield Point("peak_memory_bytes", float(peak), 0)
 
 
 def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
-    for moment in record.report.get("trace", ()):
-        if math.isfinite(moment["loss"]):
-            yield Point("loss", moment["loss"], moment["sequences"])
-        yield Point("success_rate", moment["success_rate"], moment["sequences"])
+    for moment in record.report.trace:
+        if math.isfinite(moment.loss):
+            yield Point("loss", moment.loss, moment.sequences)
+        yield Point("success_rate", moment.success_rate, moment.sequences)
     spent = 0
-    rows = [MemberRung(**row) for row in record.rows]
-    known = cost_and_progress(rows, record.report.get("reaches", {}), spec.ladder)
-    for row, (_, progress) in zip(rows, known, strict=True):
+    known = cost_and_progress(record.rows, record.report.reaches, spec.ladder)
+    for row, (_, progress) in zip(record.rows, known, strict=True):
         spent += row.sequences
         yield Point("progress", progress, spent)
 
 
 def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
     """``solved_fraction``: of the members, by lag."""
-    solved: dict[tuple[str, int], int] = defaultdict(int)
-    for row in record.rows:
-        solved[row["task"], row["lag"]] += row["solved"]
-    for (task, lag), count in solved.items():
-        yield Point(metric_key("solved_fraction", task, spec), count / spec.ladder.members, lag)
+    for task in record.report.reaches:
+        by_lag = solved_fraction(of_task(record.rows, task), spec.ladder.rule)
+        for lag, fraction in by_lag.items():
+            yield Point(metric_key("solved_fraction", task, spec), fraction, lag)
 
 
 def final_points(record: Record, spec: Spec) -> Iterator[Point]:
@@ -68,22 +69,20 @@ def final_points(record: Record, spec: Spec) -> Iterator[Point]:
 
     Where no rung was passed there is no curve; what the members showed stands in for it.
     """
-    curve = {(p["task"], p["lag"]): p["successes"] / p["sequences"] for p in record.report["curve"]}
+    curve = {(p.task, p.lag): p.successes / p.sequences for p in record.report.curve}
     shown: dict[tuple[str, int], list[float]] = defaultdict(list)
     for row in record.rows:
-        shown[row["task"], row["lag"]].append(row["success_rate"])
+        shown[row.task, row.lag].append(row.success_rate)
     for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
         yield Point(metric_key("success_by_lag", task, spec), rate, lag)
-    for name in spec.tasks_by_name:
-        untrained = extrapolated_lag(
-            [p for p in record.report["curve"] if p["task"] == name], spec.ladder.success
-        )
+    for task, found in record.report.final.items():
+        untrained = extrapolated_lag(found.curve, spec.ladder.success)
         if untrained is not None:
-            yield Point(metric_key("extrapolated_lag", name, spec), float(untrained), 0)
-    for point in record.report["horizon"]:
-        metric = f"gradient_norm_{point['moment']}"
-        if math.isfinite(point["norm"]):
-            yield Point(metric_key(metric, point["task"], spec), point["norm"], point["back"])
+            yield Point(metric_key("extrapolated_lag", task, spec), float(untrained), 0)
+    for point in record.report.horizon:
+        if math.isfinite(point.norm):
+            key = metric_key(f"gradient_norm_{point.moment}", point.task, spec)
+            yield Point(key, point.norm, point.back)
 
 
 def metric_key(metric: str, task: str, spec: Spec) -> str:

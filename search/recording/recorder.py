@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from search.cluster.head_node import on_cluster
 from search.disk.folder import SearchFolder
@@ -28,6 +28,35 @@ SECONDS_BEFORE_CLOSING_AGAIN = 1.0
 CLOSING_ATTEMPTS = 2
 CLOSING_ATTEMPTS_ON_CLUSTER = 60
 """The head's server is started again when it dies, and nobody is there to resume the search."""
+
+
+def send_certificates_of(spec: Spec, folder: SearchFolder) -> str | None:
+    """Send the certificates of a search that this process holds, and nothing else of it.
+
+    Returns:
+        None, or one line that says what could not be sent and what to do
+    """
+    tracker = Tracker(spec, folder)
+    tracker.replace_damaged()
+    return _with_patience(tracker, tracker.send_certificates)
+
+
+def _with_patience(tracker: Tracker, send: Callable[[], None]) -> str | None:
+    """Try a few times; None, or one line that says what could not be sent and what to do."""
+    attempts = CLOSING_ATTEMPTS_ON_CLUSTER if on_cluster() else CLOSING_ATTEMPTS
+    for attempt in range(attempts):
+        try:
+            send()
+            return None
+        except Exception as error:
+            tracker.disconnect()
+            reason = one_line(error, 200)
+            if attempt < attempts - 1:
+                time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
+    return (
+        f"MLflow at {tracker.uri} is behind: {reason}. Nothing is lost: "
+        f"`longspan resume {tracker.name}` sends what is missing"
+    )
 
 
 class Recorder:
@@ -62,21 +91,12 @@ class Recorder:
         """
         self._closing.set()
         self._thread.join()
-        attempts = CLOSING_ATTEMPTS_ON_CLUSTER if on_cluster() else CLOSING_ATTEMPTS
-        for attempt in range(attempts):
-            try:
-                self._send_waiting()
-                self._tracker.end(records, finished)
-                return None
-            except Exception as error:
-                self._tracker.disconnect()
-                reason = one_line(error, 200)
-                if attempt < attempts - 1:
-                    time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
-        return (
-            f"MLflow at {self._tracker.uri} is behind: {reason}. Nothing is lost: "
-            f"`longspan resume {self._tracker.name}` sends what is missing"
-        )
+
+        def send() -> None:
+            self._send_waiting()
+            self._tracker.end(records, finished)
+
+        return _with_patience(self._tracker, send)
 
     def _follow(self) -> None:
         away = False

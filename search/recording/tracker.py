@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -20,6 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from search.cluster.head_node import on_cluster, tracking_environment
 from search.disk import mlflow_database as database
+from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
 from search.disk.ranking import rank
 from search.disk.record import Record
@@ -31,6 +31,7 @@ from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
 from trainables.config import describe
+from trainables.measure.records import CurvePoint
 
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
@@ -276,7 +277,7 @@ class Tracker:
         """What was measured of the final weights; for a trial that was stopped, afterwards."""
         _log_points(client, run, list(final_points(record, self._spec)))
         label = describe(record.configuration)
-        norms = record.report["horizon"]
+        norms = record.report.horizon
         pictures = {
             "forgetting_curve.png": curves_picture([record], self._spec),
             "gradient_horizon.png": gradient_horizons({label: norms}) if norms else None,
@@ -287,12 +288,26 @@ class Tracker:
         client.set_tag(run.run_id, MEASURED_TAG, "yes")
         self._runs[record.number] = replace(run, measured=True)
 
+    def send_certificates(self) -> None:
+        """Bring trials' runs up to date with the search's certificates; the parent stays as it is.
+
+        Raises:
+            UserError: if MLflow has not been told of a trial that was certified.
+        """
+        client = self.connect()
+        for found in certificates(self._folder.path):
+            self.run_id(found["trial"])
+        self._send_certificates(client)
+
+    def _send_certificates(self, client: MlflowClient) -> None:
+        run_ids = {number: run.run_id for number, run in self._runs.items()}
+        send_certificates(client, run_ids, self._spec, self._folder)
+
     def end(self, records: Sequence[Record], finished: bool) -> None:
         """The certificates, the parent's leaderboard and pictures, and its end."""
         client = self.connect()
         self.begin()
-        run_ids = {number: run.run_id for number, run in self._runs.items()}
-        send_certificates(client, run_ids, self._spec, self._folder)
+        self._send_certificates(client)
         best = rank(records)[:10]
         if best:
             now = round(time.time() * 1000)
@@ -305,9 +320,9 @@ class Tracker:
         if picture is not None:
             _log_bytes(client, self._parent, picture, "forgetting_curves.png", self._folder.path)
         norms = {
-            f"{r.number}: {describe(r.configuration)}": r.report["horizon"]
+            f"{r.number}: {describe(r.configuration)}": r.report.horizon
             for r in best[:5]
-            if r.looked_at
+            if r.report.horizon
         }
         if norms:
             content = gradient_horizons(norms)
@@ -317,14 +332,13 @@ class Tracker:
 
 def curves_picture(records: Sequence[Record], spec: Spec) -> bytes | None:
     """The forgetting curves of some trials in one picture; None where none has a curve."""
-    curves: dict[str, list[dict[str, Any]]] = {}
+    curves: dict[str, Sequence[CurvePoint]] = {}
     for record in records:
-        for task in spec.tasks_by_name:
-            found = [p for p in record.report.get("curve", ()) if p["task"] == task]
-            if found:
+        for task, found in record.report.final.items():
+            if found.curve:
                 where = f" on {task}" if len(spec.tasks) > 1 else ""
                 label = f"{record.number}: {describe(record.configuration)}{where}"
-                curves[label] = sorted(found, key=lambda p: p["lag"])
+                curves[label] = found.curve
     return forgetting_curves(curves, spec.ladder.success) if curves else None
 
 

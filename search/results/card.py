@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from search.disk.certificates import read_certificate
 from trainables.config import describe
 
 
@@ -15,11 +16,10 @@ def card_of(folder: Path) -> str:
     """The card of one exported folder, in Markdown, from what else lies in it."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     outcome = json.loads((folder / "outcome.json").read_text())
-    certificate = folder / "certificate.json"
     parts = [
         _title(config["configuration"], outcome),
         _measured(outcome),
-        _certified(json.loads(certificate.read_text()) if certificate.exists() else None),
+        _certified(read_certificate(folder / "certificate.json")),
         _curve(outcome),
         _horizon(outcome),
         _use(config["plugins"]),

@@ -21,7 +21,10 @@ from search.results.card import card_of
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
 from trainables.config import describe
-from trainables.measure.records import MemberRung, best_member, of_task
+from trainables.exports import exported
+from trainables.files import sums, weights
+from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
+from trainables.measure.records import FinalPoints, best_member, of_task
 from trainables.plugins import needed
 from trainables.tasks import make_task
 from trainables.training.climber import weights_file
@@ -69,15 +72,34 @@ def _name(record: Record, task: str, spec: Spec) -> str:
 
 
 def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
-    outcome = _outcome(spec, record, task)
-    weights = folder.trial(record.number) / "weights" / task
-    source = weights_file(weights, outcome["lag"], outcome["member"])
+    final = record.report.final.get(task, FinalPoints())
+    outcome = _outcome(spec, record, task, final)
+    kept = folder.trial(record.number) / "weights" / task
+    source = weights_file(kept, outcome["lag"], outcome["member"])
     if not source.exists():
         raise UserError(f"{source}: the weights of trial {record.number} are not there")
-    aside = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_left_over(target.parent)
+    aside = aside_of(target)
     aside.mkdir(parents=True)
-    shutil.copyfile(source, aside / "model.safetensors")
+    try:
+        _fill(aside, folder, spec, record, task, outcome, source)
+        aside.replace(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    sync_folder(target.parent)
+
+
+def _fill(
+    aside: Path,
+    folder: SearchFolder,
+    spec: Spec,
+    record: Record,
+    task: str,
+    outcome: dict[str, Any],
+    source: Path,
+) -> None:
+    write_aside(aside / exported.WEIGHTS, source.read_bytes())
+    _require_whole(aside / exported.WEIGHTS, source)
     task_config = spec.tasks_by_name[task]
     measured_on = make_task(task_config)
     config: dict[str, Any] = {
@@ -87,29 +109,38 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
         "answer": asdict(measured_on.answer),
     }
     config["plugins"] = needed(spec.plugins, config)
-    (aside / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    (aside / "outcome.json").write_text(json.dumps(outcome, indent=2) + "\n")
-    if outcome["forgetting_curve"]:
-        label = describe(record.configuration)
-        picture = forgetting_curves({label: outcome["forgetting_curve"]}, spec.ladder.success)
+    write_aside(aside / exported.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+    write_aside(aside / exported.OUTCOME, (json.dumps(outcome, indent=2) + "\n").encode())
+    sums.write(aside, (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME))
+    label = describe(record.configuration)
+    final = record.report.final.get(task, FinalPoints())
+    if final.curve:
+        picture = forgetting_curves({label: final.curve}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
-    if outcome["gradient_horizon"]:
-        norms = gradient_horizons({describe(record.configuration): outcome["gradient_horizon"]})
+    if final.horizon:
+        norms = gradient_horizons({label: final.horizon})
         (aside / "gradient_horizon.png").write_bytes(norms)
     copy_certificates(folder.path, record.digest, task, aside)
     (aside / "CARD.md").write_text(card_of(aside))
-    aside.replace(target)
 
 
-def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
+def _require_whole(copy: Path, source: Path) -> None:
+    """Refuse weights that are not what the trial wrote: the copy is what will be loaded."""
+    try:
+        weights.read(copy)
+    except weights.DamagedWeightsError as error:
+        reason = str(error).removeprefix(f"{copy}: ")
+        raise UserError(f"{source}: {reason}; nothing is exported") from None
+
+
+def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[str, Any]:
     """What is claimed of the weights, and how it was measured."""
-    rows = of_task([MemberRung(**row) for row in record.report["rows"]], task)
+    rows = of_task(record.rows, task)
     reached = {found.task: found for found in record.tasks}
     lag = reached[task].reach
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
-    curve = sorted((p for p in record.report["curve"] if p["task"] == task), key=lambda p: p["lag"])
     return {
         "search": spec.name,
         "trial": record.number,
@@ -134,8 +165,8 @@ def _outcome(spec: Spec, record: Record, task: str) -> dict[str, Any]:
         "seed": spec.search.seed,
         "ladder": spec.ladder.model_dump(mode="json"),
         "trials_searched": spec.search.trials,
-        "forgetting_curve": curve,
-        "extrapolated_lag": extrapolated_lag(curve, spec.ladder.success),
-        "gradient_horizon": [p for p in record.report.get("horizon", ()) if p["task"] == task],
+        "forgetting_curve": [asdict(point) for point in final.curve],
+        "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
+        "gradient_horizon": [asdict(point) for point in final.horizon],
         "versions": versions(),
     }

@@ -64,5 +64,4 @@ def leaderboard_markdown(best: Sequence[Record]) -> str:
 
 
 def _parameters(record: Record) -> int:
-    rows = record.report.get("rows") or [{"parameters": 0}]
-    return int(rows[0]["parameters"])
+    return record.rows[0].parameters if record.rows else 0

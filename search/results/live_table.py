@@ -98,14 +98,13 @@ class Display:
         for name in ("trial", "at lag", "passed", "loss", "success", "architecture"):
             table.add_column(name, justify="left" if name == "architecture" else "right")
         for record in running:
-            trace = record.report.get("trace") or []
-            last = trace[-1] if trace else None
+            last = record.report.trace[-1] if record.report.trace else None
             table.add_row(
                 str(record.number),
-                str(record.report.get("lag") or "–"),
+                str(record.report.lag or "–"),
                 str(record.reach),
-                f"{last['loss']:.3f}" if last else "–",
-                f"{last['success_rate']:.0%}" if last else "–",
+                f"{last.loss:.3f}" if last else "–",
+                f"{last.success_rate:.0%}" if last else "–",
                 describe(record.configuration),
             )
         return table

@@ -10,21 +10,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+from trainables.measure.records import CurvePoint, HorizonPoint
 from trainables.measure.reliability import lower_bound, upper_bound
 
-Points = Sequence[Mapping[str, Any]]
-"""Points of a curve, as `trainables.measure.records.CurvePoint`, ascending in lag."""
 
-
-def forgetting_curves(curves: Mapping[str, Points], success: float) -> bytes:
+def forgetting_curves(curves: Mapping[str, Sequence[CurvePoint]], success: float) -> bytes:
     """A PNG of success by lag, one line a label, with the 95 % limits of each point.
 
-    Filled points were trained on; hollow ones lie beyond. The dotted line is the success asked for.
+    A curve's points ascend in lag. Filled points were trained on; hollow ones lie beyond. The
+    dotted line is the success asked for.
     """
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    lags = sorted({p["lag"] for points in curves.values() for p in points})
+    lags = sorted({p.lag for points in curves.values() for p in points})
     for number, (label, points) in enumerate(curves.items()):
         _draw(axes, label, points, f"C{number}")
     axes.axhline(success, color="0.4", linestyle=":", linewidth=1)
@@ -48,21 +47,21 @@ def forgetting_curves(curves: Mapping[str, Points], success: float) -> bytes:
     return _png(figure)
 
 
-def gradient_horizons(horizons: Mapping[str, Points]) -> bytes:
+def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:
     """A PNG of the gradient's norm by steps back, two lines a label: first and final weights.
 
-    Points are `trainables.measure.records.HorizonPoint`; each stands for the steps up to the next.
+    Each point stands for the steps up to the next.
     """
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for number, (label, points) in enumerate(horizons.items()):
         for moment, style in (("start", ":"), ("end", "-")):
-            chosen = [p for p in points if p["moment"] == moment and p["norm"] > 0]
+            chosen = [p for p in points if p.moment == moment and p.norm > 0]
             if chosen:
                 axes.plot(
-                    [p["back"] for p in chosen],
-                    [p["norm"] for p in chosen],
+                    [p.back for p in chosen],
+                    [p.norm for p in chosen],
                     style,
                     color=f"C{number}",
                     marker="o",
@@ -84,20 +83,14 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _draw(axes: Any, label: str, points: Points, color: str) -> None:
-    lags = [p["lag"] for p in points]
-    rates = [p["successes"] / p["sequences"] for p in points]
-    low = [
-        r - lower_bound(p["successes"], p["sequences"]) for r, p in zip(rates, points, strict=True)
-    ]
-    high = [
-        upper_bound(p["successes"], p["sequences"]) - r for r, p in zip(rates, points, strict=True)
-    ]
+def _draw(axes: Any, label: str, points: Sequence[CurvePoint], color: str) -> None:
+    lags = [p.lag for p in points]
+    rates = [p.successes / p.sequences for p in points]
+    low = [r - lower_bound(p.successes, p.sequences) for r, p in zip(rates, points, strict=True)]
+    high = [upper_bound(p.successes, p.sequences) - r for r, p in zip(rates, points, strict=True)]
     axes.errorbar(lags, rates, yerr=(low, high), color=color, linewidth=1.4, capsize=2, label=label)
     for learned in (True, False):
-        chosen = [
-            (p["lag"], r) for p, r in zip(points, rates, strict=True) if p["learned"] is learned
-        ]
+        chosen = [(p.lag, r) for p, r in zip(points, rates, strict=True) if p.learned is learned]
         if chosen:
             axes.plot(
                 *zip(*chosen, strict=True), "o", color=color, mfc=color if learned else "white"

@@ -21,7 +21,7 @@ from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.records import MemberRung, cost_and_progress
+from trainables.measure.report import cost_and_progress
 from trainables.models.model import outline
 from trainables.tasks import make_task
 from trainables.tasks.task import Task
@@ -46,8 +46,7 @@ def _asha(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialSchedule
     """
     bracket = Bracket(math.ceil(typical_cost(spec, space)), REDUCTION_FACTOR, MILESTONES)
     for record in finished:
-        rows = [MemberRung(**row) for row in record.rows]
-        for cost, value in cost_and_progress(rows, record.report.get("reaches", {}), spec.ladder):
+        for cost, value in cost_and_progress(record.rows, record.report.reaches, spec.ladder):
             bracket.goes_on(record.number, cost, value)
     return SuccessiveHalving(bracket, COST, METRIC)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from search.scheduling.preparation import prepare
 from search.scheduling.ray_session import RaySession
 from search.scheduling.resources import options
 from search.spec import Spec, revive
-from trainables.measure.records import MemberRung
+from trainables.measure.records import FinalPoints
 from trainables.messages import one_line
 from trainables.trial import measure_final
 
@@ -52,7 +51,7 @@ def measure_stopped(
         (done, *_), _ = ray.wait(list(running), num_returns=1)
         number = running.pop(done)
         try:
-            ledger.looked_at(number, *ray.get(done))
+            ledger.looked_at(number, ray.get(done))
         except ray.exceptions.RayError as error:
             reason = one_line(error)[-200:]
             log.warning("trial %d: its forgetting curve could not be measured: %s", number, reason)
@@ -60,11 +59,9 @@ def measure_stopped(
 
 def _measure(
     record: Record, spec: dict[str, Any], trials: str, store: Any
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """One stopped trial's points of the curve and of the horizon, plain."""
+) -> dict[str, FinalPoints]:
+    """One stopped trial's points of the curve and of the horizon, by task."""
     searched = revive(spec)
     trial, device = prepare(searched, record.configuration)
-    rows = [MemberRung(**row) for row in record.rows]
     with trial_folder(Path(trials), record.number, store) as (folder, _):
-        curve, horizon = measure_final(trial, folder, rows, device)
-    return [asdict(point) for point in curve], [asdict(point) for point in horizon]
+        return measure_final(trial, folder, record.report, device)

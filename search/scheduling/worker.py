@@ -7,7 +7,8 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from search.cluster.trial_folders import trial_folder
 from search.scheduling.preparation import prepare, shares_its_device
 from search.scheduling.retries import disk_failed
 from search.spec import Spec, revive
+from trainables.measure.report import Report
 from trainables.messages import named
 from trainables.trial import run_trial
 
@@ -54,8 +56,7 @@ def _train(config: dict[str, Any], searched: Spec, folder: Path, reporter: TuneR
         if alone_next or disk_failed(error):
             raise  # see `search.scheduling.retries`
         traceback.print_exc()
-        reason = named(error)
-        reporter({**reporter.last, "ended_by": "error", "error": reason}, None)
+        reporter(replace(reporter.last, ended_by="error", error=named(error)), None)
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -71,19 +72,19 @@ class TuneReporter:
     def __init__(self, started: float, send: Callable[[], None]) -> None:
         self._started, self._waited, self._send = started, 0.0, send
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self.last: dict[str, Any] = {"progress": 0.0, "reach": 0, "training_gflop": 0.0, "rows": []}
+        self.last = Report()
 
-    def __call__(self, metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
+    def __call__(self, report: Report, checkpoint: Path | None) -> None:
         """Report, and wait until Tune lets the trial go on."""
         now = time.monotonic()
         busy_seconds = now - self._started - self._waited
-        self.last = {**metrics, "busy_seconds": busy_seconds, "worker": self._worker}
+        self.last = replace(report, busy_seconds=busy_seconds, worker=self._worker)
         self._send()
         tune.report(
             {
-                "progress": self.last["progress"],
-                "training_gflop": self.last["training_gflop"],
-                "report": json.dumps(self.last),
+                "progress": self.last.progress,
+                "training_gflop": self.last.training_gflop,
+                "report": json.dumps(self.last.to_json()),
             }
         )
         self._waited += time.monotonic() - now

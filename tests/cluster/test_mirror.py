@@ -10,6 +10,7 @@ import pytest
 
 from search.cluster import bucket_mirror as mirror
 from search.cluster.bucket_mirror import Mirror, fetch
+from trainables.files.whole_files import aside_of
 
 
 @pytest.fixture
@@ -54,12 +55,15 @@ def test_changes_are_copied_and_what_is_gone_goes(runs: Path, tmp_path: Path) ->
     assert copy.update()
     (runs / "x" / "study.journal").write_text("1\n2\n")
     (runs / "x" / "trials" / "00000" / "weights" / "0").unlink()
-    (runs / "x" / ".half").write_text("half")
+    (runs / "x" / ".hidden").mkdir()
+    (runs / "x" / ".hidden" / "half").write_text("half")
+    aside_of(runs / "x" / "record.json").write_text("half")
+    (runs / "x" / "weights.new").write_text("half")
     assert copy.update()
     found = contents(tmp_path / "bucket")
     assert found["x/study.journal"] == b"1\n2\n"
     assert "x/trials/00000/weights/0" not in found
-    assert "x/.half" not in found
+    assert b"half" not in found.values()
 
 
 def test_what_refers_to_others_is_copied_after_them(

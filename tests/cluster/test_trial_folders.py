@@ -9,6 +9,7 @@ import ray
 
 from search.cluster import trial_folders
 from search.cluster.trial_folders import FolderLink, FolderStore
+from trainables.files.whole_files import aside_of
 
 
 class Method:
@@ -74,8 +75,9 @@ def test_only_what_changed_is_sent(head: Actor, tmp_path: Path) -> None:
 
 def test_what_is_being_written_is_not_sent(head: Actor, tmp_path: Path) -> None:
     worker = link(head, tmp_path / "worker")
-    (worker.folder / ".checkpoint").write_bytes(b"half")
+    aside_of(worker.folder / "checkpoint").write_bytes(b"half")
     (worker.folder / "weights.new").write_bytes(b"half")
+    (worker.folder / ".record.json.4711").write_bytes(b"half")
     worker.send()
     assert not list((tmp_path / "head").rglob("*half*"))
     assert head.read.remote(3) == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from search import spec as specs
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
+from search.errors import UserError
 from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
 from spaces import SPACES
 from tests.search.test_recording import row
 from trainables.files import whole_files as whole
+from trainables.measure.report import Report
 
 SPEC = "name: s\nspace: article\ntasks: [{kind: recall}]\n"
 TRIALS = 6
@@ -230,9 +234,57 @@ def test_a_damaged_spec_is_put_back(
     assert folder.spec.with_name("spec.yaml.damaged").read_bytes() == left
 
 
+def test_a_record_of_a_later_version_is_refused_and_left_as_it_is(folder: SearchFolder) -> None:
+    """It is no damaged one, whose trial would start again."""
+    file = folder.trial(2) / "record.json"
+    record = whole.read_json(file)
+    record["report"]["mood"] = "good"
+    whole.write_json(file, record)
+    before = file.read_bytes()
+    with pytest.raises(
+        UserError, match=r"00002/record\.json: Report: 'mood' is not known"
+    ) as error:
+        go_on(folder)
+    assert "\n" not in str(error.value)
+    assert file.read_bytes() == before
+
+
+def test_a_record_of_an_earlier_version_is_read(folder: SearchFolder) -> None:
+    """It has no fact of its own on which tasks were looked at, and an empty report at first."""
+    file = folder.trial(2) / "record.json"
+    record, point = whole.read_json(file), {"task": "recall", "moment": "end", "lag": 8, "back": 0}
+    record["report"]["reaches"] = {"recall": 8}
+    for key in ("final_measured", "error", "worker", "busy_seconds"):
+        del record["report"][key]
+    for horizon, looked_at in (([], False), ([{**point, "norm": 1.0}], True)):
+        record["report"]["horizon"] = horizon
+        whole.write_json(file, record)
+        found = Ledger(folder).records[2]
+        assert (found.looked_at, found.progress, len(found.rows)) == (looked_at, 2.0, 2)
+    assert whole.read_json(folder.trial(5) / "record.json")["report"] == {}
+    assert not Ledger(folder).records[5].reported
+
+
 def test_progress_reported_never_falls(folder: SearchFolder) -> None:
     """A trial that went back to an older checkpoint is heard again when it is as far as it was."""
     ledger = Ledger(folder)
     for progress in (3.0, 2.0, 3.5):
-        ledger.reported(5, {"progress": progress, "rows": []})
+        ledger.reported(5, Report(progress=progress))
         assert ledger.records[5].progress == max(3.0, progress)
+
+
+def test_what_a_dead_driver_left_half_written_is_gone_at_the_next_start(
+    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    left = []
+    with monkeypatch.context() as there:
+        there.setattr(os, "getpid", lambda: dead.pid)
+        for file in (folder.spec, outcomes.part(folder.outcomes, 3)):
+            left.append(whole.aside_of(file))
+            left[-1].write_bytes(b"half")
+    assert not folder.busy
+    assert all(file.exists() for file in left), "looking changes nothing"
+    with folder.locked():
+        assert not any(file.exists() for file in left)

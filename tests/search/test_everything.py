@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from tests.search.conftest import longspan
@@ -18,6 +20,7 @@ search: {trials: 40, sampler: tpe, scheduler: none, seed: 1}
 """
 
 
+@pytest.mark.slow
 def test_forty_trials_and_none_in_error(tmp_path: Path) -> None:
     spec = tmp_path / "everything.yaml"
     spec.write_text(SPEC)

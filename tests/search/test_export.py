@@ -27,7 +27,7 @@ def exported(small_search: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_a_folder_holds_what_the_card_says(exported: Path) -> None:
     names = {path.name for path in exported.iterdir()}
-    expected = {"config.yaml", "model.safetensors", "outcome.json", "CARD.md"}
+    expected = {"config.yaml", "model.safetensors", "outcome.json", "SHA256SUMS", "CARD.md"}
     assert names == expected | {"forgetting_curve.png", "gradient_horizon.png"}
     outcome = json.loads((exported / "outcome.json").read_text())
     card = (exported / "CARD.md").read_text()
@@ -57,6 +57,7 @@ def test_a_false_claim_is_found_out(exported: Path, tmp_path: Path) -> None:
     shutil.copytree(exported, false)
     weights = load_file(false / "model.safetensors")
     save_file({k: torch.zeros_like(v) for k, v in weights.items()}, false / "model.safetensors")
+    (false / "SHA256SUMS").unlink()
     done = in_process("verify", str(false))
     assert done.returncode == 1, done.stderr + done.stdout
     assert "FAILS" in done.stdout

@@ -23,6 +23,7 @@ from search.spec.extension import extended
 from tests.search.conftest import longspan, write_spec
 from tests.search.test_damage import result
 from tests.search.test_search import assert_stores_agree, rows
+from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
     {
@@ -106,7 +107,8 @@ def test_only_trials_that_ended_at_the_top_are_reopened(folder: SearchFolder) ->
     ledger = Ledger(folder)
     for number, ended_by in enumerate(["top", "failed_rung", "pruned"]):
         ledger.started(number, {}, {}, "d")
-        ledger.reported(number, json.loads(str(result(number, ended_by)["report"])))
+        report = json.loads(str(result(number, ended_by)["report"]))
+        ledger.reported(number, Report.from_json(report))
         ledger.finished(number, ended_by)
     ledger.reopen(SPEC.ladder.stop)
     assert all(record.finished for record in ledger.records.values())

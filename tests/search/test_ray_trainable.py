@@ -11,6 +11,8 @@ import pytest
 from search.disk.record import Record
 from search.scheduling import worker as ray_trainable
 from search.spec import Spec
+from trainables.measure.records import MemberRung
+from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
     {
@@ -44,8 +46,8 @@ def test_a_crash_is_an_outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     """Half-way through, with what was measured before it."""
 
     def crash(*arguments: Any) -> None:
-        report = arguments[2]
-        report({"progress": 1.5, "training_gflop": 2.0, "rows": [], "reach": 0}, None)
+        reporter = arguments[2]
+        reporter(Report(progress=1.5, training_gflop=2.0), None)
         raise RuntimeError("the sky\nfell")
 
     monkeypatch.setattr(ray_trainable, "run_trial", crash)
@@ -69,5 +71,5 @@ def test_a_trial_without_a_training_sequence_has_nothing_to_look_at(
     sequences: list[int], trained: bool
 ) -> None:
     """Its model did not fit into memory or cannot read the first rung: no curve is asked for."""
-    rows = [{"sequences": shown} for shown in sequences]
-    assert Record(0, {}, {}, "", 0, 1, "length", None, {"rows": rows}).trained == trained
+    rows = tuple(MemberRung("recall", 4, 0, "length", sequences=shown) for shown in sequences)
+    assert Record(0, {}, {}, "", 0, 1, "length", None, Report(rows=rows)).trained == trained

@@ -18,6 +18,7 @@ from search.recording import tracker as tracking
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
+from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
     {
@@ -85,7 +86,7 @@ def record(folder: SearchFolder) -> Record:
         "rows": rows, "curve": curve, "trace": trace, "busy_seconds": 4.0,
         "horizon": horizon,
     }  # fmt: skip
-    ledger.reported(0, report)
+    ledger.reported(0, Report.from_json(report))
     ledger.finished(0, "failed_rung")
     return ledger.records[0]
 
@@ -130,8 +131,7 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     folder: SearchFolder, record: Record
 ) -> None:
     """Its run has ended by then, in this driver or in an earlier one."""
-    unmeasured = {**record.report, "curve": [], "horizon": []}
-    stopped = replace(record, ended_by="pruned", report=unmeasured)
+    stopped = replace(record, ended_by="pruned", report=replace(record.report, final={}))
     tracker = Tracker(SPEC, folder)
     tracker.send(stopped)
     client, (run,) = children(folder)
@@ -143,6 +143,25 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
     assert [lag for lag, _ in history(client, run, "solved_fraction")] == [8, 16]
     assert run.info.status == "KILLED"
+
+
+def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
+    folder: SearchFolder, record: Record
+) -> None:
+    """The trial was looked at; nothing came of its horizon, and it has no picture."""
+    found = record.report.final["recall"]
+    without = replace(record.report, final={"recall": replace(found, horizon=())})
+    looked_at = replace(record, report=without)
+    assert looked_at.looked_at
+    tracker = Tracker(SPEC, folder)
+    tracker.send(looked_at)
+    tracker.end([looked_at], finished=True)
+    client, (run,) = children(folder)
+    assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
+    assert history(client, run, "gradient_norm_end") == []
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert "forgetting_curve.png" in names
+    assert "gradient_horizon.png" not in names
 
 
 def test_the_best_are_laid_over_each_other_on_the_search(
@@ -158,7 +177,7 @@ def test_the_best_are_laid_over_each_other_on_the_search(
             return bytes(draw(by_label, *rest))
 
         monkeypatch.setattr(tracking, name, kept)
-    other = replace(record, number=1, report={**record.report, "progress": 3.2})
+    other = replace(record, number=1, report=replace(record.report, progress=3.2))
     Tracker(SPEC, folder).end([other, record], finished=True)
     assert [label.split(":")[0] for label in drawn["forgetting_curves"]] == ["0", "1"]
     assert drawn["gradient_horizons"] == drawn["forgetting_curves"]

@@ -95,7 +95,7 @@ def recorded_at(uri: str) -> Spec:
 
 def several(folder: SearchFolder, record: Record, count: int = TRIALS) -> list[Record]:
     for number in range(1, count):
-        outcomes.write(folder.outcomes, number, record.digest, record.report["rows"])
+        outcomes.write(folder.outcomes, number, record.digest, record.rows)
     return [replace(record, number=number) for number in range(count)]
 
 
@@ -274,7 +274,7 @@ def test_a_trial_that_went_on_replaces_its_run(folder: SearchFolder, record: Rec
     Tracker(SPEC, folder).send(ledger.records[0])
     (run,) = _runs(folder)
     assert run.info.status == "RUNNING"
-    longer = {**record.report, "reach": 16, "ended_by": "top"}
+    longer = replace(record.report, reach=16, ended_by="top")
     ledger.reported(0, longer)
     ledger.finished(0, "top")
     Tracker(SPEC, folder).send(ledger.records[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -161,4 +162,4 @@ def test_alone_on_a_device_it_is_the_outcome(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gpus: float, alone: bool
 ) -> None:
     told = run_out(monkeypatch, tmp_path, gpus, alone)
-    assert '"ended_by": "memory"' in told[-1]["report"]
+    assert json.loads(told[-1]["report"])["ended_by"] == "memory"

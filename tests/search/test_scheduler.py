@@ -16,7 +16,8 @@ from search.scheduling.asha import Bracket, SuccessiveHalving
 from search.scheduling.scheduler import COST, SCHEDULERS, make_scheduler, typical_cost
 from search.spec import SearchConfig, Spec
 from spaces import SPACES
-from trainables.measure.records import MemberRung, cost_and_progress
+from trainables.measure.records import MemberRung
+from trainables.measure.report import Report, cost_and_progress
 
 
 def spec(**search: Any) -> Spec:
@@ -33,23 +34,20 @@ def spec(**search: Any) -> Spec:
 
 def finished(number: int, solved: list[tuple[int, bool]], cost: float) -> Record:
     """A trial whose members, in order, solved the lags or not, at ``cost`` GFLOP each."""
-    rows = [
-        {
-            "task": "recall", "lag": lag, "member": i % 2, "solved": ok, "looks": 1,
-            "ended_by": "solved" if ok else "budget", "success_rate": 0.9 if ok else 0.45,
-            "lower_bound": 0.9, "test_sequences": 512, "sequences": 10, "seconds": 1.0,
-            "training_gflop": cost, "parameters": 1, "state_bytes": 1, "peak_memory_bytes": 1,
-        }
+    rows = tuple(
+        MemberRung(
+            "recall", lag, i % 2, "solved" if ok else "budget", 0.9 if ok else 0.45, 0.9,
+            test_sequences=512, looks=1, sequences=10, seconds=1.0, training_gflop=cost,
+        )
         for i, (lag, ok) in enumerate(solved)
-    ]  # fmt: skip
-    report = {"rows": rows, "reaches": {"recall": 8}, "progress": 3.0}
+    )  # fmt: skip
+    report = Report(rows=rows, reaches={"recall": 8}, progress=3.0)
     return Record(number, {}, {}, "", 0, 1, "failed_rung", None, report)
 
 
 def test_the_history_of_a_trial_is_what_it_reported() -> None:
     record = finished(0, [(8, True), (8, True), (16, False)], cost=2.0)
-    rows = [MemberRung(**row) for row in record.rows]
-    assert cost_and_progress(rows, record.report["reaches"], spec().ladder) == [
+    assert cost_and_progress(record.rows, record.report.reaches, spec().ladder) == [
         (2.0, 1.5),
         (4.0, 3.0),
         (6.0, pytest.approx(3.0 + 0.45 / 0.9 / 2)),

@@ -73,7 +73,7 @@ def test_every_store_holds_every_trial_once(small_search: Path) -> None:
 def test_actors_are_reused(small_search: Path) -> None:
     """At most one actor start a slot in 14 short trials."""
     records = Ledger(SearchFolder(small_search, "small")).records.values()
-    workers = {record.report["worker"] for record in records}
+    workers = {record.report.worker for record in records}
     assert len(workers) <= (os.cpu_count() or 1)
 
 

@@ -18,6 +18,7 @@ from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
 from spaces import SPACES
+from trainables.measure.report import Report
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_trial_that_ended_before_optuna_was_told_is_told(folder: SearchFolder)
     first = searcher(folder, 2)
     first.suggest("a")
     ledger = Ledger(folder)
-    ledger.reported(0, json.loads(str(result(4.5)["report"])))
+    ledger.reported(0, Report.from_json(json.loads(str(result(4.5)["report"]))))
     ledger.finished(0, "failed_rung")
     assert searcher(folder, 2).left == 1
     (trial,) = open_study(folder.journal, "study").get_trials()

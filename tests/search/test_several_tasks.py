@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> SearchFolder:
     ledger = Ledger(folder)
     ledger.started(0, {}, config.model_dump(mode="json"), config.digest)
     ledger.reported(0, report)
-    ledger.finished(0, report["ended_by"])
+    ledger.finished(0, report.ended_by or "")
     return folder
 
 
@@ -57,9 +57,13 @@ def record(folder: SearchFolder) -> Record:
 @pytest.fixture(scope="module")
 def unlike(record: Record) -> Record:
     """The same had it failed the second task's last rung."""
-    found = {"reach": 4, "reaches": {"recall": 8, "recall-2": 4},
-             "tasks_ended_by": {"recall": "top", "recall-2": "failed_rung"}}  # fmt: skip
-    return replace(record, ended_by="failed_rung", report={**record.report, **found})
+    report = replace(
+        record.report,
+        reach=4,
+        reaches={"recall": 8, "recall-2": 4},
+        tasks_ended_by={"recall": "top", "recall-2": "failed_rung"},
+    )
+    return replace(record, ended_by="failed_rung", report=report)
 
 
 def shown(record: Record) -> str:
@@ -78,7 +82,7 @@ def test_the_leaderboard_has_the_reach_on_every_task(record: Record, unlike: Rec
 
 
 def test_one_task_has_no_column_of_its_own(record: Record) -> None:
-    alone = replace(record, report={**record.report, "reaches": {"recall": 8}})
+    alone = replace(record, report=replace(record.report, reaches={"recall": 8}))
     assert "by task" in shown(record)
     assert "by task" not in shown(alone)
     assert "by task" not in leaderboard_markdown([alone])
@@ -86,8 +90,8 @@ def test_one_task_has_no_column_of_its_own(record: Record) -> None:
 
 def test_a_trial_that_was_stopped_is_censored_where_it_had_not_failed(unlike: Record) -> None:
     """Stopped on the second task after it had failed the first: that one's reach stands."""
-    ended = {"tasks_ended_by": {"recall": "failed_rung", "recall-2": None}}
-    stopped = replace(unlike, ended_by="pruned", report={**unlike.report, **ended})
+    report = replace(unlike.report, tasks_ended_by={"recall": "failed_rung", "recall-2": None})
+    stopped = replace(unlike, ended_by="pruned", report=report)
     assert [task.censored for task in stopped.tasks] == [False, True]
 
 

@@ -69,6 +69,6 @@ def test_a_whole_trial(tmp_path: Path) -> None:
     ladder = LadderConfig(start=4, stop=16, members=2, quorum=2, sequences=8000)
     spec = TrialSpec(trial_config("lstm"), {"recall": TASK.config}, ladder, seed=0)
     end = run_trial(spec, tmp_path, lambda *_: None, torch.device("cuda"))
-    assert end["reach"] == 16
-    assert all(row["peak_memory_bytes"] > 0 for row in end["rows"])
-    assert end["curve"]
+    assert end.reach == 16
+    assert all(row.peak_memory_bytes > 0 for row in end.rows)
+    assert end.curve

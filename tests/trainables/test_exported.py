@@ -260,7 +260,7 @@ def test_a_file_of_something_else_is_named(
 def test_torn_weights_are_named(folder: Path, spoil: Callable[[bytes], bytes]) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(spoil(file.read_bytes()))
-    assert refusal(folder).startswith(f"{file}: not this configuration's weights: ")
+    assert refusal(folder).startswith(f"{file}: these weights are damaged: ")
 
 
 @pytest.mark.parametrize(

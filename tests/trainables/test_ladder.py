@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 
 from trainables.measure.ladder import (
     Climb,
-    EndedRung,
     Rule,
-    RungOutcome,
     climb,
     ended_by,
     passed_rungs,
@@ -24,6 +22,7 @@ from trainables.measure.ladder import (
     rungs,
     solved_fraction,
 )
+from trainables.measure.records import EndedRung, MemberRung
 
 SUCCESS = 0.9
 UNSOLVED: tuple[EndedRung, ...] = ("budget", "stalled", "nan", "memory", "time", "length")
@@ -44,8 +43,8 @@ def outcome(
     ended_by: EndedRung = "solved",
     rate: float = 1.0,
     sequences: int = 100,
-) -> RungOutcome:
-    return RungOutcome(lag, member, ended_by, rate, rate, sequences)
+) -> MemberRung:
+    return MemberRung("recall", lag, member, ended_by, rate, rate, sequences=sequences)
 
 
 class Recorder:
@@ -59,7 +58,7 @@ class Recorder:
         self.solves, self.sequences = solves, sequences
         self.asked: list[tuple[int, int]] = []
 
-    def __call__(self, lag: int, member: int) -> RungOutcome:
+    def __call__(self, lag: int, member: int) -> MemberRung:
         self.asked.append((lag, member))
         ended: EndedRung = "solved" if self.solves(lag, member) else "budget"
         return outcome(lag, member, ended, sequences=self.sequences(lag, member))
@@ -251,7 +250,7 @@ def test_a_climb_that_fails_for_several_reasons_is_a_failed_rung() -> None:
 def test_an_earlier_loss_of_a_member_does_not_colour_the_end() -> None:
     """A member out of memory on a passed rung is no reason for a later failure."""
 
-    def attempt(lag: int, member: int) -> RungOutcome:
+    def attempt(lag: int, member: int) -> MemberRung:
         if lag == 8 and member == 0:
             return outcome(lag, member, "memory", 0)
         return outcome(lag, member, "solved" if lag == 8 else "time", 0)
@@ -288,7 +287,7 @@ def test_solved_fraction_counts_all_members_tried_or_not() -> None:
 
 
 def random_climb(lags: tuple[int, ...], rule: Rule, random: Random) -> Climb:
-    def attempt(lag: int, member: int) -> RungOutcome:
+    def attempt(lag: int, member: int) -> MemberRung:
         solved = random.random() < 0.85
         rate = random.choice([0.0, 0.3, 0.89, 0.9, 1.0, math.nan])
         ended: EndedRung = "solved" if solved else random.choice(UNSOLVED)

@@ -29,8 +29,8 @@ def losses(folder: Path, kind: str, precision: Precision) -> list[float]:
     tasks = {"recall": TASKS["recall"].Config()}
     spec = TrialSpec(config, tasks, LADDER, seed=0, curve=False, precision=precision)
     report = run_trial(spec, folder, lambda *_: None, torch.device("cpu"))
-    assert report["ended_by"] != "error"
-    return [point["loss"] for point in report["trace"]]
+    assert report.ended_by != "error"
+    return [point.loss for point in report.trace]
 
 
 @pytest.mark.parametrize("kind", LAYERS)

@@ -6,8 +6,8 @@ import functools
 import math
 import random
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.files import checkpoint
-from trainables.measure.ladder import Climb, EndedClimb, EndedRung
+from trainables.measure.ladder import Climb, EndedClimb
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.records import MemberRung, best_member
+from trainables.measure.records import EndedRung, FinalPoints, MemberRung, best_member
+from trainables.measure.report import Report
 from trainables.models.model import Model, build
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch
@@ -78,26 +79,25 @@ class Clock:
         return self.looks * self.seconds
 
 
-Reports = list[dict[str, Any]]
+Reports = list[Report]
 
 
 def run(
     spec: TrialSpec, folder: Path, clock: Callable[[], float] | None = None
-) -> tuple[dict[str, Any], Reports]:
+) -> tuple[Report, Reports]:
     """The trial's result and everything it reported."""
     reports: Reports = []
 
-    def report(metrics: Mapping[str, Any], checkpoint: Path | None) -> None:
-        reports.append(dict(metrics))
+    def reporter(report: Report, checkpoint: Path | None) -> None:
+        reports.append(report)
 
-    return run_trial(spec, folder, report, CPU, clock or Clock()), reports
+    return run_trial(spec, folder, reporter, CPU, clock or Clock()), reports
 
 
-def repeatable(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def repeatable(report: Report) -> Report:
     """All but what depends on the machine's mood."""
-    moods = ("seconds", "peak_memory_bytes")
-    rows = [{k: v for k, v in row.items() if k not in moods} for row in metrics["rows"]]
-    return {**metrics, "rows": rows}
+    rows = (replace(row, seconds=0.0, peak_memory_bytes=0) for row in report.rows)
+    return replace(report, rows=tuple(rows))
 
 
 def weights_in(folder: Path) -> dict[str, bytes]:
@@ -106,7 +106,7 @@ def weights_in(folder: Path) -> dict[str, bytes]:
 
 
 @functools.cache
-def in_peace(name: str) -> tuple[dict[str, Any], Reports, dict[str, bytes], int]:
+def in_peace(name: str) -> tuple[Report, Reports, dict[str, bytes], int]:
     """A trial left in peace: result, reports, weights, and how often it looked at the clock."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -121,23 +121,23 @@ def in_peace(name: str) -> tuple[dict[str, Any], Reports, dict[str, bytes], int]
 def test_the_small_trials_are_worth_testing_with(name: str) -> None:
     """Both tasks are tried; one spec climbs to the top, the other fails."""
     result, reports, weights, _ = in_peace(name)
-    ended = {row["ended_by"] for row in result["rows"]}
-    assert {row["task"] for row in result["rows"]} == {"recall", "recall-2"}
+    ended = {row.ended_by for row in result.rows}
+    assert {row.task for row in result.rows} == {"recall", "recall-2"}
     if name == "increments":
-        assert (result["ended_by"], ended) == ("top", {"solved"})
-        assert result["reaches"] == {"recall": 8, "recall-2": 8}
+        assert (result.ended_by, ended) == ("top", {"solved"})
+        assert result.reaches == {"recall": 8, "recall-2": 8}
     else:
-        assert result["ended_by"] == "failed_rung"
+        assert result.ended_by == "failed_rung"
         assert ended == {"solved", "budget"}
-        assert result["reaches"]["recall"] >= 4
-    assert len(reports) > len(result["rows"]) + 5
+        assert result.reaches["recall"] >= 4
+    assert len(reports) > len(result.rows) + 5
     assert weights
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_progress_never_falls_and_is_a_number(name: str) -> None:
     _, reports, _, _ = in_peace(name)
-    progress = [report["progress"] for report in reports]
+    progress = [report.progress for report in reports]
     assert progress == sorted(progress)
     assert all(math.isfinite(p) for p in progress)
     assert progress[0] < progress[-1]
@@ -147,8 +147,8 @@ def test_progress_never_falls_and_is_a_number(name: str) -> None:
 def test_nothing_is_reported_before_an_attempt_is_over(name: str) -> None:
     """So that no scheduler stops a trial that has measured nothing."""
     _, reports, _, _ = in_peace(name)
-    assert all(report["rows"] for report in reports)
-    assert [report["ended_by"] for report in reports[:-1]] == [None] * (len(reports) - 1)
+    assert all(report.rows for report in reports)
+    assert [report.ended_by for report in reports[:-1]] == [None] * (len(reports) - 1)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -156,35 +156,35 @@ def test_cost_and_sequences_are_counted_once(name: str) -> None:
     """They rise with every report, the attempt under way included, to the sum over the rows."""
     result, reports, _, _ = in_peace(name)
     for key in ("training_gflop", "sequences"):
-        counts = [report[key] for report in reports]
+        counts = [getattr(report, key) for report in reports]
         assert counts == sorted(counts)
-    assert result["sequences"] == sum(row["sequences"] for row in result["rows"])
-    spent = sum(row["training_gflop"] for row in result["rows"])
-    assert result["training_gflop"] == pytest.approx(spent, rel=1e-12)
-    assert any(r["sequences"] > sum(row["sequences"] for row in r["rows"]) for r in reports)
+    assert result.sequences == sum(row.sequences for row in result.rows)
+    spent = sum(row.training_gflop for row in result.rows)
+    assert result.training_gflop == pytest.approx(spent, rel=1e-12)
+    assert any(r.sequences > sum(row.sequences for row in r.rows) for r in reports)
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_trace_goes_on_and_covers_every_attempt(name: str) -> None:
     """At its first step and then at every tenth of the budget."""
     result, _, _, _ = in_peace(name)
-    sequences = [point["sequences"] for point in result["trace"]]
+    sequences = [point.sequences for point in result.trace]
     assert all(a < b for a, b in pairwise(sequences))
-    assert all(math.isfinite(point["loss"]) for point in result["trace"])
-    assert all(0 <= point["success_rate"] <= 1 for point in result["trace"])
+    assert all(math.isfinite(point.loss) for point in result.trace)
+    assert all(0 <= point.success_rate <= 1 for point in result.trace)
     before, tenth = 0, SPECS[name].ladder.sequences // 10
-    for row in result["rows"]:
+    for row in result.rows:
         points = [
-            point["sequences"] - before
-            for point in result["trace"]
-            if all(point[key] == row[key] for key in ("task", "lag", "member"))
+            point.sequences - before
+            for point in result.trace
+            if (point.task, point.lag, point.member) == (row.task, row.lag, row.member)
         ]
         assert points[0] == 16
         # a point is due when a tenth is full, and is taken at the next step of 16 sequences
         assert [p // tenth for p in points] == list(range(len(points)))
         assert all(p % tenth < 16 for p in points[1:])
-        assert row["sequences"] - points[-1] <= tenth + 16
-        before += row["sequences"]
+        assert row.sequences - points[-1] <= tenth + 16
+        before += row.sequences
 
 
 def test_reach_is_the_least_and_progress_the_mean(tmp_path: Path) -> None:
@@ -192,44 +192,43 @@ def test_reach_is_the_least_and_progress_the_mean(tmp_path: Path) -> None:
     tasks = {"recall": Recall.Config(alphabet=2), "recall-2": Recall.Config(alphabet=100)}
     spec = replace(SPECS["increments"], tasks=tasks)
     result, _ = run(spec, tmp_path)
-    assert result["reaches"] == {"recall": 8, "recall-2": 0}
-    assert (result["reach"], result["ended_by"]) == (0, "failed_rung")
+    assert result.reaches == {"recall": 8, "recall-2": 0}
+    assert (result.reach, result.ended_by) == (0, "failed_rung")
     alone, _ = run(replace(spec, tasks={"recall-2": tasks["recall-2"]}), tmp_path / "alone")
-    assert result["progress"] == pytest.approx((math.log2(8) + alone["progress"]) / 2, rel=1e-12)
+    assert result.progress == pytest.approx((math.log2(8) + alone.progress) / 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_curve_holds_every_rung_passed_and_some_beyond(name: str) -> None:
     result, _, _, _ = in_peace(name)
-    for task, reach in result["reaches"].items():
-        points = [point for point in result["curve"] if point["task"] == task]
-        learned = [point["lag"] for point in points if point["learned"]]
+    for task, reach in result.reaches.items():
+        points = [point for point in result.curve if point.task == task]
+        learned = [point.lag for point in points if point.learned]
         assert learned == [lag for lag in (4, 8) if lag <= reach]
-        assert all(point["lag"] > reach for point in points if not point["learned"])
-        assert all(p["successes"] >= 0.6 * 128 for p in points if p["lag"] == reach)
+        assert all(point.lag > reach for point in points if not point.learned)
+        assert all(p.successes >= 0.6 * 128 for p in points if p.lag == reach)
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_horizon_is_taken_at_first_and_at_final_weights(name: str) -> None:
     """At the reach; where nothing was learned, at first weights alone, at the ladder's start."""
     result, _, _, _ = in_peace(name)
-    for task, reach in result["reaches"].items():
-        points = [point for point in result["horizon"] if point["task"] == task]
-        assert {point["moment"] for point in points} == ({"start", "end"} if reach else {"start"})
-        assert {point["lag"] for point in points} == {reach or 4}
-        backs = [point["back"] for point in points if point["moment"] == "start"]
+    for task, reach in result.reaches.items():
+        points = [point for point in result.horizon if point.task == task]
+        assert {point.moment for point in points} == ({"start", "end"} if reach else {"start"})
+        assert {point.lag for point in points} == {reach or 4}
+        backs = [point.back for point in points if point.moment == "start"]
         assert backs == [back for back in (0, 1, 2, 4, 8) if back <= (reach or 4)]
-        assert all(math.isfinite(point["norm"]) for point in points)
+        assert all(math.isfinite(point.norm) for point in points)
 
 
 def test_what_a_stopped_trial_left_is_measured_afterwards_as_by_itself(tmp_path: Path) -> None:
     """The trial is cut off before it measures; the same points follow from its rows and weights."""
     spec = SPECS["increments"]
     result, _ = run(spec, tmp_path)
-    rows = [MemberRung(**row) for row in result["rows"]]
-    curve, horizon = measure_final(spec, tmp_path, rows, CPU)
-    assert [asdict(point) for point in curve] == result["curve"]
-    assert [asdict(point) for point in horizon] == result["horizon"]
+    stopped = replace(result, final={"recall-2": FinalPoints()})
+    assert measure_final(spec, tmp_path, replace(result, final={}), CPU) == result.final
+    assert measure_final(spec, tmp_path, stopped, CPU).keys() == {"recall"}
 
 
 # How a trial ends
@@ -239,19 +238,19 @@ def test_a_single_rung_and_a_single_member(tmp_path: Path) -> None:
     steps = LadderConfig(**{**SMALL, "stop": 4, "members": 1, "quorum": 1})
     spec = replace(SPECS["increments"], ladder=steps, tasks={"recall": Recall.Config(alphabet=2)})
     result, _ = run(spec, tmp_path)
-    assert (result["reach"], result["ended_by"], len(result["rows"])) == (4, "top", 1)
-    assert result["progress"] == 2
+    assert (result.reach, result.ended_by, len(result.rows)) == (4, "top", 1)
+    assert result.progress == 2
 
 
 def test_a_budget_below_a_batch_still_ends_with_a_look(tmp_path: Path) -> None:
     steps = LadderConfig(**{**SMALL, "sequences": 5})
     result, reports = run(replace(SPECS["increments"], ladder=steps), tmp_path)
-    assert (result["reach"], result["ended_by"]) == (0, "failed_rung")
-    assert [row["sequences"] for row in result["rows"]] == [5, 5]
-    assert all(row["test_sequences"] == 64 for row in result["rows"])
-    assert 0 < result["progress"] < 2
-    assert (result["curve"], result["trace"]) == ([], [])
-    assert {point["moment"] for point in result["horizon"]} == {"start"}
+    assert (result.reach, result.ended_by) == (0, "failed_rung")
+    assert [row.sequences for row in result.rows] == [5, 5]
+    assert all(row.test_sequences == 64 for row in result.rows)
+    assert 0 < result.progress < 2
+    assert (result.curve, result.trace) == ((), ())
+    assert {point.moment for point in result.horizon} == {"start"}
     assert len(reports) == 3
 
 
@@ -259,8 +258,8 @@ def test_time_that_runs_out_ends_a_climb(tmp_path: Path) -> None:
     steps = LadderConfig(**{**SMALL, "seconds": 30})
     spec = replace(SPECS["increments"], ladder=steps, tasks={"recall": Recall.Config(alphabet=100)})
     result, _ = run(spec, tmp_path, Clock(10))
-    assert result["ended_by"] == "time"
-    assert {row["ended_by"] for row in result["rows"]} == {"time"}
+    assert result.ended_by == "time"
+    assert {row.ended_by for row in result.rows} == {"time"}
 
 
 def fails_with(error: Exception | None) -> Callable[..., tuple[float, int]]:
@@ -285,8 +284,8 @@ def test_a_trial_that_cannot_train_is_an_outcome(
 ) -> None:
     monkeypatch.setattr(Member, "learn", fails_with(error))
     result, _ = run(SPECS["increments"], tmp_path)
-    assert {row["ended_by"] for row in result["rows"]} == {row_ended_by}
-    assert (result["ended_by"], result["progress"], result["reach"]) == (ended_by, 0, 0)
+    assert {row.ended_by for row in result.rows} == {row_ended_by}
+    assert (result.ended_by, result.progress, result.reach) == (ended_by, 0, 0)
 
 
 NO_MEMORY: list[Exception] = [
@@ -317,10 +316,10 @@ def test_a_model_that_memory_cannot_hold_is_an_outcome(
     """While it is built, before anything is trained; the row still says how large it would be."""
     builds_that_fail(monkeypatch, error, after=0)
     result, _ = run(SPECS["increments"], tmp_path)
-    assert (result["ended_by"], result["progress"], result["horizon"]) == ("memory", 0, [])
-    for row in result["rows"]:
-        assert (row["ended_by"], row["sequences"], row["looks"]) == ("memory", 0, 0)
-        assert row["parameters"] > 100
+    assert (result.ended_by, result.progress, result.horizon) == ("memory", 0, ())
+    for row in result.rows:
+        assert (row.ended_by, row.sequences, row.looks) == ("memory", 0, 0)
+        assert row.parameters > 100
 
 
 def test_memory_that_is_gone_on_a_later_rung_keeps_the_reach(
@@ -334,7 +333,7 @@ def test_memory_that_is_gone_on_a_later_rung_keeps_the_reach(
     )
     builds_that_fail(monkeypatch, MemoryError(), after=2)
     result, _ = run(replace(spec, curve=False), tmp_path)
-    assert (result["ended_by"], result["reach"]) == ("memory", 4)
+    assert (result.ended_by, result.reach) == ("memory", 4)
 
 
 def test_memory_that_is_gone_after_a_crash_is_an_outcome(
@@ -343,15 +342,15 @@ def test_memory_that_is_gone_after_a_crash_is_an_outcome(
     """Members that were carried up are built again when a trial goes on."""
     spec = replace(SPECS["increments"], tasks={"recall": Recall.Config(alphabet=2)}, curve=False)
 
-    def crash(metrics: Mapping[str, Any], folder: Path | None) -> None:
-        if len(metrics["rows"]) == 2:
+    def crash(report: Report, folder: Path | None) -> None:
+        if len(report.rows) == 2:
             raise CutOffError
 
     with pytest.raises(CutOffError):
         run_trial(spec, tmp_path, crash, CPU, Clock())
     builds_that_fail(monkeypatch, MemoryError(), after=0)
     result, _ = run(spec, tmp_path)
-    assert (result["ended_by"], result["reach"]) == ("memory", 4)
+    assert (result.ended_by, result.reach) == ("memory", 4)
 
 
 def test_another_error_while_building_is_no_outcome(
@@ -374,11 +373,11 @@ def test_learned_positions_end_a_climb_where_their_table_ends(
         tasks={"recall": Recall.Config(alphabet=2)},
     )
     result, _ = run(spec, tmp_path)
-    assert (result["ended_by"], result["reach"]) == ("length" if reach < 8 else "top", reach)
-    beyond = [row for row in result["rows"] if row["lag"] > reach]
-    assert [(r["ended_by"], r["sequences"]) for r in beyond] == [("length", 0)] * (reach < 8)
-    assert [point["lag"] for point in result["curve"]] == [lag for lag in (4, 8) if lag <= reach]
-    assert bool(result["horizon"]) == (reach > 0)
+    assert (result.ended_by, result.reach) == ("length" if reach < 8 else "top", reach)
+    beyond = [row for row in result.rows if row.lag > reach]
+    assert [(r.ended_by, r.sequences) for r in beyond] == [("length", 0)] * (reach < 8)
+    assert [point.lag for point in result.curve] == [lag for lag in (4, 8) if lag <= reach]
+    assert bool(result.horizon) == (reach > 0)
 
 
 @pytest.mark.parametrize(
@@ -399,7 +398,7 @@ def test_a_trial_ends_as_its_first_task_that_did_not_reach_the_top(
 def row(member: int, success_rate: float, solved: bool = True, lag: int = 8) -> MemberRung:
     ended: EndedRung = "solved" if solved else "budget"
     return MemberRung(
-        "recall", lag, member, ended, solved, success_rate, 0.5, 64, 1, 100, 1.0, 1.0, 10, 4, 1
+        "recall", lag, member, ended, success_rate, 0.5, 64, 1, 100, 1.0, 1.0, 10, 4, 1
     )  # fmt: skip
 
 
@@ -438,7 +437,7 @@ def test_a_trial_repeated_gives_the_same(tmp_path: Path, name: str) -> None:
 def test_another_seed_is_another_trial(tmp_path: Path) -> None:
     result, _, weights, _ = in_peace("increments")
     other, _ = run(replace(SPECS["increments"], seed=1), tmp_path)
-    assert repeatable(other)["trace"] != repeatable(result)["trace"]
+    assert other.trace != result.trace
     others = weights_in(tmp_path)
     assert all(others[name] != weights[name] for name in others.keys() & weights.keys())
     by_member = [file for name, file in weights.items() if name.startswith("weights/recall/8-")]
@@ -451,9 +450,7 @@ NOT_SHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 """An example is a trial, and an earlier cut is no simpler than a later one."""
 
 
-def cut_off_and_resumed(
-    name: str, folder: Path, cuts: list[int], seconds_a_look: float
-) -> dict[str, Any]:
+def cut_off_and_resumed(name: str, folder: Path, cuts: list[int], seconds_a_look: float) -> Report:
     """The trial's result after its machine was gone at each of the ``cuts`` in turn."""
     for cut in cuts:
         try:
@@ -463,7 +460,7 @@ def cut_off_and_resumed(
     return run(SPECS[name], folder, Clock(seconds_a_look))[0]
 
 
-def assert_as_in_peace(name: str, folder: Path, result: dict[str, Any]) -> None:
+def assert_as_in_peace(name: str, folder: Path, result: Report) -> None:
     expected, _, weights, _ = in_peace(name)
     assert repeatable(result) == repeatable(expected)
     assert weights_in(folder) == weights
@@ -557,7 +554,7 @@ def test_a_checkpoint_is_written_when_ten_seconds_have_passed(
     monkeypatch.setattr(checkpoint, "write", watched)
     result, _ = run(SPECS["increments"], tmp_path, clock)
     waits = [b - a for a, b in pairwise(written)]
-    assert len(waits) > 5 + len(result["rows"])
+    assert len(waits) > 5 + len(result.rows)
     assert all(wait <= 15 for wait in waits)
     assert clock.looks - written[-1] <= 1
 
@@ -567,11 +564,11 @@ def test_what_was_reported_is_on_disk(tmp_path: Path, name: str) -> None:
     """A crash right after a report: no later report falls below it."""
     behind = []
 
-    def report(metrics: Mapping[str, Any], folder: Path | None) -> None:
+    def reporter(report: Report, folder: Path | None) -> None:
         saved = checkpoint.read(tmp_path / "checkpoint.pt") or {"rows": []}
-        behind.append(len(metrics["rows"]) - len(saved["rows"]))
+        behind.append(len(report.rows) - len(saved["rows"]))
 
-    run_trial(SPECS[name], tmp_path, report, CPU, Clock())
+    run_trial(SPECS[name], tmp_path, reporter, CPU, Clock())
     assert set(behind) == {0}
 
 
@@ -593,7 +590,7 @@ def test_a_longer_ladder_is_climbed_from_its_top(
     short = TrialSpec(config, {"recall": Recall.Config(alphabet=2)}, LadderConfig(**SMALL), seed=0)
     long = replace(short, ladder=LadderConfig(**{**SMALL, "stop": 16}))
     expected, _ = run(long, tmp_path / "long")
-    assert run(short, tmp_path / "grown")[0]["ended_by"] == "top"
+    assert run(short, tmp_path / "grown")[0].ended_by == "top"
     lags = []
     learn = Member.learn
 
@@ -603,7 +600,7 @@ def test_a_longer_ladder_is_climbed_from_its_top(
 
     monkeypatch.setattr(Member, "learn", watched)
     grown, _ = run(long, tmp_path / "grown")
-    fresh = sum(row["sequences"] for row in grown["rows"] if row["lag"] == 16)
+    fresh = sum(row.sequences for row in grown.rows if row.lag == 16)
     assert len(lags) * config.training.batch_size == fresh
     assert repeatable(grown) == repeatable(expected)
     assert weights_in(tmp_path / "grown") == weights_in(tmp_path / "long")
@@ -616,11 +613,11 @@ def test_damaged_weights_are_named_and_cost_the_curve_alone(
     whole = SPECS["increments"]
     spec = replace(whole, tasks={"recall": whole.tasks["recall"]})
 
-    def damage(metrics: Mapping[str, Any], folder: Path | None) -> None:
+    def damage(report: Report, folder: Path | None) -> None:
         for file in tmp_path.rglob("8-*.safetensors"):
             file.write_bytes(file.read_bytes()[:-5] + b"12345")
 
     result = run_trial(spec, tmp_path, damage, CPU, Clock())
-    assert (result["ended_by"], result["curve"]) == ("top", [])
+    assert (result.ended_by, result.curve) == ("top", ())
     assert "8-" in caplog.text
     assert "damaged" in caplog.text

@@ -1,13 +1,15 @@
 """Exported configurations: a folder that gives the model back and can be measured again.
 
 ``config.yaml`` what it is and on which task · ``model.safetensors`` the weights ·
-``outcome.json`` the claim and how it was measured · ``CARD.md`` and a picture for people.
+``outcome.json`` the claim and how it was measured · ``CARD.md`` and a picture for people ·
+``SHA256SUMS`` what the three first are to be; a folder of the version before lacks it.
 Only safetensors and YAML by the safe loader are read: nothing in a folder from someone else runs.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,10 @@ from typing import Annotated, Any
 import torch
 import yaml
 from pydantic import ValidationError, field_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor
 
 from trainables.config import TrialConfig
+from trainables.files import sums, weights
 from trainables.messages import one_line
 from trainables.models.model import Model, build
 from trainables.parts import Config, OneOf
@@ -29,8 +31,13 @@ from trainables.tasks import TASKS, make_task
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
 from trainables.training.evaluation import Tally, evaluate
 
+CONFIG, WEIGHTS, OUTCOME = "config.yaml", "model.safetensors", "outcome.json"
+
 VERIFY_SEQUENCES = 2000
 """Fresh sequences of one verification, where the task generates them."""
+
+
+log = logging.getLogger(__name__)
 
 
 class ExportedConfig(Config):
@@ -62,11 +69,13 @@ class Exported:
 
     Attributes:
         outcome: what ``outcome.json`` holds; ``lag`` and ``success`` are the claim
+        checked: whether the folder says what its files are to be; they are that, then
     """
 
     config: ExportedConfig
     outcome: dict[str, Any]
     weights: Path
+    checked: bool
 
     @property
     def lag(self) -> int:
@@ -104,17 +113,29 @@ class Exported:
         """The model with its weights, ready to answer; the task's data is not needed.
 
         Raises:
-            ValueError: if the weights are not this configuration's.
+            ValueError: in one line, if the weights are damaged, or not this configuration's.
         """
+        tensors = self._tensors()
         model = build(self.config.configuration.model, self.config, seed=0)
         try:
-            model.load_state_dict(load_file(self.weights))
-        except (SafetensorError, RuntimeError, OSError) as error:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
             reason = one_line(error)
             raise ValueError(
                 f"{self.weights}: not this configuration's weights: {reason}"
             ) from None
         return model.eval()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        try:
+            checked = sums.check(self.weights.parent, [WEIGHTS])
+            tensors, carried = weights.read_checked(self.weights)
+        except OSError as error:
+            reason = one_line(error)
+            raise ValueError(f"{self.weights}: these weights cannot be read: {reason}") from None
+        if not checked and not carried:
+            log.warning("%s: these weights carry no checksum; taken as they are", self.weights)
+        return tensors
 
 
 def read(folder: Path) -> Exported:
@@ -123,14 +144,15 @@ def read(folder: Path) -> Exported:
     Raises:
         ValueError: in one line, if a file is missing or is not what it should be.
     """
-    config_file, outcome_file = folder / "config.yaml", folder / "outcome.json"
+    config_file, outcome_file = folder / CONFIG, folder / OUTCOME
     try:
         config = ExportedConfig.model_validate(_parsed(config_file, yaml.safe_load, "YAML"))
     except ValidationError as error:
         raise ValueError(f"{config_file}: {one_line(error)}") from None
     outcome = _parsed(outcome_file, json.loads, "JSON")
     _require_claim(outcome, outcome_file)
-    return Exported(config, outcome, folder / "model.safetensors")
+    checked = sums.check(folder, [CONFIG, OUTCOME])
+    return Exported(config, outcome, folder / WEIGHTS, checked)
 
 
 def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:

@@ -1,15 +1,16 @@
-"""Checkpoints that are whole or not there: written aside, checked when read, the last one kept."""
+"""Checkpoints that are whole or not there: checked when read, and the last one kept."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from trainables.files.whole_files import remove_left_over, write_aside
 
 _MAGIC = b"longspan checkpoint 1\n"
 _DIGEST_BYTES = 32
@@ -28,22 +29,16 @@ def write(path: Path, state: dict[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    payload = buffer.getvalue()
-    aside = path.with_suffix(".new")
-    with aside.open("wb") as file:
-        file.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        path.replace(_previous(path))
-    aside.replace(path)
+    payload = buffer.getbuffer()
+    write_aside(path, _MAGIC, hashlib.sha256(payload).digest(), payload, previous=_previous(path))
 
 
 def read(path: Path) -> dict[str, Any] | None:
     """The newest whole checkpoint at ``path``, or None where there is none.
 
-    A torn one is named in the log and gone round.
+    A torn one is named in the log and gone round; what a writer that died has left is taken away.
     """
+    remove_left_over(path.parent)
     for candidate in (path, _previous(path)):
         if not candidate.exists():
             continue

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from trainables.files.whole_files import write_aside
 from trainables.messages import one_line
 
 CHECKSUM = "sha256"
@@ -23,17 +24,28 @@ class DamagedWeightsError(ValueError):
 def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write ``tensors`` to ``path``, whole or not at all."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    aside = path.with_suffix(".new")
-    save_file(plain, aside, metadata={CHECKSUM: _checksum(plain)})
-    aside.replace(path)
+    write_aside(path, save(plain, metadata={CHECKSUM: _checksum(plain)}))
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors in ``path``.
+    """The tensors in ``path``, which `write` left there.
 
     Raises:
         FileNotFoundError: if there is no such file.
         DamagedWeightsError: in one line, if they are not those that were written.
+    """
+    tensors, checked = read_checked(path)
+    if not checked:
+        raise DamagedWeightsError(f"{path}: these weights are damaged: they carry no checksum")
+    return tensors
+
+
+def read_checked(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors in ``path``, and whether they carry a checksum: not all that others made do.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DamagedWeightsError: in one line, if they are no safetensors, or not those of the checksum.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -42,9 +54,9 @@ def read(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, UnicodeDecodeError) as error:
         reason = one_line(error)
         raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
-    if expected != _checksum(tensors):
+    if expected is not None and expected != _checksum(tensors):
         raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")
-    return tensors
+    return tensors, expected is not None
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time", "length"]
-"""How a member's attempt at a rung ended. Only ``solved`` is a success."""
+from trainables.measure.records import MemberRung
 
 EndedClimb = Literal["top", "failed_rung", "memory", "time", "length"]
 """How a climb ended: at the ladder's top (censored), or below it for the reason named."""
@@ -62,32 +61,6 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class RungOutcome:
-    """What came of one member's attempt at one rung.
-
-    Attributes:
-        success_rate: share of held-out sequences right in every scored answer, in [0, 1]
-        lower_bound: one-sided lower confidence bound of that rate
-        sequences: training sequences used
-        cost: training cost of the attempt, in GFLOP
-
-    """
-
-    lag: int
-    member: int
-    ended_by: EndedRung
-    success_rate: float
-    lower_bound: float
-    sequences: int
-    cost: float = 0.0
-
-    @property
-    def solved(self) -> bool:
-        """Whether the member solved the rung."""
-        return self.ended_by == "solved"
-
-
-@dataclass(frozen=True)
 class Climb:
     """A finished climb.
 
@@ -101,7 +74,7 @@ class Climb:
     reach: int
     passed: tuple[int, ...]
     ended_by: EndedClimb
-    outcomes: tuple[RungOutcome, ...]
+    outcomes: tuple[MemberRung, ...]
 
     @property
     def censored(self) -> bool:
@@ -109,7 +82,7 @@ class Climb:
         return self.ended_by == "top"
 
 
-Attempt = Callable[[int, int], RungOutcome]
+Attempt = Callable[[int, int], MemberRung]
 """(lag, member) -> what came of it."""
 
 
@@ -119,11 +92,11 @@ def climb(attempt: Attempt, lags: Sequence[int], rule: Rule) -> Climb:
     Members that fail a rung leave. Inside a rung the member that needed the most sequences on the
     rung before goes first, so that a failure shows early; the first rung goes by number.
     """
-    outcomes: list[RungOutcome] = []
+    outcomes: list[MemberRung] = []
     standing = list(range(rule.members))
     passed: list[int] = []
     for lag in lags:
-        solved: list[RungOutcome] = []
+        solved: list[MemberRung] = []
         for waiting, member in zip(range(len(standing), 0, -1), standing, strict=True):
             if len(solved) + waiting < rule.quorum:
                 break
@@ -146,14 +119,14 @@ def reach(passed: Sequence[int]) -> int:
 
 
 def passed_rungs(
-    outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule
+    outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule
 ) -> tuple[int, ...]:
     """The rungs, from the first on, that ``outcomes`` show as passed; also of a climb cut off."""
     solved = [o.lag for o in outcomes if o.solved]
     return tuple(takewhile(lambda lag: solved.count(lag) >= rule.quorum, lags))
 
 
-def ended_by(outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule) -> EndedClimb | None:
+def ended_by(outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule) -> EndedClimb | None:
     """How the climb that the ``outcomes`` are of ended; None where that is open."""
     tried = list(outcomes)
     passed = passed_rungs(tried, lags, rule)
@@ -165,7 +138,7 @@ def ended_by(outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule) -
     return _failure(lag, tried) if standing - failed < rule.quorum else None
 
 
-def _failure(lag: int, outcomes: Iterable[RungOutcome]) -> EndedClimb:
+def _failure(lag: int, outcomes: Iterable[MemberRung]) -> EndedClimb:
     """Why the rung failed: by memory, time or length if every member that failed did so by that."""
     causes = {o.ended_by for o in outcomes if o.lag == lag and not o.solved}
     if causes == {"memory"}:
@@ -178,7 +151,7 @@ def _failure(lag: int, outcomes: Iterable[RungOutcome]) -> EndedClimb:
 
 
 def progress(
-    outcomes: Iterable[RungOutcome], lags: Sequence[int], rule: Rule, success: float
+    outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule, success: float
 ) -> float:
     """log2(reach) plus what was achieved of the failing rung, in doublings of the lag.
 
@@ -200,14 +173,14 @@ def progress(
     return total
 
 
-def _achieved(outcome: RungOutcome, success: float) -> float:
+def _achieved(outcome: MemberRung, success: float) -> float:
     if outcome.solved:
         return 1.0
     rate = outcome.success_rate
     return min(0.99, rate / success) if math.isfinite(rate) else 0.0
 
 
-def solved_fraction(outcomes: Iterable[RungOutcome], rule: Rule) -> Mapping[int, float]:
+def solved_fraction(outcomes: Iterable[MemberRung], rule: Rule) -> Mapping[int, float]:
     """Per lag attempted, the share of all members that solved it."""
     counts: dict[int, int] = {}
     for outcome in outcomes:

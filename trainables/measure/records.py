@@ -1,23 +1,28 @@
-"""What a trial reports: plain rows that travel as dicts and end as Parquet columns."""
+"""What a trial measures: rows of numbers, that end as Parquet columns and MLflow's metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
-from trainables.measure.ladder import EndedRung, RungOutcome, progress
-from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.plain import read
+
+EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time", "length"]
+"""How a member's attempt at a rung ended. Only ``solved`` is a success."""
 
 Moment = Literal["start", "end"]
 
 
 @dataclass(frozen=True)
 class MemberRung:
-    """One member on one rung of one task.
+    """One member on one rung of one task: what the ladder judges by, and what is kept.
+
+    A number that is not given was not measured.
 
     Attributes:
-        success_rate: share of the held-out sequences of the last look that were right
+        success_rate: share of the held-out sequences of the last look that were right in every
+            scored answer, in [0, 1]
         lower_bound: its one-sided lower confidence bound, at the confidence of that look
         test_sequences: held-out sequences of that look; 0 if none was taken
         looks: looks at held-out sequences
@@ -33,30 +38,34 @@ class MemberRung:
     lag: int
     member: int
     ended_by: EndedRung
-    solved: bool
-    success_rate: float
-    lower_bound: float
-    test_sequences: int
-    looks: int
-    sequences: int
-    seconds: float
-    training_gflop: float
-    parameters: int
-    state_bytes: int
-    peak_memory_bytes: int
+    success_rate: float = 0.0
+    lower_bound: float = 0.0
+    test_sequences: int = 0
+    looks: int = 0
+    sequences: int = 0
+    seconds: float = 0.0
+    training_gflop: float = 0.0
+    parameters: int = 0
+    state_bytes: int = 0
+    peak_memory_bytes: int = 0
 
     @property
-    def outcome(self) -> RungOutcome:
-        """What the ladder needs of it."""
-        return RungOutcome(
-            lag=self.lag,
-            member=self.member,
-            ended_by=self.ended_by,
-            success_rate=self.success_rate,
-            lower_bound=self.lower_bound,
-            sequences=self.sequences,
-            cost=self.training_gflop,
-        )
+    def solved(self) -> bool:
+        """Whether the member solved the rung."""
+        return self.ended_by == "solved"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**vars(self), "solved": self.solved}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """From plain values.
+
+        Raises:
+            NotReadableError: in one line, if a later version wrote them.
+        """
+        return read(cls, {key: value for key, value in found.items() if key != "solved"})
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,19 @@ class HorizonPoint:
 
 
 @dataclass(frozen=True)
+class FinalPoints:
+    """What was measured of the final weights of one task's climb, once it was over.
+
+    Attributes:
+        curve: ascending in lag, a point a lag; empty where no rung was passed
+        horizon: empty where nothing could be read, or memory ran out
+    """
+
+    curve: tuple[CurvePoint, ...] = ()
+    horizon: tuple[HorizonPoint, ...] = ()
+
+
+@dataclass(frozen=True)
 class TracePoint:
     """A moment of training.
 
@@ -120,17 +142,3 @@ def best_member(rows: Sequence[MemberRung], lag: int) -> int:
     """The member that solved ``lag`` with the highest success rate; of equals, the first."""
     solved = [row for row in rows if row.lag == lag and row.solved]
     return max(solved, key=lambda row: (row.success_rate, -row.member)).member
-
-
-def cost_and_progress(
-    rows: Iterable[MemberRung], tasks: Iterable[str], ladder: LadderConfig
-) -> list[tuple[float, float]]:
-    """Training cost in GFLOP and progress after each row of a trial, as they were reported then."""
-    outcomes: dict[str, list[RungOutcome]] = {task: [] for task in tasks}
-    points, cost = [], 0.0
-    for row in rows:
-        outcomes[row.task].append(row.outcome)
-        cost += row.training_gflop
-        scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
-        points.append((cost, sum(scores) / len(scores)))
-    return points

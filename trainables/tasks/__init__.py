@@ -38,7 +38,7 @@ def make_task(config: TaskConfig) -> Task:
     Raises:
         ValueError: if the data cannot be read or does not fit.
     """
-    return make_task(config)
+    return TASKS[config.kind](config)
 
 
 __all__ = ["TASKS", "make_task"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 
 from trainables.config import TrialConfig
 from trainables.files import weights as weight_files
-from trainables.measure.ladder import Climb, EndedRung, RungOutcome, climb
+from trainables.files.whole_files import remove_left_over
+from trainables.measure.ladder import Climb, climb
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
 from trainables.models.model import outline
@@ -20,7 +22,7 @@ from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
-from trainables.training.rung import Measured, RungTraining, out_of_memory
+from trainables.training.rung import RungTraining, out_of_memory
 
 
 class Climber:
@@ -63,7 +65,7 @@ class Climber:
         """Climb until a rung fails or the ladder ends; rows already measured are not repeated."""
         return climb(self._attempt, self.ladder.rungs, self.ladder.rule)
 
-    def _attempt(self, lag: int, number: int) -> RungOutcome:
+    def _attempt(self, lag: int, number: int) -> MemberRung:
         row = self.rows.get((lag, number))
         if row is None:
             row = self._train(lag, number)
@@ -71,48 +73,36 @@ class Climber:
             self.measured(row)
         if row.solved:
             self._drop_weights_below(lag)
-        return row.outcome
+        return row
 
     def _train(self, lag: int, number: int) -> MemberRung:
         reset_peak(self.device)
-        result = self._result(lag, number)
-        outcome = result.outcome
-        if outcome.solved:
+        row = self._trained(lag, number)
+        if row.solved:
             self._keep_weights(self.members[number], lag)
         else:
             self._drop(number)
-        return MemberRung(
-            task=self.name,
-            lag=lag,
-            member=number,
-            ended_by=outcome.ended_by,
-            solved=outcome.solved,
-            success_rate=outcome.success_rate,
-            lower_bound=outcome.lower_bound,
-            test_sequences=result.test_sequences,
-            looks=result.looks,
-            sequences=outcome.sequences,
-            seconds=result.seconds,
-            training_gflop=outcome.cost,
+        return replace(
+            row,
             parameters=self.outline.num_parameters,
             state_bytes=self.outline.state_bytes(self.task.length(lag)),
             peak_memory_bytes=peak_bytes(self.device),
         )
 
-    def _result(self, lag: int, number: int) -> Measured:
-        """Of training; or at once, where the model cannot read that far or does not fit."""
+    def _trained(self, lag: int, number: int) -> MemberRung:
+        """After training; or at once, where the model cannot read that far or does not fit."""
         if not self.outline.reads(self.task.length(lag)):
-            return _untrained(lag, number, "length")
+            return MemberRung(self.name, lag, number, "length")
         try:
             training = self._start(self._member(lag, number), lag)
         except (MemoryError, RuntimeError) as error:
             self.training = None
             if not out_of_memory(error):
                 raise
-            return _untrained(lag, number, "memory")
-        result = training.run(self.tick)
+            return MemberRung(self.name, lag, number, "memory")
+        row = training.run(self.tick)
         self.training = None
-        return result
+        return row
 
     def _member(self, lag: int, number: int) -> Member:
         """The member as it came from the rung below, or a fresh one where nothing is carried."""
@@ -133,6 +123,7 @@ class Climber:
     def _start(self, member: Member, lag: int) -> RungTraining:
         self.training = RungTraining(
             member=member,
+            name=self.name,
             task=self.task,
             regime=self.regime,
             ladder=self.ladder,
@@ -151,6 +142,7 @@ class Climber:
     def _keep_weights(self, member: Member, lag: int) -> None:
         """Keep what solved this rung."""
         self.weights.mkdir(parents=True, exist_ok=True)
+        remove_left_over(self.weights)
         target = weights_file(self.weights, lag, member.number)
         weight_files.write(target, member.model.state_dict())
 
@@ -174,22 +166,17 @@ class Climber:
         carried = self.members if self.regime.carries_weights else {}
         states = {number: member.state() for number, member in carried.items()}
         return {
-            "rows": [vars(row) for row in self.rows.values()],
+            "rows": [row.to_json() for row in self.rows.values()],
             "members": states | self._saved,
             "under_way": under_way,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; a member is built when its turn comes."""
-        self.rows = {(r["lag"], r["member"]): MemberRung(**r) for r in state["rows"]}
+        rows = [MemberRung.from_json(row) for row in state["rows"]]
+        self.rows = {(row.lag, row.member): row for row in rows}
         self._saved = state["members"]
         self._cut_off = state["under_way"]
-
-
-def _untrained(lag: int, member: int, ended_by: EndedRung) -> Measured:
-    """A failure before the first training sequence."""
-    outcome = RungOutcome(lag, member, ended_by, success_rate=0.0, lower_bound=0.0, sequences=0)
-    return Measured(outcome, test_sequences=0, successes=0, looks=0, seconds=0.0)
 
 
 def trial_streams(config: TrialConfig, task: TaskConfig, seed: int) -> Streams:

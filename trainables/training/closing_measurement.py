@@ -17,7 +17,7 @@ from trainables.config import TrialConfig
 from trainables.files import weights
 from trainables.measure.ladder import passed_rungs
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung, Moment, best_member
+from trainables.measure.records import FinalPoints, HorizonPoint, MemberRung, Moment, best_member
 from trainables.models.model import Model, build
 from trainables.randomness import Streams
 from trainables.regimes import REGIMES
@@ -52,23 +52,23 @@ class ClosingMeasurement:
     streams: Streams
     device: torch.device
 
-    def measure(self) -> tuple[list[CurvePoint], list[HorizonPoint]]:
+    def measure(self) -> FinalPoints:
         """The forgetting curve, empty where no rung was passed, and the gradient horizon."""
-        passed = passed_rungs([r.outcome for r in self.rows], self.ladder.rungs, self.ladder.rule)
+        passed = passed_rungs(self.rows, self.ladder.rungs, self.ladder.rule)
         lag = passed[-1] if passed else self.ladder.start
         member = best_member(self.rows, lag) if passed else 0
         first = self._first(lag, member)
         horizon = [] if first is None else self._horizon(first, lag, "start")
         final = self._learned(lag, member) if passed else None
         if final is None:
-            return [], horizon
+            return FinalPoints(horizon=tuple(horizon))
         horizon += self._horizon(final, lag, "end")
         spent = sum(row.training_gflop for row in self.rows)
         most = spent * SHARE_OF_TRAINING
         curve = forgetting_curve(
             final, self.name, self.task, passed, self.streams, most, self.device
         )
-        return list(curve), horizon
+        return FinalPoints(tuple(curve), tuple(horizon))
 
     def _first(self, lag: int, member: int) -> Model | None:
         """The model as the member started; None where it does not fit into memory."""

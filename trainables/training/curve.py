@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -49,17 +48,17 @@ def forgetting_curve(
         yield CurvePoint(name, lag, tally.successes, tally.sequences, learned)
 
 
-def extrapolated_lag(points: Iterable[Mapping[str, Any]], success: float) -> int | None:
+def extrapolated_lag(points: Iterable[CurvePoint], success: float) -> int | None:
     """The longest lag beyond the reach at which a ``success`` of sequences are right, untrained.
 
     The share shown, not a bound of it; 0 if there is no such lag, None if none beyond was tried.
 
     Args:
-        points: `trainables.measure.records.CurvePoint` of one task, as mappings
+        points: of one task
         success: the rate asked for
     """
-    beyond = [point for point in points if not point["learned"]]
-    right = [p["lag"] for p in beyond if p["successes"] >= success * p["sequences"]]
+    beyond = [point for point in points if not point.learned]
+    right = [p.lag for p in beyond if p.successes >= success * p.sequences]
     return max(right, default=0) if beyond else None
 
 

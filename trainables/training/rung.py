@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import torch
 
-from trainables.measure.ladder import EndedRung, RungOutcome
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams
 from trainables.regimes import Regime
@@ -58,25 +58,6 @@ class RungProgress:
     loss: float = math.nan
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A rung's outcome with what belongs in the record only.
-
-    Attributes:
-        outcome: what the ladder needs
-        test_sequences: held-out sequences of the last look
-        successes: how many of them were right
-        looks: looks at held-out data, the last included
-        seconds: wall time
-    """
-
-    outcome: RungOutcome
-    test_sequences: int
-    successes: int
-    looks: int
-    seconds: float
-
-
 class RungTraining:
     """The attempt of one member at one rung; it can be cut off after any step and restored.
 
@@ -84,11 +65,15 @@ class RungTraining:
     training batches, before they were learned from; a selection draw; and a *look*: the held-out
     test, which alone decides. Each look spends a part of the error allowed
     (`trainables.measure.reliability.look_confidence`), so looking often proves nothing.
+
+    Args:
+        name: the task's name in the trial
     """
 
     def __init__(
         self,
         member: Member,
+        name: str,
         task: Task,
         regime: Regime,
         ladder: LadderConfig,
@@ -98,7 +83,7 @@ class RungTraining:
         device: torch.device,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.member, self.regime, self.ladder = member, regime, ladder
+        self.member, self.name, self.regime, self.ladder = member, name, regime, ladder
         self.lag, self.batch_size, self.device, self.clock = lag, batch_size, device, clock
         self.splits: dict[Split, Task] = {name: task.split(name) for name in SPLITS}
         self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
@@ -122,8 +107,12 @@ class RungTraining:
         total = sum(loss * size for _, size, loss in self.recent)
         return total / shown if shown else self.progress.loss
 
-    def run(self, tick: Tick) -> Measured:
-        """Train until the rung is solved or given up."""
+    def run(self, tick: Tick) -> MemberRung:
+        """Train until the rung is solved or given up.
+
+        Returns:
+            what was measured; the size and the memory of the model are the climber's to add
+        """
         started = self.clock() - self.progress.seconds
         try:
             ended, tally = self._train(started, tick)
@@ -133,30 +122,35 @@ class RungTraining:
             ended, tally = "memory", Tally(0, 0)
         now = self.progress
         now.seconds = self.clock() - started
-        confidence = look_confidence(max(1, now.looks))
-        outcome = RungOutcome(
+        return MemberRung(
+            task=self.name,
             lag=self.lag,
             member=self.member.number,
             ended_by=ended,
             success_rate=tally.rate,
-            lower_bound=tally.lower_bound(confidence),
+            lower_bound=tally.lower_bound(look_confidence(max(1, now.looks))),
+            test_sequences=tally.sequences,
+            looks=now.looks,
             sequences=now.sequences,
-            cost=now.cost,
+            seconds=now.seconds,
+            training_gflop=now.cost,
         )
-        return Measured(outcome, tally.sequences, tally.successes, now.looks, now.seconds)
 
     def _train(self, started: float, tick: Tick) -> tuple[EndedRung, Tally]:
         while True:
+            looked: Tally | None = None  # at these weights
             self._learn_a_batch()
             self.progress.seconds = self.clock() - started
             if not math.isfinite(self.progress.loss):
                 return "nan", Tally(0, 0)
             if self._likely_to_pass():
-                tally, passed = self._look()
+                looked, passed = self._look()
                 if passed:
-                    return "solved", tally
+                    return "solved", looked
                 self._pause(PAUSE_AFTER_LOOK)
             given_up = self._given_up()
+            if given_up and looked is not None:
+                return given_up, looked
             if given_up:
                 tally, passed = self._look()
                 return ("solved" if passed else given_up), tally

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from search.certifying.climbing import Certification, run_members
 from search.certifying.members import Climbed, Job, run_member
 from search.certifying.store import Store
 from search.disk import outcomes
+from search.disk.certificates import read_certificate
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.recording import recorder as recording
@@ -63,10 +63,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = TrialConfig.model_validate(CONFIGURATION)
     trial = TrialSpec(config, spec.tasks_by_name, spec.ladder, spec.search.seed)
     report = run_trial(trial, folder.trial(0), lambda *_: None, torch.device("cpu"))
-    ledger = Ledger(folder)
+    recorder = recording.Recorder(spec, folder)
+    ledger = Ledger(folder, listeners=(recorder,))
     ledger.started(0, {}, config.model_dump(mode="json"), config.digest)
     ledger.reported(0, report)
-    ledger.finished(0, report["ended_by"])
+    ledger.finished(0, report.ended_by or "")
+    recorder.start([])
+    assert recorder.close(list(ledger.records.values()), finished=True) is None
     return runs
 
 
@@ -118,7 +121,8 @@ def certified(runs: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr + done.stdout
     assert "certificate goes along" in done.stdout
     (path,) = (runs / "small" / "certificates").glob("seed-0/*/certificate.json")
-    found: dict[str, Any] = json.loads(path.read_text())
+    found = read_certificate(path)
+    assert found is not None
     return found
 
 
@@ -250,7 +254,7 @@ def exported(
 
 
 def test_the_export_carries_the_certificate(certified: dict[str, Any], exported: Path) -> None:
-    assert json.loads((exported / "certificate.json").read_text()) == certified
+    assert read_certificate(exported / "certificate.json") == certified
     assert certified["claim"] in (exported / "CERTIFICATE.md").read_text()
     assert certified["claim"] in (exported / "CARD.md").read_text()
 
@@ -261,11 +265,12 @@ def test_an_exported_folder_is_certified_on_other_members(
     """Seed 0 is known there already; seed 1 gives new members and a new card."""
     known = longspan("certify", str(exported), *PLAN)
     assert known.returncode == 0, known.stderr
-    assert json.loads((exported / "certificate.json").read_text()) == certified
+    assert read_certificate(exported / "certificate.json") == certified
     done = longspan("certify", str(exported), "--seed", "1", "--reliability", "0.3",
                     "--confidence", "0.8", "--failures", "0")  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
-    found = json.loads((exported / "certificate.json").read_text())
+    found = read_certificate(exported / "certificate.json")
+    assert found is not None
     assert found["seed"] == 1
     assert found["others"] == [{"seed": 0, "lag": certified["lag"]}]
     seeds = [{member["seed"] for member in c["members"]} for c in (certified, found)]
@@ -273,7 +278,7 @@ def test_an_exported_folder_is_certified_on_other_members(
     assert found["claim"] in (exported / "CARD.md").read_text()
     again = longspan("certify", str(exported), *PLAN)
     assert again.returncode == 0, again.stderr
-    assert json.loads((exported / "certificate.json").read_text()) == found, "the latest stays"
+    assert read_certificate(exported / "certificate.json") == found, "the latest stays"
     assert "--seed 2\n" in again.stdout, "a seed that was used is not offered"
 
 
@@ -289,7 +294,10 @@ def test_an_export_that_was_edited_is_refused(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """Its reach is another configuration's; and a key that is none is named."""
+    """Its reach is another configuration's; and a key that is none is named.
+
+    Without the sums too, which say it first.
+    """
     edited = tmp_path / "edited"
     shutil.copytree(exported, edited)
     config = (exported / "config.yaml").read_text()
@@ -297,8 +305,13 @@ def test_an_export_that_was_edited_is_refused(
     for new, said in (("hidden_size: 16", "SHA-256"), ("wideness: 32", "wideness")):
         (edited / "config.yaml").write_text(config.replace("hidden_size: 32", new))
         error = refusal(monkeypatch, capsys, str(edited))
-        assert f"{edited / 'config.yaml'}: configuration" in error
+        assert str(edited / "config.yaml") in error
         assert said in error
+    (edited / "SHA256SUMS").unlink()
+    (edited / "config.yaml").write_text(config.replace("hidden_size: 32", "hidden_size: 16"))
+    assert f"{edited / 'config.yaml'}: configuration: SHA-256" in refusal(
+        monkeypatch, capsys, str(edited)
+    )
 
 
 def test_a_folder_of_exports_is_no_export_and_no_search(
@@ -350,7 +363,7 @@ def test_members_differ(runs: Path, tmp_path: Path) -> None:
 
     def sequences(member: int, seed: int, folder: str) -> tuple[float, ...]:
         job = Job(candidate, member, seed, 4, tmp_path / folder, ResourcesConfig())
-        return tuple((r["success_rate"], r["sequences"]) for r in run_member(job).rows)
+        return tuple((r.success_rate, r.sequences) for r in run_member(job).rows)
 
     found = [sequences(0, 0, "a"), sequences(0, 0, "b"), sequences(1, 0, "c"), sequences(0, 1, "d")]
     assert found[0] == found[1]

@@ -207,8 +207,8 @@ def test_a_trained_member_measures_the_rung_at_or_below_k(
         stall={"patience": 0.5, "improvement": 0.01},
     )  # fmt: skip
     spec = TrialSpec(config, {"stream": task.config}, steps, seed=0)
-    measured = run_trial(spec, tmp_path / "trial", lambda metrics, checkpoint: None, CPU)
-    assert measured["reach"] == reach
+    measured = run_trial(spec, tmp_path / "trial", lambda report, checkpoint: None, CPU)
+    assert measured.reach == reach
 
 
 def test_a_member_is_asked_once_it_is_done_learning(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_a_member_is_asked_once_it_is_done_learning(tmp_path: Path) -> None:
         trial_config("rnn"), {"stream": task.config},
         ladder(start=2, stop=2, success=0.5, sequences=640, test_sequences=100, stall=None), 0,
     )  # fmt: skip
-    (row,) = run_trial(spec, tmp_path / "t", lambda metrics, checkpoint: None, CPU)["rows"]
-    assert (row["looks"], row["sequences"]) == (1, 640)
+    (row,) = run_trial(spec, tmp_path / "t", lambda report, checkpoint: None, CPU).rows
+    assert (row.looks, row.sequences) == (1, 640)
 
 
 def test_a_lag_beyond_the_context_is_refused(tmp_path: Path) -> None:

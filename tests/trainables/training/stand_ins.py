@@ -99,7 +99,8 @@ def attempt(
     """The attempt of a member at the first rung, or at ``lag``."""
     regime = changes.pop("regime", {"kind": "scratch"})
     kind = REGIMES[regime["kind"]]
-    options: dict[str, Any] = {"lag": LAG, "batch_size": 16, "device": CPU, "task": recall()}
+    options: dict[str, Any] = {"lag": LAG, "batch_size": 16, "device": CPU}
+    options |= {"name": "recall", "task": recall()}
     return RungTraining(
         member=cast(Member, member),
         regime=kind(kind.Config.model_validate(regime)),

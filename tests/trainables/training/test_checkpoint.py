@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import pickle
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainables.files import checkpoint
+from trainables.files.whole_files import is_being_written
 
 OLD = {"step": 1, "weights": torch.arange(6.0).reshape(2, 3)}
 NEW = {"step": 2, "weights": torch.arange(6.0).reshape(2, 3) + 1}
@@ -128,13 +130,18 @@ def test_any_flipped_bit_is_noticed(data: st.DataObject) -> None:
         assert step_of(path) == 1
 
 
-@pytest.mark.parametrize("interrupted", range(4))
+@pytest.mark.parametrize("interrupted", range(5))
 def test_a_crash_at_any_moment_leaves_a_whole_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: int
 ) -> None:
-    """Before the bytes are on disk, before the first rename, between the two, and after both."""
+    """Before the bytes are on disk, around the two renames, before the folder is synced, and after.
+
+    What the writer that died has left is gone at the next start.
+    """
     path = saved_twice(tmp_path)
     calls = iter(range(10))
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
 
     def until_cut(really: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -147,12 +154,16 @@ def test_a_crash_at_any_moment_leaves_a_whole_checkpoint(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", until_cut(os.fsync))
         patched.setattr(Path, "replace", until_cut(Path.replace))
+        patched.setattr(os, "getpid", lambda: dead.pid)
         try:
             checkpoint.write(path, {"step": 3})
-            assert interrupted == 3
+            assert interrupted == 4
         except PowerCutError:
-            assert interrupted < 3
-    assert step_of(path) == (3 if interrupted == 3 else 2)
+            assert interrupted < 4
+    left = [file for file in tmp_path.iterdir() if file.suffix not in (".pt", ".previous")]
+    assert len(left) == (interrupted < 3)
+    assert all(is_being_written(file) for file in left)
+    assert step_of(path) == (3 if interrupted >= 3 else 2)
     checkpoint.write(path, {"step": 4})
     assert step_of(path) == 4
     assert {file.name for file in tmp_path.iterdir()} == {"checkpoint.pt", "checkpoint.previous"}

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from tests.trainables.training.stand_ins import CPU, ladder, no_tick, recall, trial_config
 from trainables.config import TrialConfig
-from trainables.measure.ladder import Climb, RungOutcome
+from trainables.measure.ladder import Climb
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
 from trainables.models.model import build
 from trainables.randomness import Streams
 from trainables.training import climber as module
 from trainables.training.climber import Climber
-from trainables.training.rung import Measured, RungTraining, Tick
+from trainables.training.rung import RungTraining, Tick
 
 LADDER: dict[str, Any] = {"start": 4, "stop": 32, "members": 3, "quorum": 2}
 
@@ -49,7 +49,7 @@ def watch(
     seen = Watched()
 
     class OneBatch(RungTraining):
-        def run(self, tick: Tick) -> Measured:
+        def run(self, tick: Tick) -> MemberRung:
             at = self.lag, self.member.number
             seen.files.append({file.name for file in weights.glob("*")})
             seen.began[at] = copied(self.member.model)
@@ -57,10 +57,8 @@ def watch(
             self._learn_a_batch()
             seen.ended[at] = copied(self.member.model)
             failed = fails(*at)
-            outcome = RungOutcome(
-                *at, "budget" if failed else "solved", 0.5 if failed else 0.95, 0.4, 16, 0.25
-            )
-            return Measured(outcome, 100, 95, 1, 0.1)
+            ended, rate = ("budget", 0.5) if failed else ("solved", 0.95)
+            return MemberRung(self.name, *at, ended, rate, 0.4, 100, 1, 16, 0.1, 0.25)
 
     monkeypatch.setattr(module, "RungTraining", OneBatch)
     return seen
@@ -213,7 +211,6 @@ def test_a_row_tells_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
     assert row.parameters == model.num_parameters
     assert row.state_bytes == model.state_bytes(5)
     assert row.peak_memory_bytes > 2**20
-    assert row.outcome == RungOutcome(4, 0, "solved", 0.95, 0.4, 16, 0.25)
 
 
 def test_what_is_measured_is_not_measured_again(

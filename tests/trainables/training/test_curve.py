@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -68,12 +67,12 @@ def test_the_extrapolated_lag_is_the_longest_that_succeeds_untrained(
     steps: int, passed: list[int], most_gflop: float, expected: int | None
 ) -> None:
     """Where nothing beyond was tried it is not known, rather than 0."""
-    points = [asdict(point) for point in curve(UpTo(steps), passed, most_gflop=most_gflop)]
+    points = curve(UpTo(steps), passed, most_gflop=most_gflop)
     assert extrapolated_lag(points, 0.9) == expected
 
 
 def test_just_the_success_asked_for_is_enough_untrained() -> None:
-    point = asdict(CurvePoint("recall", 32, 115, 128, False))
+    point = CurvePoint("recall", 32, 115, 128, False)
     assert extrapolated_lag([point], 115 / 128) == 32
     assert extrapolated_lag([point], 0.9) == 0
 

@@ -21,13 +21,14 @@ from tests.trainables.training.stand_ins import (
     ladder,
     no_tick,
 )
+from trainables.measure.records import MemberRung
 from trainables.measure.reliability import look_confidence, lower_bound, successes_needed
 from trainables.randomness import Streams
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Split
 from trainables.training import rung
 from trainables.training.evaluation import Tally
-from trainables.training.rung import Measured, RungTraining, out_of_memory
+from trainables.training.rung import RungTraining, out_of_memory
 
 REHEARSING = {"kind": "incremental", "rehearsal_fraction": 0.75}
 
@@ -43,19 +44,18 @@ def test_a_member_that_knows_is_solved_at_the_first_look() -> None:
     """As soon as there are 128 recent sequences to judge by."""
     member = knowing(1.0)
     measured = attempt(member, ladder()).run(no_tick)
-    outcome = measured.outcome
-    assert (outcome.ended_by, outcome.solved, outcome.sequences) == ("solved", True, 128)
-    assert (measured.looks, measured.successes, measured.test_sequences) == (1, 100, 100)
-    assert outcome.success_rate == 1.0
-    assert outcome.lower_bound == lower_bound(100, 100, look_confidence(1))
+    assert (measured.ended_by, measured.solved, measured.sequences) == ("solved", True, 128)
+    assert (measured.looks, measured.test_sequences) == (1, 100)
+    assert measured.success_rate == 1.0
+    assert measured.lower_bound == lower_bound(100, 100, look_confidence(1))
 
 
 def test_a_rate_above_the_success_is_not_enough_without_its_bound() -> None:
     """Ten of ten right establish 0.69 at the first look, so 0.8 is not solved by any rate."""
     measured = attempt(knowing(1.0), ladder(test_sequences=10)).run(no_tick)
-    assert measured.outcome.success_rate == 1.0
-    assert measured.outcome.lower_bound < 0.8
-    assert measured.outcome.ended_by == "budget"
+    assert measured.success_rate == 1.0
+    assert measured.lower_bound < 0.8
+    assert measured.ended_by == "budget"
 
 
 def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,13 +74,13 @@ def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = [
         attempt(knowing(1.0), ladder(), seed, batch_size=128).run(no_tick) for seed in range(100)
     ]
-    assert sum(m.outcome.solved for m in measured) <= 10
-    assert all(m.looks >= 8 for m in measured if not m.outcome.solved)
+    assert sum(m.solved for m in measured) <= 10
+    assert all(m.looks >= 8 for m in measured if not m.solved)
 
 
 def test_members_above_the_success_do_solve() -> None:
     measured = [attempt(knowing(0.97, seed=s), ladder(), s).run(no_tick) for s in range(10)]
-    assert all(m.outcome.solved for m in measured)
+    assert all(m.solved for m in measured)
 
 
 class Scripted:
@@ -134,7 +134,7 @@ def test_a_selection_that_fails_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted(monkeypatch, 0.0, 0.0, 0.0, 1.0, 1.0)
     measured = attempt(script.member, ladder(sequences=10_000), batch_size=16).run(no_tick)
     assert script.calls == [(128, 256), (256, 256), (384, 256), (512, 256), (512, 100)]
-    assert (measured.looks, measured.outcome.ended_by) == (1, "solved")
+    assert (measured.looks, measured.ended_by) == (1, "solved")
     script = Scripted(monkeypatch, *[0.0] * 14, 1.0, 1.0)
     attempt(script.member, ladder(sequences=10_000), batch_size=16).run(no_tick)
     asked = [shown for shown, _ in script.calls]
@@ -153,7 +153,7 @@ def test_a_look_that_fails_spends_error(
     script = Scripted(monkeypatch, 1.0, (first - 1) / 100, 1.0, first / 100, 1.0, 1.0)
     measured = attempt(script.member, ladder(sequences=10_000), batch_size=16).run(no_tick)
     assert [at for at, shown in script.calls if shown == 100] == [128, 256, 384]
-    assert (measured.looks, measured.outcome.ended_by) == (3, "solved")
+    assert (measured.looks, measured.ended_by) == (3, "solved")
 
 
 def test_after_looks_that_failed_the_pause_is_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,22 +168,44 @@ def test_the_bound_recorded_is_that_of_the_look_that_passed(
 ) -> None:
     script = Scripted(monkeypatch, 1.0, 0.5, 1.0, 0.95)
     measured = attempt(script.member, ladder()).run(no_tick)
-    assert (measured.looks, measured.outcome.success_rate) == (2, 0.95)
-    assert measured.outcome.lower_bound == lower_bound(95, 100, look_confidence(2))
+    assert (measured.looks, measured.success_rate) == (2, 0.95)
+    assert measured.lower_bound == lower_bound(95, 100, look_confidence(2))
 
 
 def test_a_poor_member_looks_once_at_the_end_of_its_budget() -> None:
     measured = attempt(knowing(0.5), ladder()).run(no_tick)
-    assert (measured.outcome.ended_by, measured.outcome.solved) == ("budget", False)
+    assert (measured.ended_by, measured.solved) == ("budget", False)
     assert (measured.looks, measured.test_sequences) == (1, 100)
-    assert 0.3 < measured.outcome.success_rate < 0.7
-    assert measured.outcome.lower_bound < measured.outcome.success_rate
+    assert 0.3 < measured.success_rate < 0.7
+    assert measured.lower_bound < measured.success_rate
+
+
+def test_weights_that_failed_a_look_are_not_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last batch's look failed: it is the one recorded, and spends no second part of error."""
+    script = Scripted(monkeypatch, 1.0, 0.5, 1.0)
+    measured = attempt(script.member, ladder(sequences=128), batch_size=16).run(no_tick)
+    assert script.calls == [(128, 256), (128, 100)]
+    assert (measured.looks, measured.outcome.ended_by) == (1, "budget")
+    assert (measured.successes, measured.test_sequences) == (50, 100)
+    assert measured.outcome.lower_bound == lower_bound(50, 100, look_confidence(1))
+
+
+def test_weights_trained_on_after_a_look_are_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch later they are others."""
+    script = Scripted(monkeypatch, 1.0, 0.5, 1.0)
+    measured = attempt(script.member, ladder(sequences=144), batch_size=16).run(no_tick)
+    assert script.calls == [(128, 256), (128, 100), (144, 100)]
+    assert (measured.looks, measured.outcome.ended_by) == (2, "solved")
 
 
 def test_the_look_at_the_end_of_the_budget_can_solve() -> None:
     """A budget below the 128 recent sequences leaves the last look only."""
     measured = attempt(knowing(1.0), ladder(sequences=100)).run(no_tick)
-    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("solved", 100)
+    assert (measured.ended_by, measured.sequences) == ("solved", 100)
     assert measured.looks == 1
 
 
@@ -193,10 +215,10 @@ def test_the_look_at_the_end_of_the_budget_can_solve() -> None:
 def test_a_flat_member_stalls_unless_that_is_turned_off() -> None:
     """15 of the 50 stretches of 40 sequences, after one to compare with; batches of 20."""
     stalled = attempt(knowing(0.0, flat), ladder(), batch_size=20).run(no_tick)
-    assert (stalled.outcome.ended_by, stalled.outcome.sequences) == ("stalled", 16 * 40)
+    assert (stalled.ended_by, stalled.sequences) == ("stalled", 16 * 40)
     assert (stalled.looks, stalled.test_sequences) == (1, 100)
     budget = attempt(knowing(0.0, flat), ladder(stall=None), batch_size=20).run(no_tick)
-    assert (budget.outcome.ended_by, budget.outcome.sequences) == ("budget", 2000)
+    assert (budget.ended_by, budget.sequences) == ("budget", 2000)
 
 
 @pytest.mark.parametrize("regime", [{"kind": "mixed"}, REHEARSING])
@@ -208,8 +230,8 @@ def test_rehearsal_does_not_put_off_a_stall(regime: dict[str, Any]) -> None:
     steps = ladder(start=2, stop=16)
     member = knowing(0.0, flat)
     measured = attempt(member, steps, lag=16, batch_size=2, regime=regime).run(no_tick)
-    assert measured.outcome.ended_by == "stalled"
-    assert 16 * 40 <= measured.outcome.sequences <= 19 * 40
+    assert measured.ended_by == "stalled"
+    assert 16 * 40 <= measured.sequences <= 19 * 40
 
 
 class Ticking:
@@ -226,18 +248,18 @@ class Ticking:
 def test_time_ends_an_attempt_after_a_last_look() -> None:
     training = attempt(knowing(0.0), ladder(seconds=10), clock=Ticking())
     measured = training.run(no_tick)
-    assert (measured.outcome.ended_by, measured.looks) == ("time", 1)
-    assert measured.outcome.sequences == 10 * 16
+    assert (measured.ended_by, measured.looks) == ("time", 1)
+    assert measured.sequences == 10 * 16
     assert measured.seconds == 11
     solved = attempt(knowing(1.0), ladder(seconds=2), clock=Ticking()).run(no_tick)
-    assert (solved.outcome.ended_by, solved.outcome.sequences) == ("solved", 2 * 16)
+    assert (solved.ended_by, solved.sequences) == ("solved", 2 * 16)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_ends_the_attempt_without_a_look(loss: float) -> None:
     measured = attempt(knowing(1.0, lambda step: loss if step == 3 else 1.0), ladder()).run(no_tick)
-    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("nan", 64)
-    assert (measured.outcome.success_rate, measured.outcome.lower_bound) == (0, 0)
+    assert (measured.ended_by, measured.sequences) == ("nan", 64)
+    assert (measured.success_rate, measured.lower_bound) == (0, 0)
     assert (measured.looks, measured.test_sequences) == (0, 0)
 
 
@@ -277,8 +299,8 @@ OUT_OF_MEMORY = [
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
 def test_running_out_of_memory_is_an_outcome(error: Callable[[], None]) -> None:
     measured = attempt(knowing(1.0, raises(error)), ladder()).run(no_tick)
-    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("memory", 48)
-    assert (measured.outcome.success_rate, measured.looks) == (0, 0)
+    assert (measured.ended_by, measured.sequences) == ("memory", 48)
+    assert (measured.success_rate, measured.looks) == (0, 0)
 
 
 def test_any_other_error_is_not_swallowed() -> None:
@@ -299,28 +321,28 @@ def test_the_budget_is_never_exceeded(sequences: int, batch: int, rate: float) -
     """The last batch is as small as it must be; a member that is never solved uses all of it."""
     member = knowing(rate)
     measured = attempt(member, ladder(sequences=sequences), batch_size=batch).run(no_tick)
-    assert measured.outcome.sequences == sum(member.sizes) <= sequences
+    assert measured.sequences == sum(member.sizes) <= sequences
     assert all(size == batch for size in member.sizes[:-1])
     assert measured.looks >= 1
     if rate == 0.0:
         assert sum(member.sizes) == sequences
-        assert measured.outcome.ended_by == "budget"
+        assert measured.ended_by == "budget"
     else:
-        assert measured.outcome.ended_by == "solved"
+        assert measured.ended_by == "solved"
 
 
 def test_cost_is_three_forward_passes_a_sequence() -> None:
     member = knowing(0.0)
     measured = attempt(member, ladder(sequences=100)).run(no_tick)
-    assert measured.outcome.cost == pytest.approx(100 * 3e-9 * (1000 * (LAG + 1) + 1), rel=1e-12)
+    assert measured.training_gflop == pytest.approx(100 * 3e-9 * (1000 * (LAG + 1) + 1), rel=1e-12)
 
 
 def test_the_budget_can_be_one_of_cost() -> None:
     """What 100 sequences cost is reached by the seventh batch of 16; then comes the last look."""
     most = 100 * 3e-9 * (1000 * (LAG + 1) + 1)
     measured = attempt(knowing(0.0), ladder(gflop=most)).run(no_tick)
-    assert (measured.outcome.ended_by, measured.outcome.sequences) == ("budget", 112)
-    assert (measured.looks, measured.outcome.cost >= most) == (1, True)
+    assert (measured.ended_by, measured.sequences) == ("budget", 112)
+    assert (measured.looks, measured.training_gflop >= most) == (1, True)
 
 
 def test_every_training_step_but_the_last_is_told() -> None:
@@ -332,7 +354,7 @@ def test_every_training_step_but_the_last_is_told() -> None:
 # Rehearsal
 
 
-def rehearsed(fraction: float, sequences: int = 3000) -> tuple[KnowingMember, Measured]:
+def rehearsed(fraction: float, sequences: int = 3000) -> tuple[KnowingMember, MemberRung]:
     regime = {"kind": "incremental", "rehearsal_fraction": fraction}
     member = knowing(0.0)
     steps = ladder(start=2, stop=16, sequences=sequences, stall=None)
@@ -343,12 +365,12 @@ def test_rehearsal_goes_back_evenly_and_counts_in_the_budget_and_cost() -> None:
     """375 batches, 0.4 of them rehearsals: 150 of lags 2, 4 and 8, at five standard deviations."""
     member, measured = rehearsed(0.4)
     lags = [length - 1 for length in member.lengths]
-    assert measured.outcome.sequences == sum(member.sizes) == 3000
+    assert measured.sequences == sum(member.sizes) == 3000
     assert len(lags) - lags.count(16) == pytest.approx(150, abs=48)
     for lag in (2, 4, 8):
         assert lags.count(lag) == pytest.approx(50, abs=33)
     flops = sum(8 * (1000 * length + 1) for length in member.lengths)
-    assert measured.outcome.cost == pytest.approx(3e-9 * flops, rel=1e-9)
+    assert measured.training_gflop == pytest.approx(3e-9 * flops, rel=1e-9)
 
 
 def test_success_is_watched_at_the_rungs_own_lag() -> None:

@@ -1,0 +1,139 @@
+"""What a trial reports: one value from the trial to the ledger, and to all who read it there.
+
+It is JSON only where it crosses a border between processes or lies in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from trainables.measure.ladder import EndedClimb, progress
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.plain import read
+from trainables.measure.records import CurvePoint, FinalPoints, HorizonPoint, MemberRung, TracePoint
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a trial; one that is empty has reported nothing yet.
+
+    All but the times and the worker is the same whenever the trial is repeated.
+
+    Attributes:
+        progress: log2(reach) and the part of the failing rung, the mean over the tasks
+        reach: the largest passed rung, the least over the tasks
+        reaches: by task
+        tasks_ended_by: how each task's climb ended, None where that is open
+        training_gflop: training cost so far, in 10^9 floating-point operations
+        sequences: training sequences so far
+        lag: of the attempt under way, 0 where there is none
+        ended_by: as of a climb, or ``error``; None while the trial runs
+        error: one line, where it ended by an error
+        rows: what its members measured, in that order
+        final: by task, what was measured of the final weights; a task that is not there was never
+            looked at
+        trace: moments of training
+        busy_seconds: wall time of the trial's last run, waiting for the scheduler not counted
+        worker: host and process that reported
+    """
+
+    progress: float = 0.0
+    reach: int = 0
+    reaches: Mapping[str, int] = field(default_factory=dict)
+    tasks_ended_by: Mapping[str, EndedClimb | None] = field(default_factory=dict)
+    training_gflop: float = 0.0
+    sequences: int = 0
+    lag: int = 0
+    ended_by: str | None = None
+    error: str | None = None
+    rows: tuple[MemberRung, ...] = ()
+    final: Mapping[str, FinalPoints] = field(default_factory=dict)
+    trace: tuple[TracePoint, ...] = ()
+    busy_seconds: float = 0.0
+    worker: str = ""
+
+    @property
+    def curve(self) -> tuple[CurvePoint, ...]:
+        """The forgetting curves of all tasks."""
+        return tuple(point for found in self.final.values() for point in found.curve)
+
+    @property
+    def horizon(self) -> tuple[HorizonPoint, ...]:
+        """The gradient horizons of all tasks."""
+        return tuple(point for found in self.final.values() for point in found.horizon)
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the final weights of every task were measured, whatever came of it."""
+        return bool(self.reaches) and self.reaches.keys() <= self.final.keys()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            **{key: value for key, value in vars(self).items() if key != "final"},
+            "reaches": dict(self.reaches),
+            "tasks_ended_by": dict(self.tasks_ended_by),
+            "rows": [row.to_json() for row in self.rows],
+            "trace": [dict(vars(point)) for point in self.trace],
+            **final_to_json(self.final),
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """From plain values; what an earlier version did not write takes its default.
+
+        Raises:
+            NotReadableError: in one line, if a later version wrote them.
+        """
+        rest = {key: value for key, value in found.items() if key not in FINAL_KEYS}
+        rest["rows"] = tuple(MemberRung.from_json(row) for row in found.get("rows", ()))
+        rest["trace"] = tuple(read(TracePoint, point) for point in found.get("trace", ()))
+        return read(cls, {**rest, "final": final_from_json(found)})
+
+
+FINAL_KEYS = ("curve", "horizon", "final_measured")
+
+
+def final_to_json(final: Mapping[str, FinalPoints]) -> dict[str, Any]:
+    """What was measured of final weights, as plain values."""
+    return {
+        "curve": [dict(vars(point)) for found in final.values() for point in found.curve],
+        "horizon": [dict(vars(point)) for found in final.values() for point in found.horizon],
+        "final_measured": list(final),
+    }
+
+
+def final_from_json(found: Mapping[str, Any]) -> dict[str, FinalPoints]:
+    """From plain values.
+
+    An earlier version did not write which tasks were measured: those of which there is a point.
+
+    Raises:
+        NotReadableError: in one line, if a later version wrote them.
+    """
+    curve = [read(CurvePoint, point) for point in found.get("curve", ())]
+    horizon = [read(HorizonPoint, point) for point in found.get("horizon", ())]
+    seen = dict.fromkeys([point.task for point in horizon] + [point.task for point in curve])
+    return {
+        task: FinalPoints(
+            tuple({point.lag: point for point in curve if point.task == task}.values()),
+            tuple(point for point in horizon if point.task == task),
+        )
+        for task in found.get("final_measured", seen)
+    }
+
+
+def cost_and_progress(
+    rows: Iterable[MemberRung], tasks: Iterable[str], ladder: LadderConfig
+) -> list[tuple[float, float]]:
+    """Training cost in GFLOP and progress after each row of a trial, as they were reported then."""
+    outcomes: dict[str, list[MemberRung]] = {task: [] for task in tasks}
+    points, cost = [], 0.0
+    for row in rows:
+        outcomes[row.task].append(row)
+        cost += row.training_gflop
+        scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
+        points.append((cost, sum(scores) / len(scores)))
+    return points
