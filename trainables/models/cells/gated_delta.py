@@ -80,7 +80,10 @@ class GatedDelta(Recurrence):
         )
         o, S = delta_scan(qkv, *self._gates(x), S)
         weight, eps = self.norm.weight, self.norm.eps or 0.0
-        return self.out(gated_root_mean_square(o, weight, self.gate(x), eps)).transpose(0, 1), (past, S)
+        return self.out(gated_root_mean_square(o, weight, self.gate(x), eps)).transpose(0, 1), (
+            past,
+            S,
+        )
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros: the convolution's past, and S (B, H, E, E) in float32 at least."""

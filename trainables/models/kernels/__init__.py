@@ -1,4 +1,4 @@
-"""How recurrences are computed: compiled where that runs, else scans and chunked forms of torch's."""
+"""How recurrences are computed: compiled where that runs, else by scans and chunked forms."""
 
 from trainables.models.kernels.compiled.door import describe
 

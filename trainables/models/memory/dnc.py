@@ -114,9 +114,7 @@ class Dnc(ExternalMemory):
     ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "T B R"], DncState]:
         """The same over all steps, compiled."""
         memory, usage, write_weights, read_weights, precedence, links, *carried = state
-        start = Start(
-            memory.mT, links, usage, write_weights, read_weights, precedence, *carried
-        )
+        start = Start(memory.mT, links, usage, write_weights, read_weights, precedence, *carried)
         h, r, last = dnc_scan(driven, self.interface.weight, self.interface.bias, start)
         return h, r, DncState(
             last.memory.mT, last.usage, last.write_weights, last.read_weights, last.precedence,

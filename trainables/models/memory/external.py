@@ -68,7 +68,9 @@ class ExternalMemory(Recurrence):
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """`advance` over time; the maps into the controller and to the answer take all steps."""
         if type(self.controller) in CODES and suits(x, *state, *self.parameters()):
-            h_TBD, r_TBR, state = self.scan_compiled(drive(self.controller, x.transpose(0, 1)), state)
+            h_TBD, r_TBR, state = self.scan_compiled(
+                drive(self.controller, x.transpose(0, 1)), state
+            )
             return self.answer(torch.cat((h_TBD, r_TBR), dim=-1)).transpose(0, 1), state
         outputs, reads = [], []
         for projected in self.controller.project(x).unbind(1):

@@ -1,4 +1,4 @@
-"""Compiled kernels against torch's operators: answers, states and gradients, in every configuration."""
+"""Compiled kernels against torch's operators, in every configuration that they claim."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,7 +51,9 @@ def recurrence(
     """A layer off its first weights, so that nothing is zero or alike that need not be."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    layer = LAYERS[kind](LAYERS[kind].Config.model_validate({"kind": kind, **config}), Surroundings(width))
+    layer = LAYERS[kind](
+        LAYERS[kind].Config.model_validate({"kind": kind, **config}), Surroundings(width)
+    )
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
@@ -96,7 +98,9 @@ def met_state(layer: Recurrence, batch: int) -> tuple[Tensor, ...]:
 
 
 def largest(parts: Sequence[Tensor | None]) -> float:
-    return max(float(part.detach().abs().max()) for part in parts if part is not None and part.numel())
+    return max(
+        float(part.detach().abs().max()) for part in parts if part is not None and part.numel()
+    )
 
 
 def agree(ours: Sequence[Tensor | None], theirs: Sequence[Tensor | None], within: float) -> None:

@@ -36,7 +36,7 @@ NUMBERS = {
 BUILD_SECONDS = 600.0
 
 
-class NotBuilt(Exception):
+class NotBuiltError(Exception):
     """Why there is no library here, in a few words."""
 
 
@@ -44,7 +44,7 @@ def load(dtype: torch.dtype, cache: Path) -> ctypes.CDLL:
     """The library for numbers of ``dtype``, built first where ``cache`` has none.
 
     Raises:
-        NotBuilt: there is no compiler, it refuses the sources, or the cache cannot be written
+        NotBuiltError: there is no compiler, it refuses the sources, or the cache cannot be written
 
     """
     compiler = find_compiler()
@@ -57,12 +57,12 @@ def load(dtype: torch.dtype, cache: Path) -> ctypes.CDLL:
                 if not path.exists():
                     _compile(compiler, definitions, path)
     except OSError as error:
-        raise NotBuilt(f"{error.filename or cache}: {error.strerror}") from error
+        raise NotBuiltError(f"{error.filename or cache}: {error.strerror}") from error
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
         path.unlink(missing_ok=True)  # the next process builds it anew
-        raise NotBuilt(f"{path} does not load and is removed: {error}") from error
+        raise NotBuiltError(f"{path} does not load and is removed: {error}") from error
 
 
 def cache_folder() -> Path:
@@ -71,7 +71,10 @@ def cache_folder() -> Path:
     if own:
         return Path(own) / "kernels"
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "longspan" / "kernels"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "longspan" / "kernels"
+    except RuntimeError as error:
+        raise NotBuiltError("LONGSPAN_CACHE: must name a folder where there is no home") from error
 
 
 def find_compiler() -> str:
@@ -81,7 +84,9 @@ def find_compiler() -> str:
         path = shutil.which(name)
         if path is not None:
             return path
-    raise NotBuilt(f"CC: {named} is no command" if named else "no C compiler (cc, gcc or clang)")
+    raise NotBuiltError(
+        f"CC: {named} is no command" if named else "no C compiler (cc, gcc or clang)"
+    )
 
 
 @functools.cache
@@ -106,9 +111,12 @@ def processor() -> str:
 
 @functools.cache
 def _version(compiler: str) -> str:
-    answer = subprocess.run(
-        [compiler, "--version"], capture_output=True, text=True, timeout=60, check=False
-    )
+    try:
+        answer = subprocess.run(
+            [compiler, "--version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotBuiltError(f"{compiler}: {error}") from error
     return answer.stdout
 
 
@@ -124,7 +132,7 @@ def _compile(compiler: str, definitions: tuple[str, ...], path: Path) -> None:
                 os.fsync(handle)
                 Path(aside).replace(path)
                 return
-        raise NotBuilt(f"{compiler}: {said}")
+        raise NotBuiltError(f"{compiler}: {said}")
     finally:
         os.close(handle)
         Path(aside).unlink(missing_ok=True)

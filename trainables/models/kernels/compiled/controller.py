@@ -32,8 +32,9 @@ class Driven(NamedTuple):
 def drive(controller: Controller, x: Float[Tensor, "T B D"]) -> Driven:
     """The controller on inputs, with the gate `new` of a GRU in two halves: inputs and state."""
     projected, code = controller.project(x), CODES[type(controller)]
-    if not isinstance(controller, Gru):
+    if isinstance(controller, FeedForward | Rnn | Lstm):
         return Driven(code, projected.contiguous(), controller.recur.weight)
+    assert isinstance(controller, Gru)
     D, recur = controller.width, controller.recur
     from_reads, from_hidden = controller.observe.weight, recur.weight
     ours, theirs = recur.bias.split([2 * D, D])

@@ -18,7 +18,7 @@ def short_convolution(
     bias: Float[Tensor, " E"],
     past: Float[Tensor, "B K-1 E"],
 ) -> tuple[Float[Tensor, "T B E"], Float[Tensor, "B K-1 E"]]:
-    """y_t = silu(b + sum_k w_k x_{t-k}), and the inputs that the next step sees, the oldest first."""
+    """y_t = silu(b + sum_k w_k x_{t-k}), and the inputs the next step sees, the oldest first."""
     before = past.transpose(0, 1)
     P = len(before)
     seen = x if len(x) >= P else torch.cat((before, x))

@@ -44,7 +44,7 @@ def dnc_scan(
     keep = kept_for_backward(*tensors)
     hs, rs, *last, cell = _Dnc.apply(*tensors, driven.code, keep)
     hidden = hs[-1] if start.hidden.shape[1] else start.hidden
-    return hs, rs, Start(*last, rs[-1], hidden, cell)
+    return hs, rs, Start._make([*last, rs[-1], hidden, cell])
 
 
 class _Dnc(torch.autograd.Function):
@@ -54,13 +54,14 @@ class _Dnc(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         start, (code, keep) = Start(*rest[:-2]), rest[-2:]
         T, B, G = projected.shape
-        I, D = interface.shape
+        told_size, D = interface.shape
         W, N = start.memory.shape[1:]
         R = start.read_weights.shape[1]
         slots, kept = (T + 1, T) if keep else (2, 1)
         new = projected.new_empty
         M, L = (
-            part.clone(memory_format=torch.contiguous_format) for part in (start.memory, start.links)
+            part.clone(memory_format=torch.contiguous_format)
+            for part in (start.memory, start.links)
         )
         carried = [
             _first(part, slots)
@@ -69,7 +70,7 @@ class _Dnc(torch.autograd.Function):
         reads, cells = _first(start.reads, T + 1), _first(start.cell, slots)
         hs = new(T + 1, B, D)
         hs[0] = start.hidden if start.hidden.shape[1] else 0
-        act, told, contents = new(kept, B, G), new(kept, B, I), new(kept, B, R + 1, N)
+        act, told, contents = new(kept, B, G), new(kept, B, told_size), new(kept, B, R + 1, N)
         order = torch.empty(kept, B, N, dtype=torch.int32)
         segments = -(-kept // SEGMENT)
         borders = [new(segments, *M.shape), new(segments, *L.shape)]
@@ -88,9 +89,7 @@ class _Dnc(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, dhs: Tensor, drs: Tensor, *dlast: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dhs: Tensor, drs: Tensor, *dlast: Tensor) -> tuple[Tensor | None, ...]:
         weight, interface, *left, reads = ctx.saved_tensors
         hs, act, told = left[4], left[6], left[7]
         *dstates, dcell = (part.clone(memory_format=torch.contiguous_format) for part in dlast)

@@ -14,7 +14,7 @@ import os
 import torch
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.build import NUMBERS, NotBuilt, cache_folder, load
+from trainables.models.kernels.compiled.build import NUMBERS, NotBuiltError, cache_folder, load
 
 SWITCH = "LONGSPAN_KERNELS"
 """``off`` turns the kernels off."""
@@ -90,7 +90,7 @@ def _watched() -> bool:
     """Whether operators are traced, compiled, counted or cast on the way: then they must be met."""
     return (
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        or torch._C._get_tracing_state() is not None
         or torch.is_autocast_enabled("cpu")
         or torch._C._len_torch_dispatch_stack() > 0
     )
@@ -101,5 +101,5 @@ def _library(dtype: torch.dtype) -> ctypes.CDLL | str:
     """The library, or why there is none; found out once a process."""
     try:
         return load(dtype, cache_folder())
-    except NotBuilt as why:
+    except NotBuiltError as why:
         return str(why)

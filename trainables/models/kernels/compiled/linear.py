@@ -1,4 +1,4 @@
-"""Linear recurrences, compiled: gates of the input alone, complex factors, diagonal state spaces."""
+"""Linear recurrences, compiled: gated by the input alone, complex, and diagonal ones."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ from trainables.models.kernels.compiled.door import call, in_rows
 
 
 def gated_root_mean_square(
-    x: Float[Tensor, "T B H*E"], weight: Float[Tensor, " E"], z: Float[Tensor, "T B H*E"], eps: float
+    x: Float[Tensor, "T B H*E"],
+    weight: Float[Tensor, " E"],
+    z: Float[Tensor, "T B H*E"],
+    eps: float,
 ) -> Float[Tensor, "T B H*E"]:
     """x / sqrt(mean x^2 + eps) weight silu(z), the mean over each head."""
     return _Normed.apply(x.contiguous(), in_rows(z), eps, "root_mean_square", len(weight), weight)

@@ -69,7 +69,7 @@ class _Ntm(torch.autograd.Function):
         keep: bool,
     ) -> tuple[Tensor, ...]:
         T, B, G = projected.shape
-        I, D = interface.shape
+        told_size, D = interface.shape
         W, N = memory.shape[1:]
         H = heads.reading + heads.writing
         slots, kept = (T + 1, T) if keep else (2, 1)
@@ -79,7 +79,7 @@ class _Ntm(torch.autograd.Function):
         hs, cells = new(T + 1, B, D), new(slots, *cell.shape)
         all_weights[0], all_reads[0], cells[0] = weights, reads, cell
         hs[0] = hidden if hidden.shape[1] else 0
-        act, told, contents = new(kept, B, G), new(kept, B, I), new(kept, B, H, N)
+        act, told, contents = new(kept, B, G), new(kept, B, told_size), new(kept, B, H, N)
         borders = new(-(-kept // SEGMENT), B, W, N)
         sizes = [T, B, D, code, N, W, *heads, keep]
         call("ntm_forward", sizes, [
@@ -101,7 +101,6 @@ class _Ntm(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         weight, interface, *left, reads = ctx.saved_tensors
         hs, act, told = left[1], left[3], left[4]
-        T, B, D = dhs.shape
         dM, dweights, dcell = (
             part.clone(memory_format=torch.contiguous_format) for part in (dM, dweights, dcell)
         )
