@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, in_rows
+from trainables.models.kernels.compiled.door import call, in_rows, row_distance
 
 
 def short_convolution(
@@ -31,7 +31,7 @@ class _ShortConvolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, past: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, past, taps, bias)
         y = x.new_empty(x.shape)
-        ctx.sizes = [*x.shape, len(taps), x.stride(1)]
+        ctx.sizes = [*x.shape, len(taps), row_distance(x)]
         call("convolution_forward", ctx.sizes, [x, past, taps.contiguous(), bias.contiguous(), y])
         return y
 

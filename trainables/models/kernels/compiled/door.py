@@ -59,9 +59,15 @@ def call(function: str, sizes: list[int], arrays: list[Tensor]) -> None:
 
 def in_rows(x: Tensor) -> Tensor:
     """``x`` (T B E) as it is where its rows follow each other at one distance, else a copy."""
-    T, B, _ = x.shape
-    even = x.stride(2) == 1 and (T == 1 or x.stride(0) == B * x.stride(1))
-    return x if even and x.stride(1) >= x.shape[2] else x.contiguous()
+    T, B, E = x.shape
+    even = x.stride(2) == 1 and (T == 1 or B == 1 or x.stride(0) == B * x.stride(1))
+    return x if even and row_distance(x) >= E else x.contiguous()
+
+
+def row_distance(x: Tensor) -> int:
+    """Numbers from one row of `in_rows` to the next; an axis of one step has any stride."""
+    T, B, E = x.shape
+    return x.stride(1) if B > 1 else x.stride(0) if T > 1 else E
 
 
 def states_after(initial: Tensor, steps: int) -> Tensor:

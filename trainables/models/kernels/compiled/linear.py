@@ -9,7 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, in_rows, kept_for_backward, states_after
+from trainables.models.kernels.compiled.door import (
+    call,
+    in_rows,
+    kept_for_backward,
+    row_distance,
+    states_after,
+)
 
 SEGMENT = 32
 """Steps whose states are computed again going back, as in `source/diagonal.c`."""
@@ -88,7 +94,7 @@ class _Diagonal(torch.autograd.Function):
         s = initial.clone(memory_format=torch.contiguous_format)
         y = u.new_empty(T, B, D)
         borders = u.new_empty(-(-T // SEGMENT) if keep else 0, *s.shape)
-        ctx.sizes = [T, B, D, a.shape[1], keep, u.stride(1)]
+        ctx.sizes = [T, B, D, a.shape[1], keep, row_distance(u)]
         call("diagonal_forward", ctx.sizes, [u, a, w, s, y, borders])
         if keep:
             ctx.save_for_backward(u, a, w, borders)

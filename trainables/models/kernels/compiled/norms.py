@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, in_rows
+from trainables.models.kernels.compiled.door import call, in_rows, row_distance
 
 
 def gated_root_mean_square(
@@ -42,7 +42,7 @@ class _Normed(torch.autograd.Function):
     ) -> Tensor:
         T, B, D = x.shape
         y = torch.empty_like(x)
-        ctx.kind, ctx.sizes = kind, [T * B, D // width, width, z.stride(1)]
+        ctx.kind, ctx.sizes = kind, [T * B, D // width, width, row_distance(z)]
         ctx.eps = x.new_full((1,), eps)
         given = [part.contiguous() for part in weights]
         call(f"{kind}_forward", ctx.sizes, [x, *given, z, y, ctx.eps])

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, in_rows, kept_for_backward
+from trainables.models.kernels.compiled.door import call, in_rows, kept_for_backward, row_distance
 
 SEGMENT = 16
 """Steps whose states are computed again going back, as in `source/selective.c`."""
@@ -64,7 +64,7 @@ class _Selective(torch.autograd.Function):
         h = initial.clone(memory_format=torch.contiguous_format)
         y = u.new_empty(T, B, E)
         borders = u.new_empty(-(-T // SEGMENT) if keep else 0, *h.shape)
-        ctx.sizes = [T, B, E, len(rates), keep, *(part.stride(1) for part in inputs)]
+        ctx.sizes = [T, B, E, len(rates), keep, *(row_distance(part) for part in inputs)]
         call("selective_forward", ctx.sizes, [*inputs, *weights, h, y, borders])
         if keep:
             ctx.save_for_backward(*inputs, *weights, borders)
