@@ -150,7 +150,7 @@ PREDICT = """
 import json, sys
 import mlflow, numpy as np
 if sys.argv[3] == "today's":
-    import trainables.exported
+    import trainables
 kept = json.loads(sys.stdin.read())
 model = mlflow.pyfunc.load_model(sys.argv[1])
 inputs = {"inputs": np.array(kept["inputs"], dtype=sys.argv[2])}
