@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
 from trainables.models.kernels import describe
-from trainables.models.kernels.compiled.door import SWITCH
+from trainables.models.kernels.door import SWITCH
 from trainables.models.layer import Layer, Surroundings
 
 WIDTH, BATCH = 64, 8
