@@ -1,10 +1,12 @@
 """What a training step of each kind of layer costs, against `torch.nn.LSTM`, and how that grows.
 
-One layer alone, forward and backward, one thread, by compiled kernels and by torch's operators. The
-three take turns, so that all meet the same machine; a ratio is that of the medians of their times on
-the processor. ``growth`` is the time at 8,192 steps over that at 1,024, compiled: 8 is linear in the
-lag, 64 quadratic. What is marked with ``=`` has no kernel and runs by torch's operators either way.
+One layer alone, forward and backward, one thread, by compiled kernels and by torch's operators.
+They and the LSTM take turns, so that all meet the same machine; a ratio is that of the medians of
+their times on the processor. ``growth`` is the time at 8,192 steps over that at 1,024, compiled: 8
+is linear in the lag, 64 quadratic. What is marked with ``=`` has no kernel and runs by torch's
+operators either way. A search's workers hold on to large pieces of memory, and so should this:
 
+    export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
     python -m benchmarks.cost [KIND ...]
 """
 
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
 from trainables.models.kernels import describe
-from trainables.models.kernels.compiled.door import SWITCH
+from trainables.models.kernels.door import SWITCH
 from trainables.models.layer import Layer, Surroundings
 
 WIDTH, BATCH = 64, 8

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
-from trainables.models.kernels.compiled.door import suits
+from trainables.models.kernels.door import suits
 
 Heads = Float[Tensor, "B H T E"]
 

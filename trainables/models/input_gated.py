@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.linear import gated_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream

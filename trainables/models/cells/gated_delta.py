@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.kernels.chunks import chunk_size
 from trainables.models.kernels.compiled.convolution import short_convolution
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.matrices import delta_scan
 from trainables.models.kernels.compiled.norms import gated_root_mean_square
 from trainables.models.kernels.delta_kernel import gated_delta_rule
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
 from trainables.models.layer import Recurrence, Surroundings
 from trainables.models.short_convolution import ShortConvolution

@@ -20,8 +20,8 @@ from trainables.models.first_weights import (
     forget_bias,
     start_recurrent_,
 )
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.gru import gru_scan
+from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 

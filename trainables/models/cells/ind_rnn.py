@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.rnn import rectified_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise, scan_backwards
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream

@@ -15,8 +15,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from trainables.models.gated_mix import GatedMix
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.linear import complex_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.kernels.compiled.convolution import short_convolution
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.selective import Inputs, gated_selective_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
 from trainables.models.kernels.selective_scan import Drive, selective_scan
 from trainables.models.layer import Recurrence, Surroundings

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from trainables.models.kernels.chunked_mlstm import chunked_mlstm, read
 from trainables.models.kernels.chunks import chunk_size
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.matrices import mlstm_scan
 from trainables.models.kernels.compiled.norms import gated_group
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream

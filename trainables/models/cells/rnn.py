@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.first_weights import RecurrentWeights, start_recurrent_
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.rnn import rnn_scan
+from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig
 from trainables.models.gated_mix import GatedMix
-from trainables.models.kernels.compiled.door import suits
 from trainables.models.kernels.compiled.linear import diagonal_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import Recurrence, Surroundings
 from trainables.shapes import Stream

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trainables.models.kernels.compiled.controller import CODES, Driven, drive
-from trainables.models.kernels.compiled.door import suits
+from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.models.memory.controllers import CONTROLLERS, Lstm
 from trainables.parts import OneOf

@@ -3,7 +3,7 @@
 import pytest
 
 from trainables.models.kernels import describe
-from trainables.models.kernels.compiled.door import SWITCH
+from trainables.models.kernels.door import SWITCH
 
 PATHS = ["compiled", "torch"]
 

@@ -11,7 +11,7 @@ import torch
 
 from tests.trainables.models.kernels.paths import take
 from trainables.models.cells import LAYERS
-from trainables.models.kernels.compiled import build, door
+from trainables.models.kernels import build, door
 from trainables.models.layer import Surroundings
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.trainables.models.kernels.paths import take
 from trainables.models.cells import LAYERS
-from trainables.models.kernels.compiled.door import suits
+from trainables.models.kernels.door import suits
 from trainables.models.layer import Recurrence, Surroundings
 
 SMALL = {"num_slots": 7, "slot_width": 3}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.trainables.models.kernels.paths import take
-from trainables.models.kernels.compiled.door import call
+from trainables.models.kernels.door import call
 
 Exact = Callable[[np.ndarray], np.ndarray]
 

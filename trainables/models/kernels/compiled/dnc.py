@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from trainables.models.kernels.compiled.controller import Driven
-from trainables.models.kernels.compiled.door import call, kept_for_backward
 from trainables.models.kernels.compiled.ntm import SEGMENT, has_hidden, product_gradients
+from trainables.models.kernels.door import call, kept_for_backward
 
 
 class Start(NamedTuple):

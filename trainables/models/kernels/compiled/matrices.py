@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, kept_for_backward
+from trainables.models.kernels.door import call, kept_for_backward
 
 SEGMENT = 16
 """Steps whose matrices are computed again going back, as in `source/matrices.c`."""

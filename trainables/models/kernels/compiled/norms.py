@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, in_rows, row_distance
+from trainables.models.kernels.door import call, in_rows, row_distance
 
 
 def gated_root_mean_square(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from trainables.models.kernels.compiled.controller import Driven
-from trainables.models.kernels.compiled.door import call, kept_for_backward
+from trainables.models.kernels.door import call, kept_for_backward
 
 SEGMENT = 16
 """Steps whose memories are computed again going back, as in `source/slots.h`."""

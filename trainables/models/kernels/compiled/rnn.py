@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.door import call, states_after
+from trainables.models.kernels.door import call, states_after
 
 
 def rnn_scan(

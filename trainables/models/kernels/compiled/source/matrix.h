@@ -28,12 +28,18 @@ INLINE void strip_(const int rows, size N, size K, const real *A, size lda, cons
   size j = 0;
   for (; j + 2 * LANES <= N; j += 2 * LANES) tile_(rows, 2, K, A, lda, B + j, N, C + j, N);
   for (; j + LANES <= N; j += LANES) tile_(rows, 1, K, A, lda, B + j, N, C + j, N);
-  for (; j < N; j++)
+  if (j < N && N >= LANES) { /* the last vector again, shifted: the same sums to the same place */
+    tile_(rows, 1, K, A, lda, B + N - LANES, N, C + N - LANES, N);
+  } else if (j < N) {
     for (int i = 0; i < rows; i++) {
-      real sum = 0;
-      for (size k = 0; k < K; k++) sum += A[i * lda + k] * B[k * N + j];
-      C[i * N + j] = sum;
+      real *restrict row = C + i * N;
+      for (size c = 0; c < N; c++) row[c] = 0;
+      for (size k = 0; k < K; k++) {
+        const real a = A[i * lda + k], *restrict b = B + k * N;
+        SIMD for (size c = 0; c < N; c++) row[c] += a * b[c];
+      }
     }
+  }
 }
 
 static inline void product_(size M, size N, size K, const real *A, size lda, const real *B,

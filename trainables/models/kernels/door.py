@@ -14,7 +14,7 @@ import os
 import torch
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.build import NUMBERS, NotBuiltError, cache_folder, load
+from trainables.models.kernels.build import NUMBERS, NotBuiltError, cache_folder, load
 
 SWITCH = "LONGSPAN_KERNELS"
 """``off`` turns the kernels off."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-SOURCES = Path(__file__).with_name("source")
+SOURCES = Path(__file__).parent / "compiled" / "source"
 
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
          "-fopenmp-simd", "-fvisibility=hidden")  # fmt: skip
