@@ -9,10 +9,14 @@ from typing import Any
 
 import yaml
 
+from search.disk.folder import SearchFolder
+from search.disk.kept_tasks import kept_task
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.errors import UserError
 from search.spec import Spec
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.identity import DataIdentity
 from trainables.exports import exported
 from trainables.measure.ladder import rungs
 from trainables.measure.ladder_config import LadderConfig
@@ -33,6 +37,9 @@ class Candidate:
         reach: the search's estimate, and the longest lag that is tried
         plugins: modules that bring its layers or its task, for the workers to load
         import_from: folders where those are looked for, besides where Python does
+        encoding: how its task's rows become inputs, as it was searched; None where none was kept
+        data: which data it was measured on; None if generated, or none was kept
+        other_data: how the data that is certified on differs from that, where somebody meant it
     """
 
     search: str
@@ -46,6 +53,9 @@ class Candidate:
     reach: int
     plugins: Sequence[str] = ()
     import_from: Sequence[str] = ()
+    encoding: Encoding | None = None
+    data: DataIdentity | None = None
+    other_data: str | None = None
 
     @property
     def label(self) -> str:
@@ -67,7 +77,9 @@ class Candidate:
         return streams.seed_of("certify", 0, member, seed)
 
 
-def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate]:
+def of_search(
+    spec: Spec, folder: SearchFolder, records: Iterable[Record], top: int
+) -> list[Candidate]:
     """The ``top`` best configurations that differ, on every task where they passed a rung.
 
     Raises:
@@ -78,7 +90,7 @@ def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate
         if record.finished and any(record.report.reaches.values()):
             best.setdefault(record.digest, record)
     found = [
-        of_trial(spec, record, task)
+        of_trial(spec, folder, record, task)
         for record in list(best.values())[:top]
         for task, reach in record.report.reaches.items()
         if reach
@@ -90,8 +102,9 @@ def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate
     return found
 
 
-def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
+def of_trial(spec: Spec, folder: SearchFolder, record: Record, task: str) -> Candidate:
     """One trial's configuration on one of the search's tasks."""
+    kept = kept_task(folder, task)
     return Candidate(
         search=spec.name,
         trial=record.number,
@@ -104,6 +117,8 @@ def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
         reach=record.report.reaches[task],
         plugins=spec.plugins,
         import_from=spec.import_from,
+        encoding=kept.encoding if kept else None,
+        data=kept.data if kept else None,
     )
 
 
@@ -128,6 +143,8 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
             search_seed=outcome["seed"],
             reach=claim.lag,
             plugins=claim.config.plugins,
+            encoding=claim.encoding,
+            data=claim.data,
         )
     except KeyError as error:
         raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None
