@@ -127,7 +127,7 @@ def _certify(
     config: CertifyConfig,
     resources: ResourcesConfig,
     display: Display,
-    other_data: bool,
+    other_data: bool = False,
 ) -> Certified:
     with store.locked():
         fixed = store.fixed

@@ -85,8 +85,7 @@ def of_search(
 ) -> list[Candidate]:
     """The ``top`` best configurations that differ, on every task where they passed a rung.
 
-    Args:
-        kept: what the search keeps of its tasks, by name
+    With what the search has ``kept`` of its tasks, by name.
 
     Raises:
         UserError: if no finished trial has passed a rung.
