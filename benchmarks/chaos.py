@@ -80,6 +80,7 @@ class Chaos:
         """The search, from its first command to its end."""
         self.runs.mkdir(parents=True, exist_ok=True)
         self.server.start()
+        self.server.wait()  # MLflow does not start on tables that it was killed while making
         spec = self.runs / "chaos.yaml"
         spec.write_text(SPEC.format(trials=self.trials, uri=self.server.uri))
         self._start("search", str(spec))
@@ -219,20 +220,27 @@ class Server:
         self._command += ["--port", str(port), "--workers", "1"]
         self._command += ["--backend-store-uri", f"sqlite:///{runs / 'server.db'}"]
         self._command += ["--artifacts-destination", str(runs / "artifacts")]
+        self._log = runs / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, in a process group of its own."""
-        self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, start_new_session=True
+            )
 
     def wait(self) -> None:
-        """Until it answers."""
+        """Until it answers.
+
+        Raises:
+            RuntimeError: if it has ended by itself.
+        """
         while True:
             with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=2):
                 return
+            if self._process is None or self._process.poll() is not None:
+                raise RuntimeError(f"the MLflow server ended; see {self._log}")
             time.sleep(0.5)
 
     def kill(self) -> None:

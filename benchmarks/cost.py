@@ -1,85 +1,113 @@
 """What a training step of each kind of layer costs, against `torch.nn.LSTM`, and how that grows.
 
-One layer alone, forward and backward, one thread. Each time is the least of some repetitions that
-alternate with the LSTM's, so that both meet the same machine. ``growth`` is the exponent p of the
-least-squares fit time ~ T^p over the lengths: 1 is linear in the lag, 2 quadratic.
+One layer alone, forward and backward, one thread, by compiled kernels and by torch's operators.
+They and the LSTM take turns, so that all meet the same machine; a ratio is that of the medians of
+their times on the processor. ``growth`` is the time at 8,192 steps over that at 1,024, compiled: 8
+is linear in the lag, 64 quadratic. What is marked with ``=`` has no kernel and runs by torch's
+operators either way. A search's workers hold on to large pieces of memory, and so should this:
 
+    export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
     python -m benchmarks.cost [KIND ...]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
+from trainables.models.kernels import describe
+from trainables.models.kernels.door import SWITCH
 from trainables.models.layer import Layer, Surroundings
 
 WIDTH, BATCH = 64, 8
-LENGTHS = (256, 1024, 4096)
+LENGTHS = (256, 1024)
+GROWTH = (1024, 8192)
+UNCOMPILED = ("lstm", "dilated_lstm")
+
+Step = Callable[[Tensor], Tensor]
 
 
-def seconds(run: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    """Wall time of one forward and backward pass."""
-    started = time.perf_counter()
+def seconds(run: Step, x: Tensor) -> float:
+    """Processor time of one forward and backward pass."""
+    started = time.process_time()
     run(x).sum().backward()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
-def against(lstm: nn.LSTM, layer: Layer, length: int, repetitions: int) -> tuple[float, float]:
-    """The LSTM's and the layer's least times, in seconds."""
-    x = torch.randn(BATCH, length, WIDTH, requires_grad=True)
-    theirs, ours = [], []
+def by(switch: str, layer: Layer) -> Step:
+    """The layer with the kernels on or off."""
+
+    def run(x: Tensor) -> Tensor:
+        os.environ[SWITCH] = switch
+        return layer(x)
+
+    return run
+
+
+def medians(steps: Sequence[Step], x: Tensor, repetitions: int) -> list[float]:
+    """The median time of each, in turns; the first pass builds what is built once."""
+    times: list[list[float]] = [[] for _ in steps]
+    for repetition in range(repetitions + 1):
+        for step, taken in zip(steps, times, strict=True):
+            spent = seconds(step, x)
+            if repetition:
+                taken.append(spent)
+    return [statistics.median(taken) for taken in times]
+
+
+def growth(step: Step, width: int, repetitions: int) -> float:
+    """Time at the longer length over that at the shorter one, in turns."""
+    short, long = (torch.randn(BATCH, T, width, requires_grad=True) for T in GROWTH)
+    times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repetitions):
-        theirs.append(seconds(lambda x: lstm(x)[0], x))
-        ours.append(seconds(layer, x))
-    return min(theirs), min(ours)
+        times[0].append(seconds(step, short))
+        times[1].append(seconds(step, long))
+    return statistics.median(times[1]) / statistics.median(times[0])
 
 
-def growth(lengths: Sequence[int], times: Sequence[float]) -> float:
-    """The exponent p of time ~ length^p."""
-    return float(np.polyfit(np.log(lengths), np.log(times), 1)[0])
-
-
-def report(kind: str, repetitions: int) -> None:
+def report(kind: str, width: int, repetitions: int) -> None:
     """Measure one kind and print its row."""
     torch.manual_seed(0)
-    layer = LAYERS[kind](
-        LAYERS[kind].Config.model_validate({"kind": kind}), Surroundings(width=WIDTH)
-    )
-    lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True)
-    seconds(layer, torch.randn(BATCH, 64, WIDTH))  # the first pass builds what is built once
-    measured = [against(lstm, layer, length, repetitions) for length in LENGTHS]
-    ratios = "".join(f"{ours / theirs:>9.2f}" for theirs, ours in measured)
-    steps = "".join(
-        f"{1e6 * ours / length / BATCH:>9.2f}"
-        for length, (_, ours) in zip(LENGTHS, measured, strict=True)
-    )
-    exponent = growth(LENGTHS, [ours for _, ours in measured])
-    state = layer.state_bytes(LENGTHS[-1])
-    print(f"{kind:<16}{ratios}{steps}{exponent:>9.2f}{state:>12,}", flush=True)
+    cell = LAYERS[kind]
+    layer = cell(cell.Config.model_validate({"kind": kind}), Surroundings(width=width))
+    lstm = nn.LSTM(width, width, batch_first=True)
+    compiled = by("on", layer)
+    row = f"{kind + ('=' if kind in UNCOMPILED else ''):<16}{width:>6}"
+    for length in LENGTHS:
+        x = torch.randn(BATCH, length, width, requires_grad=True)
+        theirs, torchs, ours = medians(
+            [lambda x: lstm(x)[0], by("off", layer), compiled], x, repetitions
+        )
+        row += f"{torchs / theirs:>10.2f}{ours / theirs:>10.2f}"
+        row += f"{1e6 * ours / length / BATCH:>10.2f}"
+    grown = growth(compiled, width, max(2, repetitions // 2))
+    print(f"{row}{grown:>9.1f}{layer.state_bytes(GROWTH[1]):>12,}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", help=", ".join(LAYERS))
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--width", type=int, default=WIDTH)
     arguments = parser.parse_args()
     unknown = set(arguments.kinds) - set(LAYERS)
     if unknown:
         parser.error(f"{', '.join(sorted(unknown))}: allowed are {', '.join(LAYERS)}")
     torch.set_num_threads(1)
-    print(f"width {WIDTH}, batch {BATCH}, one thread; state in bytes after {LENGTHS[-1]} steps")
-    print(f"{'':<16}{'time / nn.LSTM at T =':^27}{'us a step and sequence':^27}")
-    head = "".join(f"{length:>9}" for length in LENGTHS)
-    print(f"{'kind':<16}{head}{head}{'growth':>9}{'state':>12}")
+    os.environ[SWITCH] = "on"
+    print(f"{describe()}; batch {BATCH}, one thread, medians of {arguments.repetitions}")
+    print("time / nn.LSTM by torch's operators and compiled, us a step and sequence compiled")
+    heads = "".join(f"{f'torch {T}':>10}{f'c {T}':>10}{'us':>10}" for T in LENGTHS)
+    print(f"{'kind':<16}{'width':>6}{heads}{'growth':>9}{'state':>12}")
     for kind in arguments.kinds or LAYERS:
-        report(kind, arguments.repetitions)
+        report(kind, arguments.width, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -20,43 +20,59 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
+TRAINABLES, SEARCH = "tests/trainables", "tests/search"
+TRIAL = f"{TRAINABLES}/test_trial.py::test_"
 MODULES: dict[str, tuple[str, list[str]]] = {
-    "ladder": ("trainables/measure/ladder.py", ["tests/trainables/test_ladder.py"]),
-    "reliability": ("trainables/measure/reliability.py", ["tests/trainables/test_reliability.py"]),
-    "certificate": ("trainables/measure/certificate.py", ["tests/trainables/test_certificate.py"]),
+    "ladder": ("trainables/measure/ladder.py", [f"{TRAINABLES}/test_ladder.py"]),
+    "reliability": ("trainables/measure/reliability.py", [f"{TRAINABLES}/test_reliability.py"]),
+    "certificate": ("trainables/measure/certificate.py", [f"{TRAINABLES}/test_certificate.py"]),
     "records": (
         "trainables/measure/records.py",
-        ["tests/trainables/test_trial.py", "tests/search/test_scheduler.py"],
+        [
+            f"{TRAINABLES}/test_report.py",
+            f"{TRIAL}the_best_member_solved_the_rung_with_the_highest_rate",
+            f"{SEARCH}/test_scheduler.py",
+        ],
     ),
-    "rung": ("trainables/training/rung.py", ["tests/trainables/training/test_rung.py"]),
+    "report": ("trainables/measure/report.py", [f"{TRAINABLES}/test_report.py"]),
+    "rung": ("trainables/training/rung.py", [f"{TRAINABLES}/training/test_rung.py"]),
     "climber": (
         "trainables/training/climber.py",
-        ["tests/trainables/training/test_climber.py", "tests/trainables/test_trial.py"],
+        [
+            f"{TRAINABLES}/training/test_climber.py",
+            f"{TRIAL}a_model_that_memory_cannot_hold_is_an_outcome",
+            f"{TRIAL}another_error_while_building_is_no_outcome",
+            f"{TRIAL}learned_positions_end_a_climb_where_their_table_ends",
+            f"{TRIAL}memory_that_is_gone_after_a_crash_is_an_outcome",
+            f"{TRIAL}a_resumed_trial_does_not_repeat_its_work",
+        ],
     ),
     "checkpoint": (
         "trainables/files/checkpoint.py",
-        ["tests/trainables/training/test_checkpoint.py", "tests/trainables/files"],
+        [f"{TRAINABLES}/training/test_checkpoint.py", f"{TRAINABLES}/files"],
     ),
     "weights": (
         "trainables/files/weights.py",
-        ["tests/trainables/training/test_weights.py", "tests/trainables/files"],
+        [f"{TRAINABLES}/training/test_weights.py", f"{TRAINABLES}/files"],
     ),
     "whole_files": (
         "trainables/files/whole_files.py",
-        ["tests/trainables/files", "tests/search/test_damage.py"],
+        [f"{TRAINABLES}/test_whole_files.py", f"{TRAINABLES}/files", f"{SEARCH}/test_damage.py"],
     ),
     "ledger": (
         "search/disk/ledger.py",
-        ["tests/search/test_damage.py", "tests/search/test_searcher.py"],
+        [f"{SEARCH}/test_damage.py", f"{SEARCH}/test_searcher.py"],
     ),
     "searcher": (
         "search/proposing/searcher.py",
-        ["tests/search/test_searcher.py", "tests/search/test_damage.py"],
+        [f"{SEARCH}/test_searcher.py", f"{SEARCH}/test_damage.py"],
     ),
-    "scheduler": ("search/scheduling/scheduler.py", ["tests/search/test_scheduler.py"]),
+    "asha": ("search/scheduling/asha.py", [f"{SEARCH}/test_scheduler.py"]),
+    "scheduler": ("search/scheduling/scheduler.py", [f"{SEARCH}/test_scheduler.py"]),
 }
 """By name, the module and the tests that are to notice its changes: fast ones, without Ray."""
 
+# What is left out are simulations, too slow to be run for every mutant.
 SETTINGS = """\
 [mutmut]
 source_paths =
@@ -74,6 +90,7 @@ pytest_add_cli_args_test_selection =
 pytest_add_cli_args =
     -pno:cacheprovider
     -pno:xdist
+    -knot keeps_the_error_of_one
 process_isolation = forkserver
 use_git_change_detection = false
 """

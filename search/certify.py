@@ -17,7 +17,7 @@ from search.certifying.pool import RayPool
 from search.certifying.store import Store, stores
 from search.disk.certificates import put_on_top
 from search.disk.folder import SearchFolder
-from search.disk.kept_tasks import require_data
+from search.disk.kept_tasks import kept_tasks, require_data
 from search.disk.ledger import Ledger
 from search.errors import UserError
 from search.recording.recorder import send_certificates_of
@@ -68,12 +68,13 @@ def certify_search(
     store = Store(folder.path, seed)
     store.require_same(config, CertifyConfig.model_fields)
     ledger = Ledger(folder)
+    kept = kept_tasks(folder, spec.tasks_by_name)
     fixed = store.fixed
     if fixed is None:
-        candidates = of_search(spec, folder, ledger.records.values(), config.top)
+        candidates = of_search(spec, ledger.records.values(), config.top, kept)
     else:
         candidates = [
-            of_trial(spec, folder, ledger.records[chosen["trial"]], chosen["task"])
+            of_trial(spec, ledger.records[chosen["trial"]], chosen["task"], kept)
             for chosen in fixed["candidates"]
         ]
     done = _certify(store, candidates, config, resources, display, other_data)
@@ -126,7 +127,7 @@ def _certify(
     config: CertifyConfig,
     resources: ResourcesConfig,
     display: Display,
-    other_data: bool,
+    other_data: bool = False,
 ) -> Certified:
     with store.locked():
         fixed = store.fixed

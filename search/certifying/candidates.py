@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from search.disk.folder import SearchFolder
-from search.disk.kept_tasks import kept_task
+from search.disk.kept_tasks import KeptTask
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.errors import UserError
@@ -77,10 +76,16 @@ class Candidate:
         return streams.seed_of("certify", 0, member, seed)
 
 
+NOTHING_KEPT: Mapping[str, KeptTask] = {}
+"""Of a search of the version before."""
+
+
 def of_search(
-    spec: Spec, folder: SearchFolder, records: Iterable[Record], top: int
+    spec: Spec, records: Iterable[Record], top: int, kept: Mapping[str, KeptTask] = NOTHING_KEPT
 ) -> list[Candidate]:
     """The ``top`` best configurations that differ, on every task where they passed a rung.
+
+    With what the search has ``kept`` of its tasks, by name.
 
     Raises:
         UserError: if no finished trial has passed a rung.
@@ -90,7 +95,7 @@ def of_search(
         if record.finished and any(record.report.reaches.values()):
             best.setdefault(record.digest, record)
     found = [
-        of_trial(spec, folder, record, task)
+        of_trial(spec, record, task, kept)
         for record in list(best.values())[:top]
         for task, reach in record.report.reaches.items()
         if reach
@@ -102,9 +107,11 @@ def of_search(
     return found
 
 
-def of_trial(spec: Spec, folder: SearchFolder, record: Record, task: str) -> Candidate:
+def of_trial(
+    spec: Spec, record: Record, task: str, kept: Mapping[str, KeptTask] = NOTHING_KEPT
+) -> Candidate:
     """One trial's configuration on one of the search's tasks."""
-    kept = kept_task(folder, task)
+    known = kept.get(task)
     return Candidate(
         search=spec.name,
         trial=record.number,
@@ -117,8 +124,8 @@ def of_trial(spec: Spec, folder: SearchFolder, record: Record, task: str) -> Can
         reach=record.report.reaches[task],
         plugins=spec.plugins,
         import_from=spec.import_from,
-        encoding=kept.encoding if kept else None,
-        data=kept.data if kept else None,
+        encoding=known.encoding if known else None,
+        data=known.data if known else None,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from search.disk.locks import held
+from search.disk.locks import held, is_held
 from search.errors import UserError
 from search.spec.names import NAME
 from trainables.files.whole_files import (
@@ -140,11 +140,7 @@ class SearchFolder:
     @property
     def busy(self) -> bool:
         """Whether a process holds the search."""
-        try:
-            with held(self._lock, ""):
-                return False
-        except UserError:
-            return True
+        return is_held(self._lock)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ that has become another is noticed. A search of the version before keeps nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from pydantic import TypeAdapter
@@ -67,10 +67,15 @@ def kept_task(folder: SearchFolder, name: str) -> KeptTask | None:
         raise UserError(f"{file}: {one_line(error)}") from None
 
 
-def kept_encodings(folder: SearchFolder, names: Mapping[str, object]) -> dict[str, Encoding]:
-    """The encodings of the tasks that were kept, by name."""
+def kept_tasks(folder: SearchFolder, names: Iterable[str]) -> dict[str, KeptTask]:
+    """What was kept of the tasks, by name; of a search of the version before nothing was."""
     found = {name: kept_task(folder, name) for name in names}
-    return {name: kept.encoding for name, kept in found.items() if kept is not None}
+    return {name: kept for name, kept in found.items() if kept is not None}
+
+
+def kept_encodings(folder: SearchFolder, names: Iterable[str]) -> dict[str, Encoding]:
+    """The encodings of the tasks that were kept, by name."""
+    return {name: kept.encoding for name, kept in kept_tasks(folder, names).items()}
 
 
 def require_same_data(

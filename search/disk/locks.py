@@ -41,6 +41,14 @@ def held(
         yield file
 
 
+def is_held(path: Path) -> bool:
+    """Whether another process holds the file ``path``; looking writes nothing and makes none."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        return not _taken(file)
+
+
 def _taken(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,14 +114,12 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
 
     What the space no longer suggests is left out: the sampler cannot learn from it.
     """
-    fixed = FixedTrial(dict(parameters))
-    try:
-        space(fixed)  # type: ignore[arg-type]  # suggests as a trial does
-    except ValueError as error:
+    suggested, error = _suggested(parameters, space)
+    if error:
         log.warning("space: %s", one_line(error))
     distributions = {
         name: distribution
-        for name, distribution in fixed.distributions.items()
+        for name, distribution in suggested.items()
         if _contains(distribution, parameters[name])
     }
     return create_trial(
@@ -132,12 +131,24 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
 
 def _complete(parameters: Mapping[str, Any], space: Space) -> bool:
     """Whether the parameters are all that ``space`` asks for, each with a value that it offers."""
+    suggested, error = _suggested(parameters, space)
+    return not error and all(
+        _contains(distribution, parameters[name]) for name, distribution in suggested.items()
+    )
+
+
+def _suggested(
+    parameters: Mapping[str, Any], space: Space
+) -> tuple[dict[str, BaseDistribution], ValueError | None]:
+    """What ``space`` offers for the parameters, and why it came to no end, if it did not."""
     trial = FixedTrial(dict(parameters))
     try:
-        proposed(space, trial)
-    except ValueError:
-        return False
-    return all(_contains(there, parameters[name]) for name, there in trial.distributions.items())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a value out of its range: see `_contains`
+            proposed(space, trial)
+    except ValueError as error:
+        return trial.distributions, error
+    return trial.distributions, None
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:

@@ -22,6 +22,8 @@ from mlflow.tracking import MlflowClient
 import trainables
 from search.cluster.connection import JOB_SERVER_PORT, Cluster
 from search.cluster.head_node import PORT, USER
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from tests.cluster.hosts import Host, missing, three_hosts
 from tests.waiting import HANGS
 
@@ -113,11 +115,12 @@ class Up:
         """Have nothing of it left on any host."""
         self.run("ray", "down", "-y", str(self.file))
         deadline = time.monotonic() + HANGS
-        while left := self._left():
+        while left := self.left():
             assert time.monotonic() < deadline, "\n".join(words[:200] for words in left)
             time.sleep(1)
 
-    def _left(self) -> list[str]:
+    def left(self) -> list[str]:
+        """The command lines of what runs on the hosts beside what ran before the cluster."""
         pairs = zip(self.hosts, self.idle, strict=True)
         return [
             words
@@ -283,31 +286,36 @@ def test_setting_up_again_changes_nothing(up: Up, at_laptop: Cluster) -> None:
         assert "apt" not in done.stdout + done.stderr
 
 
-def test_what_the_bucket_holds_goes_on_elsewhere(
-    searched: Up, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a laptop that has a copy of it, and on a new cluster whose head knows nothing."""
-    before = len(records_on(at_laptop_of(searched, monkeypatch)))
+@pytest.fixture(scope="module")
+def gone(searched: Up) -> Up:
+    """The cluster after `ray down`: the tests that want it up stand above."""
     searched.down()
-    copy = searched.laptop / "copy"
-    shutil.copytree(searched.bucket, copy)
+    return searched
+
+
+def test_ray_down_leaves_nothing_running(gone: Up) -> None:
+    """Nothing of Ray, MLflow or ours on any of the hosts."""
+    assert gone.left() == []
+
+
+def test_what_the_bucket_holds_goes_on_elsewhere(gone: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a laptop that has a copy of it, and on a new cluster whose head knows nothing."""
+    copy = gone.laptop / "copy"
+    shutil.copytree(gone.bucket, copy)
+    before = len(Ledger(SearchFolder(copy, "digits")).records)
+    assert before >= TRIALS
     goes_on = ("longspan", "resume", "digits", "--trials", str(before + 2))
-    assert "is behind" not in searched.run(*goes_on, "--runs", str(copy))
+    assert "is behind" not in gone.run(*goes_on, "--runs", str(copy))
     assert_mlflow_holds(MlflowClient(f"sqlite:///{copy / 'mlflow.db'}"), before + 2)
 
-    searched.hosts[0].run(f"rm -r ~/runs ~/.longspan\n{IMAGE}")
-    searched.up()
-    searched.tell("resume", "--trials", str(before + 2))
-    searched.tell("logs", "--follow")
-    head = at_laptop_of(searched, monkeypatch)
+    gone.hosts[0].run(f"rm -r ~/runs ~/.longspan\n{IMAGE}")
+    gone.up()
+    gone.tell("resume", "--trials", str(before + 2))
+    gone.tell("logs", "--follow")
+    head = at_laptop_of(gone, monkeypatch)
     assert [number for number, _, _ in records_on(head)] == list(range(before + 2))
     with client_of(head) as client:
         assert_mlflow_holds(client, before + 2)
-
-
-def test_ray_down_leaves_nothing_running(up: Up) -> None:
-    """Last of all: nothing of Ray, MLflow or ours on any of the hosts."""
-    up.down()
 
 
 def in_a_trial(command: str) -> bool:

@@ -55,8 +55,8 @@ constraints: {max_parameters: 12000}
 TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds", "worker"}
 """What is of the machine and the hour, not of the search."""
 
-SINCE = {"final_measured"}
-"""What reports say since the golden file was made."""
+SINCE = {"final_measured", "deaths", "losses"}
+"""What records and their reports say since the golden file was made."""
 
 TABLES = ("curve", "horizon", "trace")
 
@@ -161,7 +161,8 @@ def _trial(record: dict[str, Any], outcomes: list[dict[str, Any]]) -> dict[str, 
     if own != kept:
         raise ValueError(f"trial {record['number']}: its record and its Parquet differ")
     tables = {key: table(report.pop(key)) for key in TABLES}
-    own_fields = {key: value for key, value in timeless(record).items() if key != "report"}
+    later = {"report", *SINCE}
+    own_fields = {key: value for key, value in timeless(record).items() if key not in later}
     return {**own_fields, "report": report, **tables}
 
 

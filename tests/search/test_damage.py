@@ -121,6 +121,22 @@ def test_a_damaged_record_is_named_and_its_trial_goes_on(
     assert search.suggest("c") is None
 
 
+def test_a_damaged_record_whose_parameters_are_no_more_is_proposed_anew(
+    folder: SearchFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that the journal holds are not what the space offers by now."""
+    damage(folder.trial(2) / "record.json", torn)
+
+    def other(trial: Any) -> dict[str, Any]:
+        SPACES["article"](trial)
+        trial.suggest_float("training/learning_rate", 1e-9, 2e-9, log=True)
+        return {}
+
+    restore_study(folder.journal, "s", other, Ledger(folder))
+    assert any("trial 2 is proposed anew" in line for line in caplog.messages)
+    assert states(folder)[2] == TrialState.WAITING
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_record_and_the_journal_damaged_at_once(
     folder: SearchFolder, caplog: pytest.LogCaptureFixture, how: Damage

@@ -33,7 +33,8 @@ def test_a_folder_holds_what_the_card_says(exported: Path) -> None:
     card = (exported / "CARD.md").read_text()
     assert f"**at least {outcome['lag']} steps**" in card
     assert outcome["configuration_sha256"] in card
-    assert "Extrapolated lag" in card
+    beyond = [point for point in outcome["forgetting_curve"] if not point["learned"]]
+    assert (outcome["extrapolated_lag"] is not None) == bool(beyond) == ("Extrapolated" in card)
 
 
 def test_loading_gives_the_weights_back(exported: Path) -> None:

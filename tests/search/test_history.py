@@ -19,10 +19,12 @@ class Watching(optuna.samplers.RandomSampler):
 
     def __init__(self, storage: BoundedStorage) -> None:
         super().__init__(seed=0)
-        self.storage, self.seen = storage, list[int]()
+        self.storage, self.seen, self.best = storage, list[int](), 0.0
 
     def sample_relative(self, study, trial, search_space):  # type: ignore[no-untyped-def]
         self.seen = shown(self.storage)
+        there = self.storage.get_all_trials(self.storage.get_study_id_from_name("s"))
+        self.best = max(t.value for t in there if t.value is not None)
         return super().sample_relative(study, trial, search_space)
 
 
@@ -121,6 +123,17 @@ def test_a_trial_that_waits_is_proposed_however_long_the_study(study: BoundedStu
     study.sampler = make_sampler("random", 0, 0)
     trial = study.ask({"x": DISTRIBUTION})
     assert (trial.number, trial.params) == (40, {"x": 1.5})
+
+
+def test_a_trial_that_waited_is_proposed_from_what_was_told_last(
+    study: BoundedStudy, storage: BoundedStorage
+) -> None:
+    study.enqueue_trial({})
+    shown(storage)
+    study.tell(20, 41.0)
+    study.sampler = Watching(storage)
+    study.ask({"x": DISTRIBUTION})
+    assert study.sampler.best == 41.0
 
 
 def test_a_short_study_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:

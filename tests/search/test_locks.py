@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.disk import locks
-from search.disk.locks import held, sign, signed
+from search.disk.locks import held, is_held, sign, signed
 from search.errors import UserError
 
 
@@ -58,3 +58,14 @@ def test_a_lock_that_nobody_signed(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "lock").write_text(content)
     assert signed(tmp_path / "lock") is None
+
+
+def test_looking_at_a_lock_leaves_no_trace(holder: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    assert is_held(tmp_path / "lock")
+    assert signed(tmp_path / "lock") == 4711
+    assert holder.stdin is not None
+    holder.stdin.close()
+    holder.wait()
+    assert not is_held(tmp_path / "lock")
+    assert not is_held(tmp_path / "nobody's")
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]

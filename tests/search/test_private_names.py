@@ -17,8 +17,7 @@ from search.scheduling.asha import SuccessiveHalving
 from search.scheduling.retries import Retries
 
 SEARCH = Path(__file__).parents[2] / "search"
-ROOMS = ("proposing", "scheduling", "certifying")
-FILES = sorted([SEARCH / "run.py", *(f for room in ROOMS for f in (SEARCH / room).glob("*.py"))])
+FILES = sorted(SEARCH.rglob("*.py"))
 
 
 def private(name: str) -> bool:

@@ -31,6 +31,7 @@ from search.recording.tracker import Tracker
 from search.spec import Spec
 from tests.search.test_recording import SPEC, folder, record
 from tests.waiting import HANGS
+from trainables.files.whole_files import write_json
 
 __all__ = ["folder", "record"]  # fixtures
 
@@ -268,7 +269,9 @@ def test_a_double_made_by_a_lost_answer_is_taken_out(folder: SearchFolder, recor
 
 def test_a_trial_that_went_on_replaces_its_run(folder: SearchFolder, record: Record) -> None:
     """Up a longer ladder: the old curve is not mixed with the new one."""
-    Tracker(SPEC, folder).send(record)
+    at_the_top = replace(record, ended_by="top")
+    write_json(folder.trial(0) / "record.json", at_the_top.to_json())
+    Tracker(SPEC, folder).send(at_the_top)
     ledger = Ledger(folder)
     ledger.reopen(stop=10**9)
     Tracker(SPEC, folder).send(ledger.records[0])

@@ -17,7 +17,7 @@ from search.disk.ledger import Ledger
 from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
-from spaces import SPACES
+from spaces import SPACES, Space
 from trainables.measure.report import Report
 
 
@@ -148,6 +148,57 @@ def test_studies_of_different_names_do_not_mix(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     open_study(journal, "one").ask()
     assert open_study(journal, "two").trials == []
+
+
+def test_each_trial_has_the_sampler_of_its_number(folder: SearchFolder) -> None:
+    """Whether it was asked for, refused, waits since a crash or is new."""
+    asked = [{"model/cell/kind": "rnn"}, {"model/cell/kind": "lstm"}]
+    made, expected = list[int](), list[int]()
+    for left in (6, 4):
+        ledger, space = Ledger(folder), SPACES["quick"]
+        study = restore_study(folder.journal, "study", space, ledger, asked)
+        search = StudySearch(
+            space,
+            study,
+            ledger,
+            lambda n: made.append(n) or make_sampler("random", 7, n),  # type: ignore[func-returns-value]
+            6,
+            exceeded=lambda config: {"max_parameters": 1.0} if made[-1] == 3 else {},
+        )
+        assert search.left == left
+        for life in ("a", "b"):
+            expected.append(search.suggest(life)["number"])
+            search.on_trial_complete(life, result(1.0))
+    search.suggest("c")
+    assert expected == [0, 1, 2, 4]
+    assert made == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_parameter_beyond_a_range_that_has_narrowed_is_left_out(folder: SearchFolder) -> None:
+    """The sampler cannot learn from it; the trial stays, and nothing is warned of."""
+
+    def ranging(high: float) -> Space:
+        def space(trial: optuna.Trial) -> dict[str, object]:
+            SPACES["quick"](trial)
+            trial.suggest_float("training/clip_norm", 0.5, high)
+            return {}
+
+        return space
+
+    ledger, wide = Ledger(folder), ranging(10.0)
+    study = restore_study(folder.journal, "study", wide, ledger)
+    search = StudySearch(wide, study, ledger, lambda n: make_sampler("random", 7, n), 4)
+    for number in range(4):
+        search.suggest(f"t{number}")
+        search.on_trial_complete(f"t{number}", result(1.0))
+    norms = [record.parameters["training/clip_norm"] for record in ledger.records.values()]
+    middle = sorted(norms)[2]
+    restore_study(folder.journal, "study", ranging(middle), Ledger(folder))
+    trials = open_study(folder.journal, "study").get_trials()
+    assert [t.value for t in trials] == [1.0] * 4
+    kept = ["training/clip_norm" in t.params for t in trials]
+    assert kept == [norm <= middle for norm in norms]
+    assert all("model/cell/kind" in t.params for t in trials)
 
 
 def test_samplers_of_different_trials_differ() -> None:

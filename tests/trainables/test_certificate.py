@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.measure.certificate import Plan, certified_lag, goal, plan_for, verdict, verdicts
+from trainables.measure.certificate import (
+    Plan,
+    Verdict,
+    certified_lag,
+    goal,
+    plan_for,
+    verdict,
+    verdicts,
+)
+from trainables.measure.reliability import lower_bound
 
 LAGS = (8, 16, 32, 64)
 
@@ -45,6 +54,13 @@ def test_the_plans_of_the_documents(failures: int, members: int) -> None:
     assert plan_for(0.8, 0.95, failures).members == members
 
 
+def test_a_plan_asks_for_no_more_than_the_reliability_and_allows_no_failure_unasked() -> None:
+    """Fourteen of fourteen establish their lower bound itself, and not a hair more."""
+    just = lower_bound(14, 14, Plan(0.8, 0.95, 14, 0).candidate_confidence)
+    assert plan_for(just, 0.95) == Plan(just, 0.95, 14, 0, 1)
+    assert plan_for(just + 1e-12, 0.95).members == 15
+
+
 def test_power_is_the_probability_of_passing() -> None:
     plan = plan_for(0.8, 0.95, 1)
     assert plan.power(0.95) == pytest.approx(passes(22, 1, 0.95))
@@ -55,7 +71,10 @@ def test_power_is_the_probability_of_passing() -> None:
     ("arguments", "complaint"),
     [
         ((1.2, 0.95), "reliability: 1.2"),
+        ((0.0, 0.95), "reliability: 0.0"),
+        ((1.0, 0.95), "reliability: 1.0"),
         ((0.8, 0.0), "confidence: 0.0"),
+        ((0.8, 1.0), "confidence: 1.0"),
         ((0.8, 0.95, -1), "failures: -1"),
         ((0.8, 0.95, 0, 0), "candidates: 0"),
     ],
@@ -87,7 +106,7 @@ def test_a_rung_is_decided_as_by_the_whole_plan(reaches: list[int], lag: int) ->
 
 
 def test_a_member_that_is_missing_leaves_a_rung_undecided() -> None:
-    assert verdict(8, PLAN, {0: 8, 2: 0, 3: 0}).passed is None
+    assert verdict(8, PLAN, {0: 8, 2: 0, 3: 0}) == Verdict(8, tried=1, solved=1, passed=None)
     assert verdict(8, PLAN, {0: 8, 1: 8, 2: 8, 3: 8}).passed is None
     assert verdict(8, PLAN, {0: 0, 1: 0}).passed is False
 
@@ -118,6 +137,12 @@ def test_a_member_is_sent_as_far_as_a_rung_is_open(truth: list[int], member: int
     top = goal(member, LAGS, PLAN, before)
     for lag in LAGS:
         assert (verdict(lag, PLAN, before).passed is not False) == (lag <= top)
+
+
+def test_a_member_is_sent_nowhere_once_every_rung_is_lost_by_others() -> None:
+    """By those with lower numbers; what it did itself, or one after it, does not count."""
+    assert goal(2, LAGS, PLAN, {0: 0, 1: 0}) == 0
+    assert goal(1, LAGS, PLAN, {0: 0, 1: 0, 2: 0}) == 64
 
 
 def test_the_sequence_ends_at_the_first_rung_that_fails() -> None:

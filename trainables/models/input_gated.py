@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.kernels.compiled.linear import gated_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -16,6 +19,9 @@ from trainables.shapes import Stream
 
 class InputGated(Recurrence):
     """h_t = kept h_{t-1} + added, both from one map of x_t (Feng et al. 2024)."""
+
+    compiled: ClassVar[str | None] = None
+    """What the compiled scan calls these gates, if it knows them."""
 
     def __init__(self, config: PartConfig, around: Surroundings, maps: int) -> None:
         super().__init__(config, around)
@@ -26,11 +32,15 @@ class InputGated(Recurrence):
     def gates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The share of the state that is kept, and what is added, from the maps of the input."""
 
-    def forward(self, x: Stream) -> Stream:
-        """All gates at once, then the scan."""
-        kept, added = self._gated(x.transpose(0, 1).contiguous())
-        h_TBD = linear_scan(kept, added, *self.initial_state(x.shape[0]))
-        return h_TBD.transpose(0, 1).to(x.dtype)
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """All maps at once, then the scan; compiled kernels make the gates on their way."""
+        x_TBD = x.transpose(0, 1).contiguous()
+        if self.compiled is not None and suits(x, *state, *self.parameters()):
+            h_TBD, last = gated_scan(self.compiled, self.project(x_TBD), *state)
+        else:
+            h_TBD = linear_scan(*self._gated(x_TBD), *state)
+            last = h_TBD[-1]
+        return h_TBD.transpose(0, 1).to(x.dtype), (last,)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h, in float32 at least."""

@@ -80,7 +80,8 @@ class Layer(nn.Module, ABC):
 class Recurrence(Layer):
     """A layer whose `forward` is the scan of a `step`; a fused kernel may stand in for the scan.
 
-    A state is a tuple of tensors, the batch first.
+    A state is a tuple of tensors, the batch first. `scan` goes on from one, so that a sequence may
+    come in pieces.
     """
 
     @abstractmethod
@@ -94,13 +95,19 @@ class Recurrence(Layer):
         """One step: its answer and the next state."""
 
     def forward(self, x: Stream) -> Stream:
-        """The scan of `step` over time."""
-        state = self.initial_state(x.shape[0])
+        """The scan over time from the first state."""
+        return self.scan(x, self.initial_state(x.shape[0]))[0]
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """The answers of steps that follow on ``state``, and the state after the last of them.
+
+        However a sequence is cut, its pieces answer as `forward` does on the whole of it.
+        """
         answers = []
         for x_t in x.unbind(1):  # indexing x[:, t] instead makes the backward pass quadratic
             y_t, state = self.step(x_t, state)
             answers.append(y_t)
-        return torch.stack(answers, dim=1)
+        return torch.stack(answers, dim=1), state
 
     def state_bytes(self, length: int) -> int:
         """Bytes of the state, the same at every length."""

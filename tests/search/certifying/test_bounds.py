@@ -31,7 +31,7 @@ def test_a_bound_has_the_confidence_of_its_candidate(tmp_path: Path, candidates:
     for member in range(plan.members):
         reach = 0 if member == 2 else first.lags[0]
         job = Job(first, member, 0, first.lags[-1], tmp_path / "m", ResourcesConfig())
-        store.keep(job, Climbed(member, job.root, job.goal, reach, "failed_rung", None, "", []))
+        store.keep(job, Climbed(member, job.root, job.goal, reach, "failed_rung", None, "", ()))
     rung = certificate(store, first, plan)["rungs"][0]
     assert (rung["passed"], rung["tried"], rung["solved"]) == (True, plan.members, plan.members - 1)
     # one-sided Clopper-Pearson: at the bound, as many successes have the error's probability

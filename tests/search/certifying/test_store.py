@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from search.disk.certificates import certificates, latest, read_certificate
 from search.errors import UserError
 from search.spec import CertifyConfig, ResourcesConfig
 from tests.search.test_damage import bit_flipped, cut_short, emptied, torn
-from trainables.files.whole_files import DamagedFileError
+from trainables.files.whole_files import DamagedFileError, read_json, write_json
 from trainables.measure.certificate import Plan, plan_for
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import MemberRung
 from trainables.tasks.recall import Recall
 
 PLAN = plan_for(0.5, 0.5, 0)
@@ -46,7 +48,7 @@ def decided(root: Path, seed: int = 0) -> tuple[Store, Path]:
     store.fix(CertifyConfig(), [CANDIDATE], PLAN)
     for member in range(PLAN.members):
         job = Job(CANDIDATE, member, seed, 8, store.folder(CANDIDATE, member), ResourcesConfig())
-        store.keep(job, Climbed(member, job.root, 8, 8, "top", None, "cpu", []))
+        store.keep(job, Climbed(member, job.root, 8, 8, "top", None, "cpu", ()))
     found = certificate(store, CANDIDATE, PLAN)
     store.certify(CANDIDATE, found, markdown(found))
     return store, store.path / CANDIDATE.label / "certificate.json"
@@ -57,6 +59,22 @@ def again(store: Store) -> list[dict[str, Any]]:
     done = _certify(store, [CANDIDATE], CertifyConfig(), ResourcesConfig(), Display(console))
     assert isinstance(done.plan, Plan)
     return list(done.certificates)
+
+
+def test_a_member_comes_back_as_it_was(tmp_path: Path) -> None:
+    """With its rows; what a later version wrote is refused in one line, and is not run again."""
+    store, row = Store(tmp_path, 0), MemberRung("recall", 8, 0, "solved", 0.9, 0.8, sequences=16)
+    job = Job(CANDIDATE, 0, 0, 8, store.folder(CANDIDATE, 0), ResourcesConfig())
+    climbed = Climbed(0, job.root, 8, 8, "top", None, "cpu", (row,))
+    store.keep(job, climbed)
+    assert store.members(CANDIDATE) == [climbed]
+    file = store.folder(CANDIDATE, 0).with_suffix(".json")
+    found = read_json(file)
+    assert found["rows"][0]["solved"] is True
+    write_json(file, {**found, "rows": [{**found["rows"][0], "mood": 1}]})
+    with pytest.raises(UserError, match=r"000\.json: MemberRung: 'mood' is not known") as error:
+        store.members(CANDIDATE)
+    assert "\n" not in str(error.value)
 
 
 def test_a_stranger_reads_it_as_json(tmp_path: Path) -> None:
@@ -117,6 +135,26 @@ def test_a_damaged_one_is_made_again_of_its_members_and_kept_aside(
     }
     assert file.with_name("certificate.json.damaged").read_bytes() == damaged
     assert again(store) == [found], "one that is whole is not made again"
+
+
+def test_one_that_is_whole_is_not_made_again_with_the_damaged_one(tmp_path: Path) -> None:
+    both = [CANDIDATE, replace(CANDIDATE, trial=1)]
+    store, files = Store(tmp_path, 0), []
+    store.path.mkdir(parents=True)
+    store.fix(CertifyConfig(), both, PLAN)
+    for candidate in both:
+        for member in range(PLAN.members):
+            job = Job(candidate, member, 0, 8, store.folder(candidate, member), ResourcesConfig())
+            store.keep(job, Climbed(member, job.root, 8, 8, "top", None, "cpu", []))
+        found = {**certificate(store, candidate, PLAN), "ended_ms": 1}
+        store.certify(candidate, found, markdown(found))
+        files.append(store.path / candidate.label / "certificate.json")
+    whole = files[0].read_bytes()
+    files[1].write_bytes(torn(files[1].read_bytes()))
+    done = _certify(store, both, CertifyConfig(), ResourcesConfig(), Display(console))
+    assert files[0].read_bytes() == whole
+    assert [found["trial"] for found in done.certificates] == [0, 1]
+    assert done.certificates[1]["ended_ms"] > 1
 
 
 @pytest.mark.parametrize("how", [torn, cut_short, emptied, bit_flipped])

@@ -64,18 +64,7 @@ def test_a_crash_before_the_new_one_has_its_name_leaves_the_old_one(
     assert read(path) == 3
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(reason="weights are not flushed yet", strict=True)
-            if name.endswith("safetensors")
-            else (),
-        )
-        for name in WRITERS
-    ],
-)
+@kinds
 def test_it_is_flushed_to_the_disk_before_it_takes_the_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.trainables.models.kernels.paths import PATHS, take
 from trainables.models.cells import LAYERS
 from trainables.models.layer import Layer, Recurrence, Surroundings
 
@@ -19,6 +20,12 @@ WIDTH = 8
 KINDS = sorted(LAYERS)
 RECURRENCES = [kind for kind in KINDS if issubclass(LAYERS[kind], Recurrence)]
 LONG = 130  # crosses the chunks of 32, 64 and 128 steps that parallel forms work in
+
+
+@pytest.fixture(params=PATHS, autouse=True)
+def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds for compiled kernels and for torch's operators."""
+    take(request.param, monkeypatch)
 
 
 def layer_of(kind: str, seed: int = 0, dtype: torch.dtype = torch.float64) -> Layer:
@@ -111,6 +118,25 @@ def test_forward_is_the_scan_of_step(kind: str) -> None:
     by_forward = torch.autograd.grad(weighted(fast), sources, allow_unused=True)
     by_step = torch.autograd.grad(weighted(slow), sources, allow_unused=True)
     torch.testing.assert_close(by_forward, by_step, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", RECURRENCES)
+@pytest.mark.parametrize("cuts", [(1,), (64, 65), (3, 40, 129)])
+def test_a_sequence_may_come_in_pieces(kind: str, cuts: tuple[int, ...]) -> None:
+    """Pieces that hand on the state answer as the whole; gradients cross between them."""
+    layer = layer_of(kind)
+    assert isinstance(layer, Recurrence)
+    x = stream(2, LONG).requires_grad_()
+    state, answers = layer.initial_state(2), []
+    for piece in x.tensor_split(cuts, dim=1):
+        y, state = layer.scan(piece, state)
+        answers.append(y)
+    whole, pieces = layer(x), torch.cat(answers, dim=1)
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-10)
+    sources = [x, *layer.parameters()]
+    by_whole = torch.autograd.grad(weighted(whole), sources, allow_unused=True)
+    by_pieces = torch.autograd.grad(weighted(pieces), sources, allow_unused=True)
+    torch.testing.assert_close(by_pieces, by_whole, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -187,9 +187,9 @@ def test_weights_that_failed_a_look_are_not_looked_at_again(
     script = Scripted(monkeypatch, 1.0, 0.5, 1.0)
     measured = attempt(script.member, ladder(sequences=128), batch_size=16).run(no_tick)
     assert script.calls == [(128, 256), (128, 100)]
-    assert (measured.looks, measured.outcome.ended_by) == (1, "budget")
-    assert (measured.successes, measured.test_sequences) == (50, 100)
-    assert measured.outcome.lower_bound == lower_bound(50, 100, look_confidence(1))
+    assert (measured.looks, measured.ended_by) == (1, "budget")
+    assert (measured.success_rate, measured.test_sequences) == (0.5, 100)
+    assert measured.lower_bound == lower_bound(50, 100, look_confidence(1))
 
 
 def test_weights_trained_on_after_a_look_are_looked_at_again(
@@ -199,7 +199,7 @@ def test_weights_trained_on_after_a_look_are_looked_at_again(
     script = Scripted(monkeypatch, 1.0, 0.5, 1.0)
     measured = attempt(script.member, ladder(sequences=144), batch_size=16).run(no_tick)
     assert script.calls == [(128, 256), (128, 100), (144, 100)]
-    assert (measured.looks, measured.outcome.ended_by) == (2, "solved")
+    assert (measured.looks, measured.ended_by) == (2, "solved")
 
 
 def test_the_look_at_the_end_of_the_budget_can_solve() -> None:

@@ -17,7 +17,11 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.kernels.chunks import chunk_size
+from trainables.models.kernels.compiled.convolution import short_convolution
+from trainables.models.kernels.compiled.matrices import delta_scan
+from trainables.models.kernels.compiled.norms import gated_root_mean_square
 from trainables.models.kernels.delta_kernel import gated_delta_rule
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
 from trainables.models.layer import Recurrence, Surroundings
 from trainables.models.short_convolution import ShortConvolution
@@ -57,10 +61,29 @@ class GatedDelta(Recurrence):
             self.keep.bias.copy_(inverse_softplus(config.draw_log_dt(H).exp()))
 
     def forward(self, x: Stream) -> Stream:
-        """Chunk by chunk, or by a kernel."""
+        """Compiled, or chunk by chunk, or by a kernel on an accelerator."""
+        state = self.initial_state(x.shape[0])
+        if suits(x, *state, *self.parameters()):
+            return self.scan(x, state)[0]
         q, k, v = (part.transpose(1, 2) for part in self._heads(self.convolution(self.qkv(x))))
         beta, log_alpha = (part.transpose(1, 2) for part in self._gates(x))
         return self._answer(gated_delta_rule(q, k, v, beta, log_alpha).transpose(1, 2), x)
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """By compiled kernels where they run, else step by step."""
+        if not suits(x, *state, *self.parameters()):
+            return super().scan(x, state)
+        past, S = state
+        x = x.transpose(0, 1).contiguous()
+        qkv, past = short_convolution(
+            self.qkv(x), self.convolution.taps, self.convolution.bias, past
+        )
+        o, S = delta_scan(qkv, *self._gates(x), S)
+        weight, eps = self.norm.weight, self.norm.eps or 0.0
+        return self.out(gated_root_mean_square(o, weight, self.gate(x), eps)).transpose(0, 1), (
+            past,
+            S,
+        )
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros: the convolution's past, and S (B, H, E, E) in float32 at least."""

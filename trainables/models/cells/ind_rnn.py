@@ -13,6 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from trainables.models.kernels.compiled.rnn import rectified_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise, scan_backwards
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -33,11 +35,15 @@ class IndRnn(Recurrence):
         self.project = nn.Linear(around.width, around.width)
         self.recurrent = nn.Parameter(torch.empty(around.width).uniform_(0, self.bound))
 
-    def forward(self, x: Stream) -> Stream:
-        """All inputs at once, then a loop that writes in place."""
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """All inputs at once, then a loop: compiled, or one that writes in place."""
         drive = self._drive(x.transpose(0, 1).contiguous())
-        h_TBD = _RectifiedScan.apply(self._held(), drive, *self.initial_state(x.shape[0]))
-        return h_TBD.transpose(0, 1).to(x.dtype)
+        if suits(drive, *state, self.recurrent):
+            h_TBD, last = rectified_scan(drive, self._held(), *state)
+        else:
+            h_TBD = _RectifiedScan.apply(self._held(), drive, *state)
+            last = h_TBD[-1]
+        return h_TBD.transpose(0, 1).to(x.dtype), (last,)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h, in float32 at least."""

@@ -15,6 +15,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from trainables.models.gated_mix import GatedMix
+from trainables.models.kernels.compiled.linear import complex_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -61,12 +63,27 @@ class Lru(Recurrence):
         self.skip = nn.Parameter(torch.randn(D))
         self.mix = GatedMix(D)
 
-    def forward(self, x: Stream) -> Stream:
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """The scan over all steps between two maps."""
         x_TBD = x.transpose(0, 1).contiguous()
-        initial = torch.view_as_complex(self.initial_state(x.shape[0])[0])
+        if suits(x, *state, *self.parameters()):
+            return self._scan_compiled(x_TBD, *state)
+        initial = torch.view_as_complex(state[0])
         h_TBN = linear_scan(self._factors()[None, None], self._driven(x_TBD), initial)
-        return self._answer(torch.view_as_real(h_TBN), x_TBD).transpose(0, 1)
+        h = torch.view_as_real(h_TBN)
+        return self._answer(h, x_TBD).transpose(0, 1), (h[-1],)
+
+    def _scan_compiled(
+        self, x: Float[Tensor, "T B D"], initial: Float[Tensor, "B N 2"]
+    ) -> tuple[Stream, tuple[Tensor, ...]]:
+        """With real parts before imaginary ones, and gamma within the map of the inputs."""
+        B = self.drive.weight.unflatten(0, (-1, 2)) * self.gamma.exp()[:, None, None]
+        C = self.read.weight.unflatten(1, (-1, 2)).transpose(1, 2).flatten(1)
+        driven = nn.functional.linear(x, B.transpose(0, 1).flatten(0, 1)).unflatten(2, (2, -1))
+        factors = torch.view_as_real(self._factors()).t()
+        h, last = complex_scan(factors, driven, initial.mT)
+        y = nn.functional.linear(h.flatten(2), C) + self.skip * x
+        return self.mix(y).transpose(0, 1), (last.mT,)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state, (B, N, 2): real and imaginary parts, in float32 at least."""

@@ -61,6 +61,12 @@ class Lstm(Recurrence):
         """The fused kernel's scan."""
         return self.fused(x)[0]
 
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """The same from ``state`` on."""
+        h, c = (part[None].to(x.dtype) for part in state)
+        y, (h, c) = self.fused(x, (h, c))
+        return y, (h[0], c[0])
+
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state (h, c)."""
         zeros = self.fused.all_weights[0][1].new_zeros(batch_size, self.width)

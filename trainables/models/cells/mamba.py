@@ -16,6 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
+from trainables.models.kernels.compiled.convolution import short_convolution
+from trainables.models.kernels.compiled.selective import Inputs, gated_selective_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
 from trainables.models.kernels.selective_scan import Drive, selective_scan
 from trainables.models.layer import Recurrence, Surroundings
@@ -59,12 +62,26 @@ class Mamba(Recurrence):
 
     def forward(self, x: Stream) -> Stream:
         """Everything but the scan at once."""
+        state = self.initial_state(x.shape[0])
+        if suits(x, *state, *self.parameters()):
+            return self.scan(x, state)[0]
         u, z = self.into(x).chunk(2, dim=-1)
         u = self.convolution(u)
         drive = Drive(*(part.transpose(0, 1) for part in self._drive(u)))
-        _, initial = self.initial_state(x.shape[0])
-        y_TBE = selective_scan(drive, self._rates(), initial)
+        y_TBE = selective_scan(drive, self._rates(), state[1])
         return self._answer(y_TBE.transpose(0, 1), u, z)
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """By compiled kernels where they run, else step by step."""
+        if not suits(x, *state, *self.parameters()):
+            return super().scan(x, state)
+        past, h = state
+        u, z = self.into(x.transpose(0, 1)).chunk(2, dim=-1)
+        u, past = short_convolution(u, self.convolution.taps, self.convolution.bias, past)
+        r, b, c = self.select(u).split(self.sizes, dim=-1)
+        inputs = Inputs(self.rate(r), u, b, c, z)
+        y_TBE, h = gated_selective_scan(inputs, self._rates(), self.skip, h)
+        return self.out(y_TBE).transpose(0, 1), (past, h)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros: the convolution's past, and h (B, N, E) in float32 at least."""

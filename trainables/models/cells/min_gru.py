@@ -27,6 +27,8 @@ class MinGru(InputGated):
         kind: Literal["min_gru"] = "min_gru"
         forget_bias: ForgetBiasConfig = Constant.Config()
 
+    compiled = "min_gru"
+
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around, maps=2)
         with torch.no_grad():

@@ -27,6 +27,8 @@ class MinLstm(InputGated):
         kind: Literal["min_lstm"] = "min_lstm"
         forget_bias: ForgetBiasConfig = Constant.Config()
 
+    compiled = "min_lstm"
+
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around, maps=3)
         start = forget_bias(config.forget_bias)

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 
 from trainables.models.kernels.chunked_mlstm import chunked_mlstm, read
 from trainables.models.kernels.chunks import chunk_size
+from trainables.models.kernels.compiled.matrices import mlstm_scan
+from trainables.models.kernels.compiled.norms import gated_group
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -48,10 +51,27 @@ class Mlstm(Recurrence):
             self.gates.bias[H:] = torch.linspace(3, 6, H)
 
     def forward(self, x: Stream) -> Stream:
-        """Chunk by chunk."""
+        """Compiled, or chunk by chunk."""
+        state = self.initial_state(x.shape[0])
+        if suits(x, *state, *self.parameters()):
+            return self.scan(x, state)[0]
         q, k, v, log_i, log_f = (part.movedim(-2, 1) for part in self._heads(x))
         h_BHTE = chunked_mlstm(q, k, v, log_i.squeeze(-1), log_f.squeeze(-1))
         return self._answer(h_BHTE.transpose(1, 2), x)
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """By a compiled kernel where it runs, else step by step."""
+        if not suits(x, *state, *self.parameters()):
+            return super().scan(x, state)
+        joint, m = state
+        x = x.transpose(0, 1).contiguous()
+        i, f = self.gates(x).chunk(2, dim=-1)
+        start = (joint[..., :-1], joint[..., -1], m)
+        h, (C, n, m) = mlstm_scan(self.qkv(x), i, nn.functional.logsigmoid(f), start)
+        h = gated_group(
+            h, self.norm.weight, self.norm.bias, self.open(x), self.config.num_heads, self.norm.eps
+        )
+        return self.out(h).transpose(0, 1), (torch.cat((C, n[..., None]), dim=-1), m)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero memory (B, H, E, E + 1), n its last column, and m (B, H), in float32 at least.

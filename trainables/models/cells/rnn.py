@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.first_weights import RecurrentWeights, start_recurrent_
+from trainables.models.kernels.compiled.rnn import rnn_scan
+from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
 
@@ -28,8 +30,22 @@ class Rnn(Recurrence):
         start_recurrent_(self.fused.all_weights[0][1], config.recurrent_weights)
 
     def forward(self, x: Stream) -> Stream:
-        """The fused kernel's scan."""
+        """A fused kernel's scan: ours where it is compiled, else torch's."""
+        state = self.initial_state(x.shape[0])
+        if suits(x, *state, *self.fused.all_weights[0]):
+            return self.scan(x, state)[0]
         return self.fused(x)[0]
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """The same from ``state`` on."""
+        weights = self.fused.all_weights[0]
+        if not suits(x, *state, *weights):
+            y, last = self.fused(x, state[0][None].to(x.dtype))
+            return y, (last[0],)
+        enter, recur, enter_bias, recur_bias = weights
+        projected = nn.functional.linear(x.transpose(0, 1), enter, enter_bias + recur_bias)
+        y_TBD, last = rnn_scan(projected, recur, state[0])
+        return y_TBD.transpose(0, 1), (last,)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h."""

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig
 from trainables.models.gated_mix import GatedMix
+from trainables.models.kernels.compiled.linear import diagonal_scan
+from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -50,12 +52,29 @@ class S4d(Recurrence):
     def forward(self, x: Stream) -> Stream:
         """All chunks at once, but for the states that one hands to the next."""
         B, T, _ = x.shape
+        state = self.initial_state(B)
+        if suits(x, *state, *self.parameters()):
+            return self.scan(x, state)[0]
         L = min(T, CHUNK)
         padded = nn.functional.pad(x.to(precise(x.dtype)), (0, 0, 0, -T % L))
         u_DLM = padded.unflatten(1, (-1, L)).permute(3, 2, 1, 0).flatten(2)  # M = chunks x B
         y_DLM = self._convolve(u_DLM, B)
         y = y_DLM.unflatten(2, (-1, B)).permute(3, 2, 1, 0).flatten(1, 2)[:, :T]
         return self._answer(y, x)
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """By a compiled kernel where it runs, else step by step.
+
+        The kernel's states are the equations' without their gains, which the read-out takes over.
+        """
+        if not suits(x, *state, *self.parameters()):
+            return super().scan(x, state)
+        exponents, gains, read = self._sampled()
+        x_TBD = x.transpose(0, 1).contiguous()
+        initial = torch.view_as_real(torch.view_as_complex(state[0]) / gains).permute(0, 3, 2, 1)
+        y, last = diagonal_scan(x_TBD, _apart(exponents.exp()), _apart(2 * read * gains), initial)
+        states = torch.view_as_complex(last.permute(0, 3, 2, 1).contiguous()) * gains
+        return self._answer(y, x_TBD).transpose(0, 1), (torch.view_as_real(states),)
 
     def _convolve(self, u: Float[Tensor, "D L M"], batch: int) -> Float[Tensor, "D L M"]:
         """The answers 2 Re(c . s) at every step of every chunk."""
@@ -108,6 +127,11 @@ class S4d(Recurrence):
         inside = min(length, CHUNK)
         across = 2 * self.config.state_size if length > CHUNK else 0
         return 2.0 * self.width * (inside + across) + self.mix.flops_per_step()
+
+
+def _apart(z: Complex[Tensor, "D n"]) -> Float[Tensor, "2 n D"]:
+    """Real parts, then imaginary ones."""
+    return torch.view_as_real(z).permute(2, 1, 0)
 
 
 def toeplitz(kernel: Float[Tensor, "D L"]) -> Float[Tensor, "D L L"]:

@@ -1,1 +1,5 @@
-"""How recurrences are computed: scans and chunked forms."""
+"""How recurrences are computed: compiled where that runs, else by scans and chunked forms."""
+
+from trainables.models.kernels.door import describe
+
+__all__ = ["describe"]

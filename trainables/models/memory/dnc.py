@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.kernels.compiled.controller import Driven
+from trainables.models.kernels.compiled.dnc import Start, dnc_scan
 from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate
 from trainables.models.memory.allocation import allocation, usage_after
@@ -105,6 +107,18 @@ class Dnc(ExternalMemory):
         reads = read(memory, read_weights).flatten(1)
         return output, reads, DncState(
             memory, usage, write_weights, read_weights, precedence, links, reads, hidden, cell
+        )  # fmt: skip
+
+    def scan_compiled(
+        self, driven: Driven, state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "T B R"], DncState]:
+        """The same over all steps, compiled."""
+        memory, usage, write_weights, read_weights, precedence, links, *carried = state
+        start = Start(memory.mT, links, usage, write_weights, read_weights, precedence, *carried)
+        h, r, last = dnc_scan(driven, self.interface.weight, self.interface.bias, start)
+        return h, r, DncState(
+            last.memory.mT, last.usage, last.write_weights, last.read_weights, last.precedence,
+            last.links, last.reads, last.hidden, last.cell,
         )  # fmt: skip
 
     def heads(self, output: Float[Tensor, "B D"]) -> Interface:

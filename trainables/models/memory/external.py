@@ -10,6 +10,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.models.kernels.compiled.controller import CODES, Driven, drive
+from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.models.memory.controllers import CONTROLLERS, Lstm
 from trainables.parts import OneOf
@@ -54,18 +56,29 @@ class ExternalMemory(Recurrence):
         """One step from the controller's projected input: h_t, r_t (all heads) and the state."""
 
     @abstractmethod
+    def scan_compiled(
+        self, driven: Driven, state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "T B R"], tuple[Tensor, ...]]:
+        """`advance` over all steps by a compiled kernel, time first."""
+
+    @abstractmethod
     def memory_flops_per_step(self) -> float:
         """Floating-point operations that grow with the memory's size."""
 
-    def forward(self, x: Stream) -> Stream:
-        """The scan of `advance`; the maps into the controller and to the answer take all steps."""
-        state = self.initial_state(x.shape[0])
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """`advance` over time; the maps into the controller and to the answer take all steps."""
+        if type(self.controller) in CODES and suits(x, *state, *self.parameters()):
+            h_TBD, r_TBR, state = self.scan_compiled(
+                drive(self.controller, x.transpose(0, 1)), state
+            )
+            return self.answer(torch.cat((h_TBD, r_TBR), dim=-1)).transpose(0, 1), state
         outputs, reads = [], []
         for projected in self.controller.project(x).unbind(1):
             h, r, state = self.advance(projected, state)
             outputs.append(h)
             reads.append(r)
-        return self.answer(torch.cat((torch.stack(outputs, 1), torch.stack(reads, 1)), dim=-1))
+        y = self.answer(torch.cat((torch.stack(outputs, 1), torch.stack(reads, 1)), dim=-1))
+        return y, state
 
     def step(
         self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from trainables.models.kernels.compiled.controller import Driven
+from trainables.models.kernels.compiled.ntm import Heads, ntm_scan
 from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate, sharpen, shift
 from trainables.models.memory.controllers import Carried
@@ -99,6 +101,15 @@ class Ntm(ExternalMemory):
         memory = write(memory, to_write, erase.view(B, H - R, -1), add.view(B, H - R, -1))
         reads = read(memory, to_read).flatten(1)
         return output, reads, NtmState(memory, weights, reads, hidden, cell)
+
+    def scan_compiled(
+        self, driven: Driven, state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "T B R"], NtmState]:
+        """The same over all steps, compiled."""
+        config = self.config
+        heads = Heads(config.num_read_heads, config.num_write_heads, 2 * config.max_shift + 1)
+        h, r, last = ntm_scan(driven, self.interface.weight, self.interface.bias, state, heads)
+        return h, r, NtmState(*last)
 
     def memory_flops_per_step(self) -> float:
         """Every head's cosines, the write heads' erasing and adding, the read heads' reading."""
