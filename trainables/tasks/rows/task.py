@@ -96,7 +96,14 @@ class RowsTask(Task):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Read again where it is unpickled: the data may be too large to send."""
-        return _read_part, (type(self), self.config, self.part)
+        encoding = None if self._of_file is None else self.encoding
+        return _read_part, (type(self), self.config, self.part, encoding)
+
+    def __copy__(self) -> Self:
+        """Another over the same rows; reading again would fit again."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
 
     def distinct_sequences(self, lag: int) -> int:
         return self.drawable(lag).different
@@ -198,6 +205,8 @@ class RowsTask(Task):
         self._at_every_lag = None
 
 
-def _read_part(task: type[RowsTask], config: RowsConfig, part: Split | None) -> RowsTask:
-    whole = task(config)
+def _read_part(
+    task: type[RowsTask], config: RowsConfig, part: Split | None, encoding: Encoding | None
+) -> RowsTask:
+    whole = task(config) if encoding is None else task(config).under(encoding)
     return whole if part is None else whole.split(part)
