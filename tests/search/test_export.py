@@ -27,7 +27,8 @@ def exported(small_search: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_a_folder_holds_what_the_card_says(exported: Path) -> None:
     names = {path.name for path in exported.iterdir()}
-    expected = {"config.yaml", "model.safetensors", "outcome.json", "SHA256SUMS", "CARD.md"}
+    expected = {"config.yaml", "model.safetensors", "outcome.json", "encoding.json"}
+    expected |= {"SHA256SUMS", "CARD.md"}
     assert names == expected | {"forgetting_curve.png", "gradient_horizon.png"}
     outcome = json.loads((exported / "outcome.json").read_text())
     card = (exported / "CARD.md").read_text()

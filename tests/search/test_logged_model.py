@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from mlflow.entities import LoggedModel
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
@@ -59,7 +58,7 @@ def test_a_search_ends_with_its_best_logged_under_its_run(
 def test_it_carries_signature_weights_and_code_but_no_pickle(model: LoggedModel) -> None:
     folder = Path(model.artifact_location.removeprefix("file://"))
     described = Model.load(str(folder)).signature.to_dict()
-    assert described == signature(TASKS["recall"](TASKS["recall"].Config())).to_dict()
+    assert described == signature(TASKS["recall"](TASKS["recall"].Config()).encoding).to_dict()
     names = {path.name for path in folder.rglob("*")}
     assert {"model.safetensors", "config.yaml", "pyfunc.py"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pt", ".pth", ".pyc"))]
@@ -70,9 +69,8 @@ import json, sys
 import mlflow, numpy as np
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/" + sys.argv[2])
-inputs = {"inputs": np.arange(12).reshape(2, 6) % 3}
-answers = model.predict(inputs, params={"scored": [3, -1]})["answers"]
-print(json.dumps({"answers": answers.tolist(), "from": sys.modules["trainables"].__file__}))
+answers = model.predict(np.arange(12).reshape(2, 6) % 3)
+print(json.dumps({"answers": answers.to_dict("list"), "from": sys.modules["trainables"].__file__}))
 """
 
 
@@ -87,10 +85,12 @@ def test_mlflow_loads_it_without_longspan_at_hand(
     )  # fmt: skip
     answered: dict[str, Any] = json.loads(done.stdout)
     assert answered["from"].startswith(model.artifact_location.removeprefix("file://"))
-    inputs = torch.arange(12).reshape(2, 6) % 3
-    with torch.inference_mode():
-        expected = trainables.load(exported(small_search))(inputs, torch.tensor([[3, 5], [3, 5]]))
-    np.testing.assert_allclose(answered["answers"], expected.numpy(), rtol=1e-5, atol=1e-6)
+    model_here = trainables.load(exported(small_search))
+    rows = np.arange(12).reshape(2, 6) % 3
+    answers = answered["answers"]
+    assert answers["label"] == model_here.predict(rows).tolist()
+    shares = np.array([answers[name] for name in model_here.encoding.answer.names]).T
+    np.testing.assert_allclose(shares, model_here.predict_proba(rows), rtol=1e-5, atol=1e-6)
 
 
 def test_registering_on_request_and_once(small_search: Path, tmp_path: Path) -> None:
@@ -120,13 +120,12 @@ def test_a_tracking_server_that_is_away_is_one_line(small_search: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("kind", "into", "out"),
-    [("recall", "int64", (-1, -1, 8)), ("adding", "float32", (-1, -1))],
-)
-def test_signatures_and_examples(kind: str, into: str, out: tuple[int, ...]) -> None:
-    task = TASKS[kind](TASKS[kind].Config())
-    found = signature(task)
-    (sequences,), (answers,) = found.inputs.inputs, found.outputs.inputs
-    assert (sequences.type, answers.shape) == (np.dtype(into), out)
-    assert example(task)["inputs"].dtype == np.dtype(into)
-    assert example(task)["inputs"].ndim == len(sequences.shape)
+    ("kind", "columns", "step"),
+    [("recall", ["label", *(f"cue {n}" for n in range(1, 9))], "other 8"),
+     ("adding", ["label"], [0.0, 0.0])],
+)  # fmt: skip
+def test_signatures_and_examples(kind: str, columns: list[str], step: Any) -> None:
+    """Columns of what is answered by name, and a row that the model takes."""
+    encoding = TASKS[kind](TASKS[kind].Config()).encoding
+    assert signature(encoding).outputs.input_names() == columns
+    assert example(encoding)["sequence"].tolist() == [[step] * 4]
