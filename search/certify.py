@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from search.certifying.pool import RayPool
 from search.certifying.store import Store, stores
 from search.disk.certificates import put_on_top
 from search.disk.folder import SearchFolder
+from search.disk.kept_tasks import kept_tasks, require_data
 from search.disk.ledger import Ledger
 from search.errors import UserError
 from search.recording.recorder import send_certificates_of
@@ -57,6 +58,7 @@ def certify_search(
     resources: ResourcesConfig,
     seed: int,
     display: Display,
+    other_data: bool = False,
 ) -> Certified:
     """Certify a search's best, from where an earlier run stopped, and send MLflow the certificates.
 
@@ -66,15 +68,16 @@ def certify_search(
     store = Store(folder.path, seed)
     store.require_same(config, CertifyConfig.model_fields)
     ledger = Ledger(folder)
+    kept = kept_tasks(folder, spec.tasks_by_name)
     fixed = store.fixed
     if fixed is None:
-        candidates = of_search(spec, ledger.records.values(), config.top)
+        candidates = of_search(spec, ledger.records.values(), config.top, kept)
     else:
         candidates = [
-            of_trial(spec, ledger.records[chosen["trial"]], chosen["task"])
+            of_trial(spec, ledger.records[chosen["trial"]], chosen["task"], kept)
             for chosen in fixed["candidates"]
         ]
-    done = _certify(store, candidates, config, resources, display)
+    done = _certify(store, candidates, config, resources, display, other_data)
     return Certified(done.plan, candidates, done.certificates, _send(spec, folder))
 
 
@@ -100,6 +103,7 @@ def certify_export(
     resources: ResourcesConfig,
     seed: int,
     display: Display,
+    other_data: bool = False,
 ) -> Certified:
     """Certify an exported folder; the certificate goes into it and onto its card.
 
@@ -109,7 +113,7 @@ def certify_export(
     candidate = of_export(folder, data)
     store = Store(folder, seed)
     store.require_same(config, CertifyConfig.model_fields.keys() - {"top"})
-    done = _certify(store, [candidate], config, resources, display)
+    done = _certify(store, [candidate], config, resources, display, other_data)
     for found in done.certificates:
         # asked for again, an older one does not come to the top
         put_on_top(folder, found["configuration_sha256"], found["task"], folder)
@@ -123,6 +127,7 @@ def _certify(
     config: CertifyConfig,
     resources: ResourcesConfig,
     display: Display,
+    other_data: bool,
 ) -> Certified:
     with store.locked():
         fixed = store.fixed
@@ -134,7 +139,7 @@ def _certify(
         known = [found for label in labels if (found := store.certificate(label))]
         if len(known) == len(candidates):
             return Certified(plan, candidates, known)
-        _check(candidates, resources)
+        candidates = _checked(candidates, resources, other_data)
         for other in stores(store.root):
             _ = other.fixed  # refuses what the certificate could not name beside itself
         if fixed is None:
@@ -173,11 +178,17 @@ def _run(certification: Certification, store: Store, display: Display) -> None:
         run_members(certification, reached, RayPool(certification.resources), keep)
 
 
-def _check(candidates: Iterable[Candidate], resources: ResourcesConfig) -> None:
-    """Refuse what every member would fail by."""
+def _checked(
+    candidates: Iterable[Candidate], resources: ResourcesConfig, other_data: bool
+) -> list[Candidate]:
+    """Refuse what every member would fail by, and data that is another unless that is meant."""
     require(here(), resources)
+    found = []
     for candidate in candidates:
         try:
-            make_task(candidate.task_config)
+            task = make_task(candidate.task_config, candidate.encoding)
         except (ValueError, OSError) as error:
             raise UserError(f"{candidate.task}: {one_line(error)}") from None
+        differs = require_data(candidate.task, candidate.data, task.data, other_data)
+        found.append(replace(candidate, other_data=differs))
+    return found

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 
 from trainables.config import TrialConfig
+from trainables.encoding.encoding import Encoding
 from trainables.files import checkpoint
 from trainables.measure.ladder import Climb, EndedClimb, passed_rungs, progress, reach
 from trainables.measure.ladder import ended_by as climb_ended_by
@@ -54,6 +55,7 @@ class TrialSpec:
             outcome but raised, and nothing of the attempt is kept
         precision: ``bf16`` computes matrix products and attention in bfloat16, in training and
             in every measurement
+        encodings: by task, of those that were fitted before; none of the others
     """
 
     config: TrialConfig
@@ -63,6 +65,7 @@ class TrialSpec:
     curve: bool = True
     shared_device: bool = False
     precision: Precision = "float32"
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
 
 
 def run_trial(
@@ -111,7 +114,7 @@ class Trial:
         saved = self._restore()
         climbs = []
         for name, task_config in self.spec.tasks.items():
-            task = make_task(task_config)
+            task = make_task(task_config, self.spec.encodings.get(name))
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
                 self.climber.restore(saved.pop("climber"))
@@ -308,7 +311,7 @@ def _final(
         config=spec.config,
         ladder=spec.ladder,
         name=name,
-        task=make_task(config),
+        task=make_task(config, spec.encodings.get(name)),
         rows=of_task(rows, name),
         folder=_weights(folder, name),
         streams=trial_streams(spec.config, config, spec.seed),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from search.disk.kept_tasks import KeptTask
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.errors import UserError
 from search.spec import Spec
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.identity import DataIdentity
 from trainables.exports import exported
 from trainables.measure.ladder import rungs
 from trainables.measure.ladder_config import LadderConfig
@@ -33,6 +36,9 @@ class Candidate:
         reach: the search's estimate, and the longest lag that is tried
         plugins: modules that bring its layers or its task, for the workers to load
         import_from: folders where those are looked for, besides where Python does
+        encoding: how its task's rows become inputs, as it was searched; None where none was kept
+        data: which data it was measured on; None if generated, or none was kept
+        other_data: how the data that is certified on differs from that, where somebody meant it
     """
 
     search: str
@@ -46,6 +52,9 @@ class Candidate:
     reach: int
     plugins: Sequence[str] = ()
     import_from: Sequence[str] = ()
+    encoding: Encoding | None = None
+    data: DataIdentity | None = None
+    other_data: str | None = None
 
     @property
     def label(self) -> str:
@@ -67,8 +76,17 @@ class Candidate:
         return streams.seed_of("certify", 0, member, seed)
 
 
-def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate]:
+NOTHING_KEPT: Mapping[str, KeptTask] = {}
+"""Of a search of the version before."""
+
+
+def of_search(
+    spec: Spec, records: Iterable[Record], top: int, kept: Mapping[str, KeptTask] = NOTHING_KEPT
+) -> list[Candidate]:
     """The ``top`` best configurations that differ, on every task where they passed a rung.
+
+    Args:
+        kept: what the search keeps of its tasks, by name
 
     Raises:
         UserError: if no finished trial has passed a rung.
@@ -78,7 +96,7 @@ def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate
         if record.finished and any(record.report.reaches.values()):
             best.setdefault(record.digest, record)
     found = [
-        of_trial(spec, record, task)
+        of_trial(spec, record, task, kept)
         for record in list(best.values())[:top]
         for task, reach in record.report.reaches.items()
         if reach
@@ -90,8 +108,11 @@ def of_search(spec: Spec, records: Iterable[Record], top: int) -> list[Candidate
     return found
 
 
-def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
+def of_trial(
+    spec: Spec, record: Record, task: str, kept: Mapping[str, KeptTask] = NOTHING_KEPT
+) -> Candidate:
     """One trial's configuration on one of the search's tasks."""
+    known = kept.get(task)
     return Candidate(
         search=spec.name,
         trial=record.number,
@@ -104,6 +125,8 @@ def of_trial(spec: Spec, record: Record, task: str) -> Candidate:
         reach=record.report.reaches[task],
         plugins=spec.plugins,
         import_from=spec.import_from,
+        encoding=known.encoding if known else None,
+        data=known.data if known else None,
     )
 
 
@@ -128,6 +151,8 @@ def of_export(folder: Path, data: Path | None) -> Candidate:
             search_seed=outcome["seed"],
             reach=claim.lag,
             plugins=claim.config.plugins,
+            encoding=claim.encoding,
+            data=claim.data,
         )
     except KeyError as error:
         raise UserError(f"{folder / 'outcome.json'}: {error}: this key is required") from None

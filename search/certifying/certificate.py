@@ -26,7 +26,9 @@ def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any
         "configuration_sha256": candidate.sha256,
         "configuration": candidate.configuration,
         "task": candidate.task,
-        "task_parameters": candidate.task_config.model_dump(mode="json"),
+        "task_parameters": candidate.task_config.portable.model_dump(mode="json"),
+        "data": None if candidate.data is None else candidate.data.fingerprint,
+        "other_data": candidate.other_data,
         "ladder": candidate.ladder.model_dump(mode="json"),
         "search_reach": candidate.reach,
         "plan": {
@@ -123,6 +125,10 @@ def assumptions(candidate: Candidate) -> list[str]:
             "Every member was tested on the same held-out rows: the claim is about training "
             "again, given these rows, and does not cover the luck of which rows were held out. "
             "The search used them too."
+        )
+    if candidate.other_data:
+        found.append(
+            f"The members learned from other data than the search measured: {candidate.other_data}."
         )
     return found
 

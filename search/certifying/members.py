@@ -118,6 +118,7 @@ def run_member(job: Job) -> Climbed:
             ladder,
             job.root,
             curve=False,
+            encodings={candidate.task: candidate.encoding} if candidate.encoding else {},
         )
         run_trial(trial, job.folder, last, device)
     except OSError:

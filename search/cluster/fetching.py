@@ -7,7 +7,9 @@ import shlex
 import shutil
 import tarfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from search.cluster.connection import Cluster
 from search.errors import UserError
@@ -15,14 +17,23 @@ from trainables.messages import one_line
 
 
 def fetch_export(
-    cluster: Cluster, name: str, top: int, to: Path, register: str | None = None
+    cluster: Cluster,
+    name: str,
+    options: Mapping[str, Any],
+    to: Path,
+    register: str | None = None,
 ) -> list[Path]:
-    """Export on the head, and take the folders from there.
+    """Export on the head, by the command's ``options``, and take the folders from there.
 
     Raises:
         UserError: what the head refuses, or if something is in the way at ``to``.
     """
-    export = f"longspan export {name} --top {top} --to $there/best"
+    export = f"longspan export {name} --to $there/best"
+    for option, value in options.items():
+        if value is True:
+            export += f" --{option}"
+        elif value is not None and value is not False:
+            export += f" --{option} {value}"
     export += f" --register {shlex.quote(register)}" if register else ""
     command = f"there=$(mktemp -d); {export} >/dev/null"
     command += " && tar -C $there/best -cf - . ; code=$?; rm -rf $there; exit $code"

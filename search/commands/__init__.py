@@ -31,6 +31,13 @@ Runs = Annotated[
         envvar="LONGSPAN_RUNS", help="Folder under which every search has its own.", metavar="DIR"
     ),
 ]
+OtherData = Annotated[
+    bool,
+    typer.Option(
+        "--other-data",
+        help="Go on though the data is another than was measured; that is recorded.",
+    ),
+]
 ClusterFile = Annotated[
     Path | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from search.commands import EXIT_CLAIM_FAILS, EXIT_INTERRUPTED, RUNS, Runs, console
+from search.commands import EXIT_CLAIM_FAILS, EXIT_INTERRUPTED, RUNS, OtherData, Runs, console
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 
@@ -43,6 +43,7 @@ def certify(
         Path | None,
         typer.Option(help="The task's Parquet file, if it moved; for a folder.", metavar="FILE"),
     ] = None,
+    other_data: OtherData = False,
     runs: Runs = RUNS,
 ) -> None:
     """Certify the longest lag that fresh members of the best configurations reliably learn.
@@ -65,7 +66,9 @@ def certify(
             raise UserError(f"--top: {top} is not allowed; a folder holds one configuration")
         config = _overridden(CertifyConfig(), plan)
         resources = _overridden(ResourcesConfig(), needs)
-        done = certifying.certify_export(Path(what), data, config, resources, seed, display)
+        done = certifying.certify_export(
+            Path(what), data, config, resources, seed, display, other_data
+        )
     else:
         folder = SearchFolder(runs, what)
         folder.require()
@@ -74,7 +77,7 @@ def certify(
         spec = specs.read(folder.spec)
         config = _overridden(spec.certify, plan)
         resources = _overridden(spec.resources, needs)
-        done = certifying.certify_search(spec, folder, config, resources, seed, display)
+        done = certifying.certify_search(spec, folder, config, resources, seed, display, other_data)
     _conclude(what, exported, seed, runs, done)
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from search.commands import EXIT_CLAIM_FAILS, RUNS, ClusterFile, Name, Plugins, Runs, console
+from search.commands import (
+    EXIT_CLAIM_FAILS,
+    RUNS,
+    ClusterFile,
+    Name,
+    OtherData,
+    Plugins,
+    Runs,
+    console,
+)
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 
@@ -16,7 +25,13 @@ from search.errors import UserError
 def export(
     name: Name,
     to: Annotated[Path, typer.Option(help="Folder to export to.", metavar="DIR")],
-    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 1,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="How many of the best trials.", show_default="1")
+    ] = None,
+    trial: Annotated[int | None, typer.Option(min=0, help="This trial, by its number.")] = None,
+    certified: Annotated[
+        bool, typer.Option("--certified", help="Only what a certificate claims a lag of.")
+    ] = False,
     register: Annotated[
         str | None,
         typer.Option(help="Register them in MLflow, as versions of this model.", metavar="MODEL"),
@@ -25,23 +40,30 @@ def export(
     cluster: ClusterFile = None,
 ) -> None:
     """Export the best configurations: weights, configuration, card."""
+    if top is not None and trial is not None:
+        raise UserError(f"--top: {top} is not allowed together with --trial {trial}")
     folder = SearchFolder(runs, name)
+    options = {"top": top, "trial": trial, "certified": certified}
     if cluster is None:
-        targets = _here(folder, top, to, register)
+        targets = _here(folder, options, to, register)
     else:
-        targets = _from(cluster, folder.name, top, to, register)
+        targets = _from(cluster, folder.name, options, to, register)
     for target in targets:
         console.print(f"{target}", highlight=False, soft_wrap=True)
     console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
 
 
-def _here(folder: SearchFolder, top: int, to: Path, register: str | None) -> list[Path]:
+def _here(
+    folder: SearchFolder, options: dict[str, Any], to: Path, register: str | None
+) -> list[Path]:
     from search import spec as specs
-    from search.results.export import export as export_top
+    from search.results.export import Wanted
+    from search.results.export import export as export_wanted
 
     folder.require()
     spec = specs.read(folder.spec)
-    targets = export_top(folder, spec, top, to)
+    wanted = Wanted(options["top"] or 1, options["trial"], options["certified"])
+    targets = export_wanted(folder, spec, wanted, to)
     if register:
         from search.recording.logged_model import publish
 
@@ -50,11 +72,13 @@ def _here(folder: SearchFolder, top: int, to: Path, register: str | None) -> lis
     return targets
 
 
-def _from(cluster: Path, name: str, top: int, to: Path, register: str | None) -> list[Path]:
+def _from(
+    cluster: Path, name: str, options: dict[str, Any], to: Path, register: str | None
+) -> list[Path]:
     from search.cluster.connection import Cluster
     from search.cluster.fetching import fetch_export
 
-    return fetch_export(Cluster(cluster), name, top, to, register)
+    return fetch_export(Cluster(cluster), name, options, to, register)
 
 
 def verify(
@@ -65,12 +89,14 @@ def verify(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the fresh sequences; drawn anew without one.")
     ] = None,
+    other_data: OtherData = False,
     plugin: Plugins = None,
 ) -> None:
     """Measure an export's claim again, on fresh sequences, from the weights alone.
 
-    Exits with 1 if the claim is not established.
+    Exits with 1 if it was measured and fails; with 2 if it cannot be measured on this data.
     """
+    from search.disk.kept_tasks import require_data
     from trainables.exports import exported
     from trainables.measure.reliability import CONFIDENCE
     from trainables.plugins import load_plugins
@@ -79,11 +105,15 @@ def verify(
     try:
         load_plugins(plugin or (), [Path.cwd()] if plugin else ())
         claim = exported.read(folder)
-        tally = exported.verify(claim, seed, data)
+        task = exported.task_to_verify(claim, data)
+        differs = require_data(task.config.kind, claim.data, task.data, other_data)
+        tally = exported.measure(claim, seed, task)
     except ValueError as error:
         raise UserError(str(error)) from None
     if not claim.checked:
         console.print(f"{folder} has no SHA256SUMS: its claim and configuration are not checked")
+    if differs:
+        console.print(f"On other data than was measured: {differs}", soft_wrap=True)
     bound = tally.lower_bound(CONFIDENCE)
     holds = bound >= claim.success
     console.print(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cluster.head_node import on_cluster
-from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, Runs, console
+from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, OtherData, Runs, console
 from search.commands.clusters import on_head, submit, submit_again
 from search.disk.folder import SearchFolder
 from search.errors import UserError
@@ -62,6 +62,7 @@ def resume(
         int | None,
         typer.Option(min=2, help="Go on to this lag with the trials that reached the top."),
     ] = None,
+    other_data: OtherData = False,
     cluster: ClusterFile = None,
 ) -> None:
     """Go on with a search that was cut off, or make one that has ended longer.
@@ -71,6 +72,7 @@ def resume(
     from search import spec as specs
     from search.checking.preflight import check
     from search.cluster.packing import movable
+    from search.disk.kept_tasks import keep_tasks, record_other_data, require_same_data
     from search.scheduling.machines import require
     from search.scheduling.ray_session import machines
     from search.spec.extension import extended
@@ -82,8 +84,12 @@ def resume(
     folder.require()
     spec = specs.read(folder.spec)
     longer = extended(spec, trials, stop)
-    check(longer)
+    tasks = check(longer)
+    others = require_same_data(folder, tasks, other_data)
     require(machines(), longer.resources)
+    if not (folder.encodings.exists() or any(folder.trials.glob("*/record.json"))):
+        keep_tasks(folder, tasks)  # cut off before it was written, and before anything was measured
+    record_other_data(folder, others)
     if longer != spec:
         with folder.locked():
             folder.change_spec(movable(longer, folder.path).to_yaml())
@@ -155,6 +161,7 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
     from search.checking.controls import check_once
     from search.checking.preflight import check
     from search.cluster.packing import pack
+    from search.disk.kept_tasks import keep_tasks
     from search.scheduling.machines import require
     from search.scheduling.ray_session import machines
 
@@ -162,6 +169,7 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
     require(machines(), spec.resources)
     check_once(spec, tasks, folder.runs, console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
+    keep_tasks(folder, tasks)
 
 
 def quickstart() -> Path:

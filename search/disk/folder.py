@@ -31,6 +31,7 @@ class SearchFolder:
     ``spec.yaml`` as it was run · ``search.json`` identity and spec, twice ·
     ``study.journal`` Optuna · ``trials/NNNNN/`` record, checkpoint and weights of each trial ·
     ``outcomes/`` Parquet · ``tune/`` Ray's own state · ``exports/`` ·
+    ``encoding/`` how each task's rows become inputs, and which rows they are ·
     ``files/`` on a cluster, the data and modules that travelled there
     """
 
@@ -48,6 +49,7 @@ class SearchFolder:
         self.trials = self.path / "trials"
         self.tune = self.path / "tune"
         self.exports = self.path / "exports"
+        self.encodings = self.path / "encoding"
         self.files = self.path / "files"
         self._about = (self.path / "search.json", self.path / ".search.json")
         self._lock = self.path / "lock"

@@ -8,54 +8,98 @@ What MLflow stores is the exported folder and the package ``trainables``, whose
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlflow
-import numpy as np
+import pandas as pd
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.tracking import MlflowClient
-from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array
 from sqlalchemy.exc import SQLAlchemyError
 
 import trainables
+from search.disk.certificates import read_certificate
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 from search.recording.tracker import Tracker
 from search.spec import Spec
+from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.steps import SymbolSteps
 from trainables.exports import exported, pyfunc
 from trainables.messages import one_line
-from trainables.tasks.task import ClassAnswer, Interface, Reals
 
-REQUIREMENTS = ("torch", "numpy", "pydantic", "safetensors", "pyyaml", "jaxtyping", "pyarrow")
+REQUIREMENTS = (
+    "torch",
+    "numpy",
+    "pydantic",
+    "safetensors",
+    "pyyaml",
+    "jaxtyping",
+    "pyarrow",
+    "pandas",
+)
 
 
-def signature(interface: Interface) -> ModelSignature:
-    """Sequences in, an answer for each step of the parameter ``scored`` out.
+CHAMPION = "champion"
+"""The alias of a registered model's best version."""
 
-    Steps count from 0, negative ones from the end; by default the last one is scored.
+
+def signature(encoding: Encoding) -> ModelSignature:
+    """What is answered: ``label``, and each class's probability by its name; and ``gap``.
+
+    MLflow's schemas know tables or arrays, not both, and turn the other away before the model sees
+    it. The rows are the model's own to check, so the schema of inputs is left out: `described`
+    says what they are.
     """
-    if isinstance(interface.inputs, Reals):
-        sequences = TensorSpec(np.dtype("float32"), (-1, -1, interface.inputs.features), "inputs")
+    answer, several = encoding.answer, encoding.answers > 1
+
+    def column(kind: DataType, name: str) -> ColSpec:
+        return ColSpec(Array(kind) if several else kind, name)
+
+    if isinstance(answer, ClassAnswers):
+        kinds = {bool: DataType.boolean, int: DataType.long, float: DataType.double}
+        found = {kinds.get(type(name), DataType.string) for name in answer.names}
+        label = column(found.pop() if len(found) == 1 else DataType.string, pyfunc.LABEL)
+        shares = [column(DataType.double, name) for name in pyfunc.probability_columns(answer)]
     else:
-        sequences = TensorSpec(np.dtype("int64"), (-1, -1), "inputs")
-    each = (interface.answer.classes,) if isinstance(interface.answer, ClassAnswer) else ()
-    return ModelSignature(
-        inputs=Schema([sequences]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, -1, *each), "answers")]),
-        params=ParamSchema([ParamSpec("scored", "long", [-1], shape=(-1,))]),
-    )
+        label, shares = column(DataType.double, pyfunc.LABEL), []
+    outputs = Schema([label, *shares])
+    if not encoding.after_gap:
+        return ModelSignature(outputs=outputs)
+    return ModelSignature(outputs=outputs, params=ParamSchema([ParamSpec("gap", "long", -1)]))
 
 
-def example(interface: Interface) -> dict[str, np.ndarray]:
-    """One sequence of nothing, eight steps long: enough to try a served model with."""
-    if isinstance(interface.inputs, Reals):
-        return {"inputs": np.zeros((1, 8, interface.inputs.features), np.float32)}
-    return {"inputs": np.zeros((1, 8), np.int64)}
+def described(encoding: Encoding, lag: int) -> dict[str, Any]:
+    """What the rows are, for the logged model's metadata."""
+    a_step = f"{encoding.steps.features} {encoding.steps.kind} a step"
+    return {
+        "encoding_sha256": encoding.digest,
+        "inputs": {
+            "column": encoding.column,
+            "holds": f"lists of steps, {a_step}, of any lengths, as the user has them",
+            "also": f"arrays (N, T) or (N, T, {encoding.steps.features}) of any number type",
+        },
+        "gap": f"{lag} steps of filler, -1 for that" if encoding.after_gap else "none",
+    }
+
+
+def example(encoding: Encoding) -> pd.DataFrame:
+    """A real row that nothing was trained on; of a generated task, a row of some symbols."""
+    steps: Iterable[Any] = encoding.example or ()
+    if encoding.example is None:
+        known = encoding.steps
+        a_step = known.names[-1] if isinstance(known, SymbolSteps) else (0.0,) * known.features
+        steps = [a_step] * max(4, encoding.answers)
+    row = [list(step) if isinstance(step, tuple) else step for step in steps]
+    return pd.DataFrame({encoding.column: [row]})
 
 
 def publish(
@@ -63,10 +107,11 @@ def publish(
 ) -> list[int]:
     """Log exported folders of a search, each under its trial's run.
 
-    With a ``name``, they become versions of that registered model.
+    With a ``name``, they become versions of that registered model. The first of ``folders`` is the
+    best: it becomes the latest version, and has the alias `CHAMPION`.
 
     Returns:
-        the versions registered
+        the versions registered, in the order of ``folders``
 
     Raises:
         UserError: in one line, if MLflow cannot be reached or refuses.
@@ -79,7 +124,14 @@ def publish(
     try:
         client = tracker.connect()
         models = [log(client, tracker.run_id(t), f) for t, f in zip(trials, folders, strict=True)]
-        return [register(client, model, name) for model in models] if name else []
+        if name is None:
+            return []
+        versions = [
+            register(client, model, name, version_tags(tracker, folder), folder == folders[0])
+            for model, folder in reversed(list(zip(models, folders, strict=True)))
+        ]
+        client.set_registered_model_alias(name, CHAMPION, str(versions[-1]))
+        return versions[::-1]
     except (MlflowException, SQLAlchemyError) as error:
         reason = one_line(error, 200)
         raise UserError(f"MLflow at {tracker.uri}: {reason}") from None
@@ -92,6 +144,9 @@ def log(client: MlflowClient, run_id: str, folder: Path) -> str:
         the model's id
     """
     claim = exported.read(folder)
+    encoding = claim.encoding
+    if encoding is None:  # whoever exports has one
+        raise UserError(f"{folder}: it keeps no encoding; export it again from its search")
     name = "{search}-trial-{trial:05d}-{task}".format(**claim.outcome)
     run = client.get_run(run_id)
     experiment = run.info.experiment_id
@@ -116,8 +171,9 @@ def log(client: MlflowClient, run_id: str, folder: Path) -> str:
             loader_module=pyfunc.__name__,
             data_path=str(folder),
             code_paths=[str(Path(trainables.__file__).parent)],
-            signature=signature(claim.config),
-            input_example=example(claim.config),
+            signature=signature(encoding),
+            input_example=example(encoding),
+            metadata=described(encoding, claim.lag),
             pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
         )
         client.log_model_artifacts(model.model_id, str(path))
@@ -126,8 +182,32 @@ def log(client: MlflowClient, run_id: str, folder: Path) -> str:
     return str(model.model_id)
 
 
-def register(client: MlflowClient, model_id: str, name: str) -> int:
+def version_tags(tracker: Tracker, folder: Path) -> dict[str, str]:
+    """What a version says of itself: its reach, its certificate, and where its run is."""
+    outcome = exported.read(folder).outcome
+    found = read_certificate(folder / "certificate.json")
+    certified = "none" if found is None else str(found["lag"] or "nothing")
+    reach = f"{'at least ' if outcome.get('censored') else ''}{outcome['lag']}"
+    return {
+        "reach": reach,
+        "certified_lag": certified,
+        "success": f"{outcome['success_rate']:.4f}",
+        "task": str(outcome["task"]),
+        "run": tracker.run_link(outcome["trial"]),
+    }
+
+
+def register(
+    client: MlflowClient,
+    model_id: str,
+    name: str,
+    tags: Mapping[str, str] = {},
+    is_best: bool = False,
+) -> int:
     """Make a logged model a version of the registered model ``name``, unless it is one already.
+
+    Its ``tags`` are brought up to date either way. The best becomes one again where another has
+    come after it: who asks for the latest gets the best.
 
     Returns:
         the version
@@ -139,8 +219,14 @@ def register(client: MlflowClient, model_id: str, name: str) -> int:
             raise
     source = f"models:/{model_id}"
     known = client.search_model_versions(f"name = '{name}'")
-    version = next((v for v in known if v.source == source), None)
+    newest_first = sorted(known, key=lambda v: -int(v.version))
+    candidates = newest_first[:1] if is_best else newest_first
+    version = next((v for v in candidates if v.source == source), None)
     if version is None:
         mlflow.set_tracking_uri(client.tracking_uri)  # where MLflow's registry looks the model up
-        version = client.create_model_version(name, source, model_id=model_id)
+        version = client.create_model_version(
+            name, source, run_id=client.get_logged_model(model_id).source_run_id, model_id=model_id
+        )
+    for key, value in tags.items():
+        client.set_model_version_tag(name, str(version.version), key, value)
     return int(version.version)

@@ -26,6 +26,7 @@ from search.disk.record import Record
 from search.disk.versions import git_commit
 from search.errors import UserError
 from search.recording.certificates import send_certificates
+from search.recording.datasets import dataset_inputs
 from search.recording.points import Point, final_points, points, status, tags
 from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
@@ -203,12 +204,22 @@ class Tracker:
             )
         return self._runs[number].run_id
 
+    def run_link(self, number: int) -> str:
+        """Where a trial's run is: a page of the tracking server, or the place in the database."""
+        run_id = self.run_id(number)
+        if self.uri.startswith("http"):
+            return f"{self.uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}"
+        return f"runs:/{run_id}"
+
     def _make_parent(self, client: MlflowClient) -> str:
         found = {SEARCH_TAG: self._folder.identity, "space": self._spec.space}
         found["task"] = ", ".join(self._spec.tasks_by_name)
         found |= self._commit
         run = client.create_run(self._experiment, run_name=self.name, tags=found)
+        self._send_data(client, run.info.run_id)
         client.log_artifact(run.info.run_id, str(self._folder.spec))
+        for file in sorted(self._folder.encodings.glob("*.json")):
+            client.log_artifact(run.info.run_id, str(file), "encoding")
         return str(run.info.run_id)
 
     def send(self, record: Record) -> None:
@@ -254,7 +265,13 @@ class Tracker:
             run_name=f"{self.name}-{record.number:05d}",
             tags=found,
         )
+        self._send_data(client, run.info.run_id)
         return TrialRun.of(run)
+
+    def _send_data(self, client: MlflowClient, run_id: str) -> None:
+        inputs = dataset_inputs(self._folder, self._spec.tasks_by_name)
+        if inputs:
+            client.log_inputs(run_id, inputs)
 
     @staticmethod
     def _send_params(client: MlflowClient, run_id: str, record: Record) -> None:

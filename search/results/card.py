@@ -9,20 +9,27 @@ from typing import Any
 import yaml
 
 from search.disk.certificates import read_certificate
+from search.results.use import front_matter, how_to_use
 from trainables.config import describe
+from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.encoding import Encoding
+from trainables.exports import exported
+from trainables.measure.reliability import lower_bound, upper_bound
 
 
 def card_of(folder: Path) -> str:
     """The card of one exported folder, in Markdown, from what else lies in it."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     outcome = json.loads((folder / "outcome.json").read_text())
+    encoding = _encoding(folder / exported.ENCODING)
     parts = [
+        front_matter(outcome),
         _title(config["configuration"], outcome),
         _measured(outcome),
         _certified(read_certificate(folder / "certificate.json")),
-        _curve(outcome),
+        how_to_use(encoding, outcome, config["plugins"]),
+        _curve(outcome, encoding),
         _horizon(outcome),
-        _use(config["plugins"]),
         _what(config["configuration"]),
     ]
     return "\n".join(part for part in parts if part)
@@ -89,7 +96,7 @@ assumptions, is in CERTIFICATE.md.
 """
 
 
-def _curve(outcome: dict[str, Any]) -> str:
+def _curve(outcome: dict[str, Any], encoding: Encoding | None) -> str:
     points = outcome["forgetting_curve"]
     if not points:
         return "## Forgetting curve\n\nNot measured: the trial was stopped before its end.\n"
@@ -99,9 +106,13 @@ def _curve(outcome: dict[str, Any]) -> str:
         "| lag | success | |",
         "| ---: | ---: | --- |",
     ]
+    chance = chance_of(encoding)
+    if chance is not None:
+        lines.insert(2, f"Chance: {chance:.1%}.\n")
     for p in points:
         rate = p["successes"] / p["sequences"]
         lines.append(f"| {p['lag']} | {rate:.1%} | {'learned' if p['learned'] else 'beyond'} |")
+    lines += worse_below_the_reach(outcome)
     untrained = outcome.get("extrapolated_lag")
     if untrained is not None:
         lines.append(
@@ -109,6 +120,39 @@ def _curve(outcome: dict[str, Any]) -> str:
             f"there: {untrained or 'none'}."
         )
     return "\n".join(lines) + "\n"
+
+
+def chance_of(encoding: Encoding | None) -> float | None:
+    """The success of a blind guess; None where it is not known."""
+    if encoding is None:
+        return None
+    if encoding.task == "stream":
+        return 0.5
+    if not isinstance(encoding.answer, ClassAnswers):
+        return None
+    return float(len(encoding.answer.names)) ** -encoding.answers
+
+
+def worse_below_the_reach(outcome: dict[str, Any]) -> list[str]:
+    """One sentence, if these weights do clearly worse at a shorter lag than at the reach."""
+    learned = [point for point in outcome["forgetting_curve"] if point["learned"]]
+    at = {point["lag"]: (point["successes"], point["sequences"]) for point in learned}
+    if outcome["lag"] not in at:
+        return []
+    best = lower_bound(*at[outcome["lag"]])
+    worse = {lag: hits / n for lag, (hits, n) in at.items() if upper_bound(hits, n) < best}
+    if not worse:
+        return []
+    lag = min(worse, key=lambda lag: worse[lag])
+    return [
+        f"\nThese weights do worse at shorter lags than at their reach: {worse[lag]:.0%} at lag"
+        f" {lag}. A member passed each rung with the weights that it had there, and what was"
+        " trained last is best at the last."
+    ]
+
+
+def _encoding(file: Path) -> Encoding | None:
+    return Encoding.model_validate_json(file.read_bytes()) if file.exists() else None
 
 
 def _horizon(outcome: dict[str, Any]) -> str:
@@ -124,24 +168,6 @@ def _horizon(outcome: dict[str, Any]) -> str:
 
 From {farthest} steps back on, the answer's gradient has norm {first} at first weights and {final}
 at these: how much of a dependency that long training could see, and what it made of it.
-"""
-
-
-def _use(plugins: list[str]) -> str:
-    named = f", plugins={plugins}" if plugins else ""
-    options = "".join(f" --plugin {plugin}" for plugin in plugins)
-    return f"""\
-## How to load
-
-```python
-import trainables
-
-model = trainables.load("this folder"{named})  # a torch.nn.Module
-answers = model(inputs, scored)  # inputs (B, T) or (B, T, F); scored (B, S); answers (B, S, C)
-```
-
-`longspan verify THIS_FOLDER{options}` measures the claim again, on fresh sequences, from the
-weights alone.
 """
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from search.disk.certificates import copy_certificates
+from search.disk.certificates import certificates, copy_certificates
 from search.disk.folder import SearchFolder
+from search.disk.kept_tasks import KeptTask, kept_task
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import Record
@@ -25,26 +27,37 @@ from trainables.exports import exported
 from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
 from trainables.measure.records import FinalPoints, best_member, of_task
+from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task
 from trainables.training.climber import weights_file
 from trainables.training.curve import extrapolated_lag
 
 
-def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:
-    """Export the ``top`` best trials that passed a rung, a folder a trial and task.
+@dataclass(frozen=True)
+class Wanted:
+    """Which trials are exported.
+
+    Attributes:
+        top: the best so many
+        trial: this one instead
+        certified: only configurations and tasks of which a certificate claims a lag
+    """
+
+    top: int = 1
+    trial: int | None = None
+    certified: bool = False
+
+
+def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[Path]:
+    """Export the trials that are wanted and passed a rung, a folder a trial and task.
 
     Raises:
-        UserError: if no trial passed a rung, or something is in the way at ``to``.
+        UserError: if there is none, or something is in the way at ``to``.
     """
-    winners = [r for r in rank(Ledger(folder).records.values()) if r.finished and r.reach > 0][:top]
-    if not winners:
-        raise UserError(
-            f"name: no trial of {folder.name!r} has passed a rung yet; nothing to export"
-        )
     targets = []
-    for place, record in enumerate(winners, 1):
-        for name in spec.tasks_by_name:
+    for place, (record, names) in enumerate(_wanted(folder, spec, wanted), 1):
+        for name in names:
             target = to / f"{place}-{_name(record, name, spec)}"
             if target.exists():
                 raise UserError(f"--to: {target} is there already; give another folder")
@@ -52,6 +65,42 @@ def export(folder: SearchFolder, spec: Spec, top: int, to: Path) -> list[Path]:
     for target, record, name in targets:
         _export(folder, spec, record, name, target)
     return [target for target, _, _ in targets]
+
+
+def _wanted(
+    folder: SearchFolder, spec: Spec, wanted: Wanted
+) -> Sequence[tuple[Record, Sequence[str]]]:
+    """The trials, the best first, and of each the tasks."""
+    ranked = [r for r in rank(Ledger(folder).records.values()) if r.finished and r.reach > 0]
+    if not ranked:
+        raise UserError(
+            f"name: no trial of {folder.name!r} has passed a rung yet; nothing to export"
+        )
+    if wanted.trial is not None:
+        ranked = [record for record in ranked if record.number == wanted.trial]
+        if not ranked:
+            raise UserError(
+                f"--trial: {wanted.trial} is no trial of {folder.name!r} that has ended and passed"
+                " a rung"
+            )
+    if not wanted.certified:
+        return [(record, list(spec.tasks_by_name)) for record in ranked[: wanted.top]]
+    claimed = {
+        (found["configuration_sha256"], found["task"])
+        for found in certificates(folder.path)
+        if found["lag"]
+    }
+    by_record = [
+        (record, [name for name in spec.tasks_by_name if (record.digest, name) in claimed])
+        for record in ranked
+    ]
+    certified = [(record, names) for record, names in by_record if names]
+    if not certified:
+        raise UserError(
+            f"--certified: nothing of {folder.name!r} has a certificate that claims a lag;"
+            f" `longspan certify {folder.name}` tries for one"
+        )
+    return certified[: wanted.top]
 
 
 def export_best(folder: SearchFolder, spec: Spec) -> list[Path]:
@@ -98,20 +147,27 @@ def _fill(
     outcome: dict[str, Any],
     source: Path,
 ) -> None:
+    kept = _kept(folder, spec, task)
+    outcome["encoding_sha256"] = kept.encoding.digest
+    if kept.data is not None:
+        outcome["data"] = kept.data.model_dump(mode="json")
+    if kept.earlier:
+        outcome["earlier_data"] = [data.model_dump(mode="json") for data in kept.earlier]
     write_aside(aside / exported.WEIGHTS, source.read_bytes())
     _require_whole(aside / exported.WEIGHTS, source)
-    task_config = spec.tasks_by_name[task]
-    measured_on = make_task(task_config)
     config: dict[str, Any] = {
         "configuration": record.configuration,
-        "task": task_config.model_dump(mode="json"),
-        "inputs": asdict(measured_on.inputs),
-        "answer": asdict(measured_on.answer),
+        "task": spec.tasks_by_name[task].portable.model_dump(mode="json"),
+        "inputs": asdict(kept.inputs),
+        "answer": asdict(kept.answer),
     }
     config["plugins"] = needed(spec.plugins, config)
     write_aside(aside / exported.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
     write_aside(aside / exported.OUTCOME, (json.dumps(outcome, indent=2) + "\n").encode())
-    sums.write(aside, (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME))
+    encoding = json.dumps(kept.encoding.model_dump(mode="json"), indent=1) + "\n"
+    write_aside(aside / exported.ENCODING, encoding.encode())
+    names = (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME, exported.ENCODING)
+    sums.write(aside, names)
     label = describe(record.configuration)
     final = record.report.final.get(task, FinalPoints())
     if final.curve:
@@ -122,6 +178,24 @@ def _fill(
         (aside / "gradient_horizon.png").write_bytes(norms)
     copy_certificates(folder.path, record.digest, task, aside)
     (aside / "CARD.md").write_text(card_of(aside))
+
+
+def _kept(folder: SearchFolder, spec: Spec, task: str) -> KeptTask:
+    """What the search keeps of the task; of the version before, from the data.
+
+    Raises:
+        UserError: in one line, if nothing is kept and the data cannot be read.
+    """
+    kept = kept_task(folder, task)
+    if kept is not None:
+        return kept
+    try:
+        return KeptTask.of(make_task(spec.tasks_by_name[task]))
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{task}: {one_line(error)}; this search is of a version that kept no encoding, so its"
+            " export needs the data"
+        ) from None
 
 
 def _require_whole(copy: Path, source: Path) -> None:

@@ -13,17 +13,22 @@ import torch
 
 from search.spec import ResourcesConfig, Spec
 from trainables.config import TrialConfig
+from trainables.encoding.encoding import Encoding
 from trainables.measure.ladder_config import LadderConfig
 from trainables.tasks.task import TaskConfig
 from trainables.trial import TrialSpec
 
 
 def prepare(
-    spec: Spec, configuration: Mapping[str, Any], whole_device: bool = False
+    spec: Spec,
+    configuration: Mapping[str, Any],
+    whole_device: bool = False,
+    encodings: Mapping[str, Encoding] = {},
 ) -> tuple[TrialSpec, torch.device]:
     """What a worker does for a trial of a search, and on what.
 
-    With ``whole_device`` it shares the device with no other, whatever the spec says.
+    With ``whole_device`` it shares the device with no other, whatever the spec says. The
+    ``encodings`` are those that the search keeps, by task.
 
     Raises:
         ValidationError: if the configuration is none.
@@ -35,6 +40,7 @@ def prepare(
         spec.ladder,
         spec.search.seed,
         shared_device=shares_its_device(spec.resources, whole_device),
+        encodings=encodings,
     )
 
 

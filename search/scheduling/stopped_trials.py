@@ -8,7 +8,7 @@ what the trial left on disk, when the search has nothing else to run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ import ray
 
 from search.cluster.trial_folders import trial_folder
 from search.disk.folder import SearchFolder
+from search.disk.kept_tasks import kept_encodings
 from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.scheduling.preparation import prepare
 from search.scheduling.ray_session import RaySession
 from search.scheduling.resources import options
 from search.spec import Spec, revive
+from trainables.encoding.encoding import Encoding
 from trainables.measure.records import FinalPoints
 from trainables.messages import one_line
 from trainables.trial import measure_final
@@ -44,7 +46,8 @@ def measure_stopped(
     if not waiting:
         return
     remote = ray.remote(**options(spec.resources))(_measure)
-    where = session.spec_of_workers(spec, folder), str(folder.trials), session.store
+    encodings = kept_encodings(folder, spec.tasks_by_name)
+    where = session.spec_of_workers(spec, folder), str(folder.trials), session.store, encodings
     running = {remote.remote(record, *where): record.number for record in waiting}
     while running:
         said(len(waiting) - len(running), len(waiting))
@@ -58,10 +61,14 @@ def measure_stopped(
 
 
 def _measure(
-    record: Record, spec: dict[str, Any], trials: str, store: Any
+    record: Record,
+    spec: dict[str, Any],
+    trials: str,
+    store: Any,
+    encodings: Mapping[str, Encoding],
 ) -> dict[str, FinalPoints]:
     """One stopped trial's points of the curve and of the horizon, by task."""
     searched = revive(spec)
-    trial, device = prepare(searched, record.configuration)
+    trial, device = prepare(searched, record.configuration, encodings=encodings)
     with trial_folder(Path(trials), record.number, store) as (folder, _):
         return measure_final(trial, folder, record.report, device)

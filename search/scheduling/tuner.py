@@ -9,6 +9,7 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
 from search.disk.folder import SearchFolder
+from search.disk.kept_tasks import kept_encodings
 from search.disk.ledger import Ledger
 from search.proposing.constraints import Constraints
 from search.proposing.samplers import make_sampler
@@ -46,6 +47,7 @@ def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession) -
         spec=session.spec_of_workers(spec, folder),
         trials=str(folder.trials),
         store=session.store,
+        encodings=kept_encodings(folder, spec.tasks_by_name),
     )
 
     def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:

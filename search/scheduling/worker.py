@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,19 @@ from search.cluster.trial_folders import trial_folder
 from search.scheduling.preparation import prepare, shares_its_device
 from search.scheduling.retries import disk_failed
 from search.spec import Spec, revive
+from trainables.encoding.encoding import Encoding
 from trainables.measure.report import Report
 from trainables.messages import named
 from trainables.trial import run_trial
 
 
-def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any = None) -> None:
+def train(
+    config: dict[str, Any],
+    spec: dict[str, Any],
+    trials: str,
+    store: Any = None,
+    encodings: Mapping[str, Encoding] = {},
+) -> None:
     """Run the trial ``config["number"]`` of a search.
 
     A trial that fails for a reason of its own is an outcome like any other; a worker that dies is
@@ -36,17 +43,24 @@ def train(config: dict[str, Any], spec: dict[str, Any], trials: str, store: Any 
         spec: the search's spec, plain
         trials: the folder under which trials have theirs
         store: where the folders are kept, if on another machine (`search.cluster.trial_folders`)
+        encodings: those that the search keeps, by task
     """
     searched = revive(spec)
     with trial_folder(Path(trials), config["number"], store) as (folder, send):
         reporter = TuneReporter(time.monotonic(), send)
-        _train(config, searched, folder, reporter)
+        _train(config, searched, folder, reporter, encodings)
 
 
-def _train(config: dict[str, Any], searched: Spec, folder: Path, reporter: TuneReporter) -> None:
+def _train(
+    config: dict[str, Any],
+    searched: Spec,
+    folder: Path,
+    reporter: TuneReporter,
+    encodings: Mapping[str, Encoding],
+) -> None:
     whole_device = config.get("whole_device", False)
     try:
-        trial, device = prepare(searched, config["configuration"], whole_device)
+        trial, device = prepare(searched, config["configuration"], whole_device, encodings)
         run_trial(trial, folder, reporter, device)
     except RayError:  # the cluster's failure, not the trial's
         raise

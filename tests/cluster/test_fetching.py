@@ -37,7 +37,9 @@ def a_link(name: str, target: str) -> tarfile.TarInfo:
 
 def test_folders_come_whole(tmp_path: Path) -> None:
     to = tmp_path / "best"
-    first, second = fetch_export(head(a_file("./1-a/CARD.md"), a_file("./2-b/CARD.md")), "x", 2, to)
+    first, second = fetch_export(
+        head(a_file("./1-a/CARD.md"), a_file("./2-b/CARD.md")), "x", {"top": 2}, to
+    )
     assert (first, second) == (to / "1-a", to / "2-b")
     assert sorted(to.iterdir()) == [first, second]
     assert (first / "CARD.md").read_bytes() == b"x"
@@ -56,7 +58,7 @@ def test_folders_come_whole(tmp_path: Path) -> None:
 def test_nothing_leads_out_of_the_folder(tmp_path: Path, member: tarfile.TarInfo) -> None:
     to = tmp_path / "there" / "best"
     with pytest.raises(UserError, match="the head's archive is refused") as refused:
-        fetch_export(head(member), "x", 1, to)
+        fetch_export(head(member), "x", {"top": 1}, to)
     assert "\n" not in str(refused.value)
     assert not any(to.iterdir())
     assert not (tmp_path / "there" / "outside").exists()
@@ -65,10 +67,12 @@ def test_nothing_leads_out_of_the_folder(tmp_path: Path, member: tarfile.TarInfo
 def test_what_is_there_already_stays(tmp_path: Path) -> None:
     (tmp_path / "2-b").mkdir()
     with pytest.raises(UserError, match="2-b is there already"):
-        fetch_export(head(a_file("1-a/CARD.md"), a_file("2-b/CARD.md")), "x", 2, tmp_path)
+        fetch_export(head(a_file("1-a/CARD.md"), a_file("2-b/CARD.md")), "x", {"top": 2}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["2-b"]
 
 
 def test_what_the_head_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^name: no search 'x'$"):
-        fetch_export(head(code=2, said=b"longspan: name: no search 'x'\n"), "x", 1, tmp_path)
+        fetch_export(
+            head(code=2, said=b"longspan: name: no search 'x'\n"), "x", {"top": 1}, tmp_path
+        )

@@ -16,7 +16,7 @@ def made_by_mlflow(folder: Path) -> Path:
     """A new database with an experiment in it."""
     file = folder / "mlflow.db"
     client = MlflowClient(f"sqlite:///{file}")
-    client.create_experiment("longspan", artifact_location="file:///here/mlartifacts/1")
+    client.create_experiment("longspan", artifact_location=Path("/here/mlartifacts/1").as_uri())
     return file
 
 
@@ -40,7 +40,7 @@ def test_the_schema_is_the_one_that_the_columns_were_looked_up_in(tmp_path: Path
 
 def test_what_mlflow_made_is_followed(tmp_path: Path) -> None:
     file = made_by_mlflow(tmp_path)
-    follow(file, "file:///there/mlartifacts")
+    follow(file, Path("/there/mlartifacts").as_uri())
     found = MlflowClient(f"sqlite:///{file}").get_experiment_by_name("longspan")
     assert found is not None
-    assert found.artifact_location == "file:///there/mlartifacts/1"
+    assert found.artifact_location == Path("/there/mlartifacts/1").as_uri()

@@ -117,6 +117,7 @@ def test_its_best_is_exported_as_it_was(before: Path) -> None:
         then, now = before / "exports" / name, before / "again" / name
         assert (now / "model.safetensors").read_bytes() == (then / "model.safetensors").read_bytes()
         was, became = (json.loads((at / "outcome.json").read_text()) for at in (then, now))
+        del was["versions"]  # of the code that exported it
         assert was.items() <= became.items()
         assert "CERTIFICATE.md" in {path.name for path in now.iterdir()}
 

@@ -1,8 +1,10 @@
 """Exported configurations: a folder that gives the model back and can be measured again.
 
 ``config.yaml`` what it is and on which task · ``model.safetensors`` the weights ·
-``outcome.json`` the claim and how it was measured · ``CARD.md`` and a picture for people ·
-``SHA256SUMS`` what the three first are to be; a folder of the version before lacks it.
+``outcome.json`` the claim and how it was measured · ``encoding.json`` what turns a row into its
+input and an output into an answer; folders of the version before lack it ·
+``CARD.md`` and a picture for people ·
+``SHA256SUMS`` what the four first are to be; a folder of the version before lacks it.
 Only safetensors and YAML by the safe loader are read: nothing in a folder from someone else runs.
 """
 
@@ -21,17 +23,22 @@ from pydantic import ValidationError, field_validator
 from torch import Tensor
 
 from trainables.config import TrialConfig
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.identity import DataIdentity
+from trainables.exports.predicting import Predictor
 from trainables.files import sums, weights
+from trainables.measure.reliability import CONFIDENCE, trials_needed
 from trainables.messages import one_line
-from trainables.models.model import Model, build
 from trainables.parts import Config, OneOf
 from trainables.plugins import load_plugins, require_loaded
 from trainables.randomness import Streams
 from trainables.tasks import TASKS, make_task
+from trainables.tasks.held_out import TEST_SHARE
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
 from trainables.training.evaluation import Tally, evaluate
 
 CONFIG, WEIGHTS, OUTCOME = "config.yaml", "model.safetensors", "outcome.json"
+ENCODING = "encoding.json"
 
 VERIFY_SEQUENCES = 2000
 """Fresh sequences of one verification, where the task generates them."""
@@ -69,6 +76,7 @@ class Exported:
 
     Attributes:
         outcome: what ``outcome.json`` holds; ``lag`` and ``success`` are the claim
+        encoding: how rows become inputs and outputs answers; None in a folder that keeps none
         checked: whether the folder says what its files are to be; they are that, then
     """
 
@@ -76,6 +84,7 @@ class Exported:
     outcome: dict[str, Any]
     weights: Path
     checked: bool
+    encoding: Encoding | None = None
 
     @property
     def lag(self) -> int:
@@ -92,31 +101,46 @@ class Exported:
         """The success rate claimed."""
         return float(self.outcome["success"])
 
+    @property
+    def data(self) -> DataIdentity | None:
+        """Which data it was measured on; None if generated, or the folder does not say."""
+        kept = self.outcome.get("data")
+        try:
+            return None if kept is None else DataIdentity.model_validate(kept)
+        except ValidationError as error:
+            raise ValueError(
+                f"{self.weights.with_name(OUTCOME)}: data: {one_line(error)}"
+            ) from None
+
     def task_config(self, data: Path | None = None) -> TaskConfig:
         """The task it was measured on; ``data`` stands in for the path in the configuration.
 
         Raises:
-            ValueError: if ``data`` is given and the task reads none.
+            ValueError: if ``data`` is given and the task reads none; or it is not, and the file
+                that the folder names is not in the current one.
         """
-        return self.config.task if data is None else self.config.task.with_files(data)
+        task = self.config.task
+        if data is not None:
+            return task.with_files(data)
+        named = task.files
+        if not isinstance(named, Path) or named.is_absolute():
+            return task
+        if not named.exists():
+            raise ValueError(
+                f"data: {str(named)!r}, which it was measured on, is not in the current folder; "
+                "give it as --data FILE"
+            )
+        return task.with_files(named.absolute())
 
-    def task(self, data: Path | None = None) -> Task:
-        """The task of `task_config`.
-
-        Raises:
-            ValueError: if the task's data cannot be read, or it reads none.
-        """
-        config = self.task_config(data)
-        return make_task(config)
-
-    def model(self) -> Model:
+    def model(self) -> Predictor:
         """The model with its weights, ready to answer; the task's data is not needed.
 
         Raises:
             ValueError: in one line, if the weights are damaged, or not this configuration's.
         """
         tensors = self._tensors()
-        model = build(self.config.configuration.model, self.config, seed=0)
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, and then replaced
+            model = Predictor(self.config.configuration.model, self.config, self.encoding, self.lag)
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:
@@ -152,7 +176,24 @@ def read(folder: Path) -> Exported:
     outcome = _parsed(outcome_file, json.loads, "JSON")
     _require_claim(outcome, outcome_file)
     checked = sums.check(folder, [CONFIG, OUTCOME])
-    return Exported(config, outcome, folder / WEIGHTS, checked)
+    encoding = _encoding(folder / ENCODING, outcome.get("encoding_sha256"))
+    return Exported(config, outcome, folder / WEIGHTS, checked, encoding)
+
+
+def _encoding(file: Path, expected: str | None) -> Encoding | None:
+    """The encoding in ``file``, which is the one that the outcome names."""
+    if expected is None:
+        return None
+    try:
+        encoding = Encoding.model_validate(_parsed(file, json.loads, "JSON"))
+    except ValidationError as error:
+        raise ValueError(f"{file}: {one_line(error)}") from None
+    if encoding.digest != expected:
+        raise ValueError(
+            f"{file}: damaged, or edited: its SHA-256 is {encoding.digest[:12]}, not the"
+            f" {expected[:12]} that was trained with ({OUTCOME})"
+        )
+    return encoding
 
 
 def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:
@@ -177,10 +218,11 @@ def _require_claim(outcome: Any, file: Path) -> None:
         raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
 
 
-def load(folder: str | Path, plugins: Sequence[str] = ()) -> Model:
+def load(folder: str | Path, plugins: Sequence[str] = ()) -> Predictor:
     """The model in an exported folder, as an `nn.Module` with its weights.
 
-    Call it as ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers and
+    ``model.predict(rows)`` answers on rows as the user has them. Whoever trains on calls
+    ``model(inputs, scored)`` with inputs (B, T) of symbols or (B, T, F) of numbers, encoded, and
     the steps (B, S) to answer at; it gives (B, S, C).
 
     Args:
@@ -195,16 +237,47 @@ def load(folder: str | Path, plugins: Sequence[str] = ()) -> Model:
     return read(Path(folder)).model()
 
 
+def task_to_verify(exported: Exported, data: Path | None = None) -> Task:
+    """The task that the claim is measured on again, its rows as the export's encoding has them.
+
+    Raises:
+        ValueError: in one line, if the data cannot be read or is none of the export's: of another
+            number of features, with other classes or symbols, or of too few rows.
+    """
+    config = exported.task_config(data)
+    try:
+        task = make_task(config, exported.encoding)
+        held_out = task.split("test").distinct_sequences(exported.lag)
+    except ValueError as error:
+        raise ValueError(one_line(error)) from None
+    needed = trials_needed(exported.success, CONFIDENCE)
+    if held_out is not None and held_out < needed:
+        raise ValueError(
+            f"data: success {exported.success:g} cannot be established on the {held_out} different"
+            f" held-out rows of {task} at lag {exported.lag}; it takes at least {needed} rows held"
+            f" out, about {round(needed / TEST_SHARE)} in all"
+        )
+    return task
+
+
 def verify(exported: Exported, seed: int, data: Path | None = None) -> Tally:
-    """The success of the exported weights on fresh sequences at the lag claimed."""
-    task = exported.task(data)
+    """The success of the exported weights on fresh sequences at the lag claimed.
+
+    Raises:
+        ValueError: as `task_to_verify`.
+    """
+    return measure(exported, seed, task_to_verify(exported, data))
+
+
+def measure(exported: Exported, seed: int, task: Task) -> Tally:
+    """`verify`, on a task that was looked at."""
     streams = Streams(seed, exported.config.configuration.digest)
     generator = streams.generator("verify", exported.lag, 0)
     return evaluate(
         exported.model(),
         task.split("test"),
         exported.lag,
-        VERIFY_SEQUENCES,
+        max(VERIFY_SEQUENCES, 2 * trials_needed(exported.success, CONFIDENCE)),
         generator,
         torch.device("cpu"),
     )

@@ -12,12 +12,64 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.encoding import Encoding
 from trainables.exports.exported import Exported, read
+from trainables.exports.predicting import Predictor
 from trainables.tasks.task import NumberAnswer
+
+LABEL = "label"
+"""The column of the answers; where a class is called so, its probability's is ``p(label)``."""
 
 
 class Answering:
-    """Answers whole sequences: with logits of the classes, or numbers in the target's units."""
+    """Answers rows as the user has them: a table with the labels, and a column a class."""
+
+    def __init__(self, model: Predictor, encoding: Encoding) -> None:
+        self._model, self._encoding = model, encoding
+
+    def predict(self, rows: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """A DataFrame with a row for each: ``label``, and each class's probability by its name.
+
+        Args:
+            rows: what `Predictor.predict` takes; also a mapping with ``inputs``, or its own column
+            params: ``gap``, the steps of filler after which is asked; -1 for the claimed lag
+
+        Raises:
+            ValueError: in one line, if a row is not what the model takes.
+        """
+        import pandas as pd  # comes with MLflow, which alone calls this
+
+        gap = int((params or {}).get("gap", -1))
+        encoding, answer = self._encoding, self._encoding.answer
+        if isinstance(rows, Mapping) and encoding.column not in rows and list(rows) == ["inputs"]:
+            rows = rows["inputs"]
+        outputs = self._model.outputs_of(rows, None if gap < 0 else gap)
+        columns = {LABEL: answer.decode(outputs)}
+        if isinstance(answer, ClassAnswers):
+            shares = torch.from_numpy(outputs).softmax(-1).numpy().astype(np.float64)
+            for number, name in enumerate(probability_columns(answer)):
+                columns[name] = shares[..., number]
+        one = encoding.answers == 1
+        return pd.DataFrame(
+            {name: (values[:, 0] if one else values).tolist() for name, values in columns.items()},
+            index=rows.index if isinstance(rows, pd.DataFrame | pd.Series) else None,
+        )
+
+
+def probability_columns(answer: ClassAnswers) -> list[str]:
+    """The columns of the classes' probabilities, in the classes' order, each once."""
+    found: list[str] = []
+    for name in map(str, answer.names):
+        found.append(f"p({name})" if name in (LABEL, *found) else name)
+    return found
+
+
+class AnsweringEncoded:
+    """Of a folder that keeps no encoding: answers whole sequences that are encoded already.
+
+    With logits of the classes, or numbers in the target's units.
+    """
 
     def __init__(self, exported: Exported) -> None:
         self._model, self._answer = exported.model(), exported.config.answer
@@ -48,5 +100,8 @@ class Answering:
         return {"answers": given.numpy()}
 
 
-def _load_pyfunc(data_path: str) -> Answering:
-    return Answering(read(Path(data_path)))
+def _load_pyfunc(data_path: str) -> Answering | AnsweringEncoded:
+    exported = read(Path(data_path))
+    if exported.encoding is None:
+        return AnsweringEncoded(exported)
+    return Answering(exported.model(), exported.encoding)

@@ -1,5 +1,6 @@
 """Tasks: what is to be remembered."""
 
+from trainables.encoding.encoding import Encoding
 from trainables.tasks.adding import Adding
 from trainables.tasks.associative_recall import AssociativeRecall
 from trainables.tasks.copying import Copying
@@ -32,13 +33,16 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def make_task(config: TaskConfig) -> Task:
+def make_task(config: TaskConfig, encoding: Encoding | None = None) -> Task:
     """The task that a configuration describes; data it names is read.
+
+    With an ``encoding`` that was fitted before, its rows and answers are as that has them.
 
     Raises:
         ValueError: if the data cannot be read or does not fit.
     """
-    return TASKS[config.kind](config)
+    task = TASKS[config.kind](config)
+    return task if encoding is None else task.under(encoding)
 
 
 __all__ = ["TASKS", "make_task"]

@@ -52,6 +52,10 @@ class Adding(Task):
         self.variant = config.variant
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        return ("number", "mark")
+
+    @property
     def shortest_lag(self) -> int:
         """Room for the ten early steps of the classic."""
         return EARLY_STEPS if self.variant == "classic" else 1

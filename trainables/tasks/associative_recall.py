@@ -55,6 +55,14 @@ class AssociativeRecall(Task):
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(self.first_value)
 
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("blank", *(f"key {n}" for n in range(1, self.first_value)), *self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(f"value {n}" for n in range(1, self.first_value + 1))
+
     def length(self, lag: int) -> int:
         return lag + 3 * self.config.pairs - 1
 

@@ -42,6 +42,14 @@ class Copying(Task):
         self.answer = ClassAnswer(config.alphabet)
 
     @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("blank", "marker", *self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(f"symbol {n}" for n in range(1, self.config.alphabet + 1))
+
+    @property
     def shortest_lag(self) -> int:
         """A gap of one step, which the marker takes."""
         return self.config.symbols + 1

@@ -72,6 +72,14 @@ class DelayedPattern(Task):
         signs = torch.from_numpy(hadamard(config.classes)[:, 1:]).float()
         self.codes = signs.repeat(1, config.repeats)
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return ("number", "shown")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(f"code {n}" for n in range(1, self.config.classes + 1))
+
     def length(self, lag: int) -> int:
         return self.config.cue_steps + lag
 

@@ -39,6 +39,14 @@ class FlipFlop(Task):
     def __init__(self, config: Config) -> None:
         self.config = config
 
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("write", "read", "ignore", *self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return ("bit 0", "bit 1")
+
     def length(self, lag: int) -> int:
         """The paper's T."""
         return 2 * lag + 1

@@ -38,6 +38,14 @@ class Induction(Task):
         self.answer = ClassAnswer(config.vocabulary - 1)
 
     @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("special", *self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(f"symbol {n}" for n in range(1, self.config.vocabulary))
+
+    @property
     def shortest_lag(self) -> int:
         """Room for the special symbol and the one after it."""
         return 2

@@ -32,6 +32,14 @@ class Parity(Task):
     def __init__(self, config: Config) -> None:
         self.config = config
 
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("0", "1")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return ("even", "odd")
+
     def length(self, lag: int) -> int:
         return lag + 1
 

@@ -18,12 +18,15 @@ import torch
 from jaxtyping import Bool, Int
 from pydantic import Field, model_validator
 
-from trainables.tasks.rows.encoding import FillerKind, ValueKind, encoding_of
+from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
+from trainables.encoding.encoding import Encoding, Padding
+from trainables.encoding.steps import FillerKind
+from trainables.tasks.rows.fitting import ValueKind, fit
 from trainables.tasks.rows.labels import AnswerKind, labels
 from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import in_part
 from trainables.tasks.rows.task import RowsConfig, RowsTask
-from trainables.tasks.task import Batch
+from trainables.tasks.task import Batch, ClassAnswer
 
 NEARNESS = 2.0
 
@@ -81,9 +84,28 @@ class Parquet(RowsTask):
         target = f"{config.target!r} of {config.path}"
         column = rows.columns["target"]
         self.labels = labels(column, target, config.answer, config.tolerance, train)
-        self.encoding = encoding_of(rows, config.values, config.filler, config.sequence)
+        self.fitted = fit(rows, config.values, config.filler, config.sequence)
         self.lags = None if config.lag is None else lags_of(rows, config.lag)
-        self.answer, self.inputs = self.labels.answer, self.encoding.inputs
+        self.padding = self._padding()
+        self.answer, self.inputs = self.labels.answer, self.fitted.inputs
+
+    @property
+    def encoding(self) -> Encoding:
+        answer = self.answer
+        return Encoding(
+            task=self.config.kind,
+            columns=dict(self.config.columns),
+            steps=self.fitted.steps,
+            filler=self.fitted.travelling_filler,
+            padding=self.padding,
+            after_gap=self.lags is None,
+            answer=ClassAnswers(names=self.labels.classes)
+            if isinstance(answer, ClassAnswer)
+            else NumberAnswers(
+                scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance
+            ),
+            example=self.example(),
+        )
 
     def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
         return np.ones(len(self.rows), dtype=bool), f"path: {self.rows.file}"
@@ -114,18 +136,52 @@ class Parquet(RowsTask):
     def show(self, rows: Int[np.ndarray, " B"], lag: int, generator: torch.Generator) -> Batch:
         """The rows asked for, by their number in the file, with fresh filler."""
         length, steps = self.length(lag), self._steps(lag)
-        inputs = self.encoding.fill(len(rows), length, generator)
+        inputs = self.fitted.fill(len(rows), length, generator)
         values, real = self.rows.aligned(rows, steps)
         there = torch.from_numpy(real)
-        inputs[:, :steps][there] = self.encoding.encode(values)[there]
+        inputs[:, :steps][there] = self.fitted.encode(values)[there]
         targets = self.labels.targets[torch.from_numpy(rows)][:, None]
         return Batch(inputs, targets, torch.full((len(rows), 1), length - 1))
 
-    def _steps(self, lag: int) -> int:
-        """Steps of the longest row that any part shows at ``lag``."""
+    def told_by_columns(self) -> list[np.ndarray]:
+        targets = self.labels.targets.numpy()
+        bits = targets.view(np.int32) if targets.dtype == np.float32 else targets
+        lags = [] if self.lags is None else [self.lags]
+        return [column.astype(np.int64).view(np.uint64) for column in (bits, *lags)]
+
+    def told_classes(self) -> tuple[tuple[Label, int], ...]:
+        if not self.labels.classes:
+            return ()
+        counts = torch.bincount(self.labels.targets, minlength=len(self.labels.classes))
+        return tuple(zip(self.labels.classes, counts.tolist(), strict=True))
+
+    def under(self, encoding: Encoding) -> Self:
+        if encoding == self.encoding:
+            return self
+        other = super().under(encoding)
+        name = f"{self.config.target!r} of {self.rows.file}"
+        other.labels = self.labels.named_as(encoding.answer, f"target: {name}")
+        other.answer = other.labels.answer
+        other.padding = encoding.padding or self.padding
+        return other
+
+    def _padding(self) -> Padding:
+        """To which length rows are padded, at every lag."""
+        longest = self.rows.longest
         if self.lags is None:
-            return self.rows.longest
-        return int(self.rows.lengths[near(self.lags, 1, lag, self.config.nearness)].max(initial=1))
+            return Padding(steps=longest)
+        order = np.argsort(self.lags, kind="stable")
+        so_far = np.maximum.accumulate(self.rows.lengths[order])
+        grows = np.flatnonzero(np.diff(so_far, prepend=0))
+        pairs = zip(self.lags[order][grows].tolist(), so_far[grows].tolist(), strict=True)
+        return Padding(steps=longest, by_lag=tuple(pairs), nearness=self.config.nearness)
+
+    def _steps(self, lag: int) -> int:
+        """Steps of the longest row that any part shows at ``lag``, as training padded them."""
+        if self.lags is None:
+            return max(self.padding.steps, self.rows.longest)
+        shown = self.rows.lengths[near(self.lags, 1, lag, self.config.nearness)]
+        return max(self.padding.steps_at(lag), int(shown.max(initial=1)))
 
 
 def lags_of(rows: Rows, name: str) -> Int[np.ndarray, " R"]:

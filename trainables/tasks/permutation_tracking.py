@@ -38,6 +38,14 @@ class PermutationTracking(Task):
         self.inputs = Symbols(len(self.quotient))
         self.answer = ClassAnswer(len(self.quotient))
 
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return tuple("".join(map(str, p)) for p in permutations(range(self.config.items)))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.symbol_names
+
     def length(self, lag: int) -> int:
         return lag + 1
 

@@ -42,6 +42,15 @@ class Recall(Task):
         self.inputs = Symbols(self.first_distractor + config.alphabet)
         self.answer = ClassAnswer(config.alphabet)
 
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        others = [f"other {n}" for n in range(1, self.first_distractor)]
+        return ("?", *self.class_names, *others)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(f"cue {n}" for n in range(1, self.alphabet + 1))
+
     def length(self, lag: int) -> int:
         return lag + 1
 

@@ -41,6 +41,14 @@ class SelectiveCopying(Task):
         self.answer = ClassAnswer(config.vocabulary - 2)
 
     @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("noise", "marker", *self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(f"symbol {n}" for n in range(1, self.answer.outputs + 1))
+
+    @property
     def shortest_lag(self) -> int:
         """Room for all the symbols: then there is no noise among them."""
         return self.config.symbols

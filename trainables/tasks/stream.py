@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -21,8 +21,11 @@ from jaxtyping import Bool, Int
 from pydantic import Field
 from torch import Tensor
 
+from trainables.encoding.answers import ClassAnswers, NumberAnswers
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
-from trainables.tasks.rows.encoding import Standardised, ValueKind, Vocabulary, encoding_of
+from trainables.tasks.rows.fitting import Fitted, ValueKind, fit
 from trainables.tasks.rows.task import RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
@@ -61,8 +64,27 @@ class Stream(RowsTask):
     def __init__(self, config: Config) -> None:
         self.steps = config.context + config.answers
         super().__init__(config)
-        self.encoding = encoding_of(self.rows, config.values, "noise", config.sequence, self.steps)
-        self.inputs, self.answer = self.encoding.inputs, _answer(self.encoding)
+        self.fitted = fit(self.rows, config.values, "noise", config.sequence, self.steps)
+        self.inputs, self.answer = self.fitted.inputs, _answer(self.fitted)
+
+    @property
+    def encoding(self) -> Encoding:
+        """What is answered is the step after a row's last."""
+        steps = self.fitted.steps
+        return Encoding(
+            task=self.config.kind,
+            columns=dict(self.config.columns),
+            steps=steps,
+            answer=ClassAnswers(names=steps.vocabulary)
+            if isinstance(steps, TokenSteps)
+            else NumberAnswers(scale=steps.deviation[0], offset=steps.mean[0], tolerance=None),
+            example=self.example(self.config.context),
+        )
+
+    def under(self, encoding: Encoding) -> Self:
+        other = super().under(encoding)
+        other.answer = _answer(other.fitted)
+        return other
 
     def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
         """Rows of numbers that are long enough for a window."""
@@ -148,7 +170,7 @@ class Stream(RowsTask):
     def _windows(self, rows: Int[np.ndarray, " W"], generator: torch.Generator) -> Tensor:
         room = self.rows.lengths[rows] - self.steps + 1
         unit = torch.rand(len(rows), generator=generator, dtype=torch.float64).numpy()
-        return self.encoding.encode(
+        return self.fitted.encode(
             self.rows.windows(rows, (unit * room).astype(np.int64), self.steps)
         )
 
@@ -170,10 +192,9 @@ class Stream(RowsTask):
         return others
 
 
-def _answer(encoding: Standardised | Vocabulary) -> ClassAnswer | NumberAnswer:
-    if isinstance(encoding, Vocabulary):
-        return ClassAnswer(len(encoding.vocabulary))
+def _answer(fitted: Fitted) -> ClassAnswer | NumberAnswer:
+    steps = fitted.steps
+    if isinstance(steps, TokenSteps):
+        return ClassAnswer(len(steps.vocabulary))
     # right or wrong is not asked of a stream: any tolerance would do
-    return NumberAnswer(
-        math.inf, scale=float(encoding.deviation[0]), offset=float(encoding.mean[0])
-    )
+    return NumberAnswer(math.inf, scale=steps.deviation[0], offset=steps.mean[0])

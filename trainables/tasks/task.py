@@ -12,6 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.identity import DataIdentity
+from trainables.encoding.steps import PlainSteps, SymbolSteps
 from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
 
@@ -143,6 +147,11 @@ class TaskConfig(Config):
         """The file or folder that the task reads, or a bucket's address; None if it reads none."""
         return None
 
+    @property
+    def portable(self) -> Self:
+        """The same task, naming no place on this machine: of its file only the name."""
+        return self.with_files(Path(self.files.name)) if isinstance(self.files, Path) else self
+
     def with_files(self, files: Path | str) -> Self:
         """The same task, its files lying elsewhere.
 
@@ -174,6 +183,60 @@ class Task(ABC):
     def shortest_lag(self) -> int:
         """The shortest lag that can be drawn."""
         return 1
+
+    @property
+    def encoding(self) -> Encoding:
+        """What goes along with a model: how a row becomes its input, and its output an answer."""
+        answer = self.answer
+        steps = (
+            SymbolSteps(names=self.symbol_names)
+            if isinstance(self.inputs, Symbols)
+            else PlainSteps(names=self.feature_names)
+        )
+        batch = self.sample(self.shortest_lag, 1, torch.Generator().manual_seed(0))
+        return Encoding(
+            task=self.config.kind,
+            columns={"sequence": "sequence"},
+            steps=steps,
+            answer=ClassAnswers(names=self.class_names)
+            if isinstance(answer, ClassAnswer)
+            else NumberAnswers(
+                scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance
+            ),
+            answers=batch.scored.shape[1],
+        )
+
+    @property
+    def data(self) -> DataIdentity | None:
+        """Which data it draws from; None where it generates."""
+        return None
+
+    def under(self, encoding: Encoding) -> Self:
+        """The task with rows as inputs and answers as ``encoding`` has them; nothing is fitted.
+
+        Raises:
+            ValueError: in one line, if the task's rows do not go with it.
+        """
+        if self.encoding != encoding:
+            raise ValueError(f"encoding: it is of {encoding.task} with other symbols or answers")
+        return self
+
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        """The names of the symbols that are shown, if they are symbols."""
+        assert isinstance(self.inputs, Symbols)
+        return tuple(f"symbol {number}" for number in range(self.inputs.vocabulary))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the numbers of a step, if they are numbers."""
+        assert isinstance(self.inputs, Reals)
+        return tuple(f"number {number}" for number in range(self.inputs.features))
+
+    @property
+    def class_names(self) -> tuple[Label, ...]:
+        """The names of the classes answered, if they are classes."""
+        return tuple(range(self.answer.outputs))
 
     def distinct_sequences(self, lag: int) -> int | None:
         """How many different sequences this split can show at ``lag``; None if generated."""

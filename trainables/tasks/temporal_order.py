@@ -7,6 +7,7 @@ Hochreiter & Schmidhuber (1997, experiments 6a and 6b).
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Literal
 
 import torch
@@ -42,6 +43,14 @@ class TemporalOrder(Task):
         self.config = config
         self.windows = WINDOWS[config.marks]
         self.answer = ClassAnswer(2**config.marks)
+
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        return ("start", "end", "X", "Y", "a", "b", "c", "d")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple("".join(marks) for marks in product("XY", repeat=self.config.marks))
 
     @property
     def shortest_lag(self) -> int:

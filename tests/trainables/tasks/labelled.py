@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from trainables.encoding.steps import NumberSteps
 from trainables.tasks.parquet import Parquet
-from trainables.tasks.rows.encoding import Standardised
 
 DIGITS = Path(__file__).parents[3] / "examples" / "data" / "digits.parquet"
 
@@ -38,6 +38,6 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def unscaled(task: Parquet, inputs: Tensor) -> np.ndarray:
     """Numbers in the file's units (B, T, F)."""
-    standard = task.encoding
-    assert isinstance(standard, Standardised)
+    standard = task.fitted.steps
+    assert isinstance(standard, NumberSteps)
     return inputs.numpy().astype(np.float64) * standard.deviation + standard.mean

@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 
 from tests.trainables.tasks.labelled import digits, seeded, task_of, unscaled, write
-from trainables.tasks.rows import encoding
+from trainables.encoding.steps import NumberSteps
+from trainables.tasks.rows import fitting
 from trainables.tasks.rows.splitting import in_part
 from trainables.tasks.task import Reals, Symbols
 
@@ -85,10 +86,10 @@ def test_resampled_features_are_drawn_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two features that always agree in the rows do not in the filler; few rows may serve."""
-    monkeypatch.setattr(encoding, "POOL_VALUES", 40)
+    monkeypatch.setattr(fitting, "POOL_VALUES", 40)
     rows = [[[v, v + 1000]] for v in range(200)]
     task = task_of(write(tmp_path / "f", rows, [0, 1] * 100), filler="resample")
-    assert task.encoding.pool.shape == (20, 2)
+    assert task.fitted.pool.shape == (20, 2)
     filler = unscaled(task, task.sample(2000, 1, seeded()).inputs[:, 1:])[0].round()
     assert len(np.unique(filler[:, 0])) == len(np.unique(filler[:, 1])) == 20
     assert abs(np.corrcoef(filler.T)[0, 1]) < 6 / 2000**0.5
@@ -105,10 +106,10 @@ def test_numbers_are_standardised_by_training_rows(tmp_path: Path) -> None:
     assert task.inputs == Reals(2)
     train = in_part(task.rows.hashes, "train")
     steps = np.concatenate([row for row, is_train in zip(rows, train, strict=True) if is_train])
-    shown = task.encoding.encode(steps)
+    shown = task.fitted.encode(steps)
     assert shown[:, 0].double().mean().abs() < 1e-6
     assert (shown[:, 0].double().std(correction=0) - 1).abs() < 1e-6
     assert (shown[:, 1] == 0).all()
-    standard = task.encoding
-    assert isinstance(standard, encoding.Standardised)
+    standard = task.fitted.steps
+    assert isinstance(standard, NumberSteps)
     assert standard.mean == pytest.approx(steps.mean(0), rel=1e-12)

@@ -315,8 +315,8 @@ def test_rows_are_read_once_until_a_file_changes(tmp_path: Path) -> None:
     file = write(tmp_path / "f", numbered(80), [0, 1] * 40)
     first = task_of(file)
     assert task_of(file).rows is first.rows
-    assert task_of(file).encoding is first.encoding
-    assert task_of(file, filler="blank").encoding is not first.encoding
+    assert task_of(file).fitted is first.fitted
+    assert task_of(file, filler="blank").fitted is not first.fitted
     write(file, numbered(90), [0, 1] * 45)
     assert len(task_of(file).rows) == 90
 

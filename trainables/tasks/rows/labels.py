@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from trainables.encoding.answers import AnyAnswers, ClassAnswers, Label, NumberAnswers, typed
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
@@ -30,7 +31,32 @@ class Labels:
 
     targets: Tensor
     answer: ClassAnswer | NumberAnswer
-    classes: tuple[int | bool | str, ...] = ()
+    classes: tuple[Label, ...] = ()
+
+    def named_as(self, answer: AnyAnswers, name: str) -> Labels:
+        """The same rows' answers numbered and scaled as ``answer`` has them.
+
+        Raises:
+            ValueError: beginning with ``name``, if they are of another kind, a class is not known
+                there, or one that is has no row.
+        """
+        if isinstance(answer, ClassAnswers) != bool(self.classes):
+            raise ValueError(f"{name} is no {answer.kind}, which is what the model answers with")
+        if isinstance(answer, NumberAnswers):
+            tolerance = answer.tolerance or 0.0
+            return replace(self, answer=NumberAnswer(tolerance, answer.scale, answer.offset))
+        known = [typed(value) for value in answer.names]
+        own = [typed(value) for value in self.classes]
+        new = [repr(value) for kind, value in own if (kind, value) not in known]
+        gone = [repr(value) for kind, value in known if (kind, value) not in own]
+        if new or gone:
+            said = [f"has {', '.join(new)}, which the model does not know"] if new else []
+            said += [f"has no row of {', '.join(gone)}"] if gone else []
+            raise ValueError(
+                f"{name} {' and '.join(said)}; its classes: {', '.join(map(repr, answer.names))}"
+            )
+        numbers = torch.tensor([known.index(value) for value in own])
+        return Labels(numbers[self.targets], ClassAnswer(len(known)), answer.names)
 
 
 def labels(

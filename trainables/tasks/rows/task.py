@@ -11,9 +11,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Bool
 
-from trainables.tasks.rows.buckets import DataPath
+from trainables.encoding.answers import Label
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.identity import DataIdentity, fingerprint
+from trainables.encoding.steps import NumberSteps, TokenSteps
+from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
-from trainables.tasks.rows.encoding import Standardised, Vocabulary
+from trainables.tasks.rows.files import stamp
+from trainables.tasks.rows.fitting import Fitted, refitted
 from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.splitting import in_part, require_parts
 from trainables.tasks.task import Split, Task, TaskConfig
@@ -51,18 +56,20 @@ class RowsConfig(TaskConfig):
 class RowsTask(Task):
     """A task over the rows of Parquet files; each part draws from rows of its own.
 
-    Before `split`, the task draws from all rows; what the encoding knows of the numbers is learned
+    Before `split`, the task draws from all rows; what is known of the numbers is learned
     from the training rows even so.
 
     Attributes:
         rows: all of them, of every part
-        encoding: how the rows' numbers become inputs
+        fitted: what the training rows determine: how numbers become inputs
 
     """
 
     Config: ClassVar[type[RowsConfig]]
-    encoding: Standardised | Vocabulary
+    fitted: Fitted
     _at_every_lag: DrawableRows | None
+    _of_file: Self | None = None
+    """As its own file would have it, where it is under another's encoding."""
 
     def __init__(self, config: RowsConfig) -> None:
         super().__init__(config)
@@ -109,6 +116,74 @@ class RowsTask(Task):
                 self._at_every_lag = self._at_every_lag or self._ordered(self._of_part)
                 self._drawable[lag] = self._at_every_lag
         return self._drawable[lag]
+
+    @property
+    def data(self) -> DataIdentity:
+        if self._of_file is not None:
+            return self._of_file.data
+        rows, steps = self.rows, self.fitted.steps
+        return DataIdentity(
+            fingerprint=fingerprint([rows.hashes, *self.told_by_columns()], self.told_classes()),
+            sequences=fingerprint([rows.hashes]),
+            rows=len(rows),
+            files=tuple(Path(name).name for name, _, _ in stamp(local(self.config.path))),
+            columns=dict(self.config.columns),
+            features=steps.features,
+            classes=self.told_classes(),
+            mean=steps.mean if isinstance(steps, NumberSteps) else (),
+            deviation=steps.deviation if isinstance(steps, NumberSteps) else (),
+        )
+
+    def told_by_columns(self) -> list[np.ndarray]:
+        """What else than its sequence tells a row from another: columns (R,) of 64 bits."""
+        return []
+
+    def told_classes(self) -> tuple[tuple[Label, int], ...]:
+        """Each class's name and rows, if answers are classes of the file's."""
+        return ()
+
+    def under(self, encoding: Encoding) -> Self:
+        """Raises ValueError, in one line, if these rows do not go with ``encoding``."""
+        if encoding.task != self.config.kind or encoding.columns != dict(self.config.columns):
+            raise ValueError(
+                f"encoding: it is of {encoding.task} over {encoding.columns}, not of"
+                f" {self.config.kind} over {dict(self.config.columns)}"
+            )
+        other = copy(self)
+        other._of_file = self._of_file or self
+        other.fitted = self._fitted_as(encoding)
+        other.inputs = other.fitted.inputs
+        other._restrict(self.part)
+        return other
+
+    def _fitted_as(self, encoding: Encoding) -> Fitted:
+        steps, own = encoding.steps, self.fitted
+        name = f"{self.config.sequence!r} of {self.rows.file}"
+        if steps.features != self.rows.values.shape[1]:
+            raise ValueError(
+                f"sequence: {name} has {self.rows.values.shape[1]} features a step; the model"
+                f" takes {steps.features}"
+            )
+        if not isinstance(steps, type(own.steps)):
+            raise ValueError(
+                f"values: {own.steps.kind} of {name}, but the model takes {steps.kind}"
+            )
+        if isinstance(steps, TokenSteps) and isinstance(own.steps, TokenSteps):
+            known = set(steps.vocabulary)
+            unknown = [symbol for symbol in own.steps.vocabulary if symbol not in known]
+            if unknown:
+                raise ValueError(
+                    f"sequence: {name} has the symbol {unknown[0]!r}, which is not in the model's"
+                    " vocabulary"
+                )
+        return own if steps == own.steps else refitted(self.rows, own, steps)
+
+    def example(self, last: int | None = None) -> tuple[Any, ...]:
+        """The shortest row of the test part, as the file has it; of it the ``last`` steps."""
+        test = np.flatnonzero(self._usable & in_part(self.rows.hashes, "test"))
+        shortest = test[np.lexsort((self.rows.hashes[test], self.rows.lengths[test]))[:1]]
+        steps = self.rows.whole(shortest).tolist()[-(last or 0) :]
+        return tuple(tuple(step) if len(step) > 1 else step[0] for step in steps)
 
     def _ordered(self, chosen: Bool[np.ndarray, " R"]) -> DrawableRows:
         return DrawableRows(np.flatnonzero(chosen), self.rows.hashes)

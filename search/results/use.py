@@ -1,0 +1,161 @@
+"""The parts of a card that tell how a model is used, and what programs read of it.
+
+The format is that of model cards on Hugging Face: YAML between two lines of dashes, then Markdown.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import yaml
+
+from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.encoding import Encoding
+from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
+
+MOST_SHOWN = 400
+"""Values of the example that a card shows; of a longer one it says where it lies."""
+
+
+def front_matter(outcome: dict[str, Any]) -> str:
+    """What programs read of the card, as Hugging Face's format has it."""
+    metric = {
+        "type": "accuracy",
+        "name": f"sequences with every answer right, at lag {outcome['lag']}",
+        "value": round(outcome["success_rate"], 4),
+    }
+    result = {
+        "task": {"type": "sequence-modeling", "name": f"{outcome['task']} at a lag"},
+        "dataset": {"type": outcome["task"], "name": _dataset(outcome), "split": "test"},
+        "metrics": [metric],
+    }
+    name = f"{outcome['search']}-trial-{outcome['trial']:05d}-{outcome['task']}"
+    content = {
+        "library_name": "longspan",
+        "pipeline_tag": "other",
+        "tags": ["pytorch", "sequence-model", "long-range-dependencies", outcome["task"]],
+        "model-index": [{"name": name, "results": [result]}],
+    }
+    return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n"
+
+
+def _dataset(outcome: dict[str, Any]) -> str:
+    data = outcome.get("data")
+    if not data:
+        return f"{outcome['task']}"
+    return f"{', '.join(data['files'][:3])} ({data['fingerprint'][:12]})"
+
+
+def how_to_use(encoding: Encoding | None, outcome: dict[str, Any], plugins: list[str]) -> str:
+    """How to load it, give it rows and read its answers; the code runs in the card's folder."""
+    named = f", plugins={plugins}" if plugins else ""
+    options = "".join(f" --plugin {plugin}" for plugin in plugins)
+    data = " --data FILE" if outcome.get("data") else ""
+    parts = ["## How to use\n", _code(encoding, named)]
+    if encoding is not None:
+        parts += [_rows(encoding, outcome), _shown(encoding)]
+    parts.append(
+        "Whoever trains on calls `model(inputs, scored)`: inputs (B, T) of symbols or (B, T, F) of"
+        " numbers, encoded; scored (B, S); it gives (B, S, C).\n"
+    )
+    parts.append(
+        f"`longspan verify THIS_FOLDER{data}{options}` measures the claim again, on held-out"
+        " sequences, from the weights alone.\n"
+    )
+    return "\n".join(parts)
+
+
+def _code(encoding: Encoding | None, plugins: str) -> str:
+    lines = ["import trainables", "", f'model = trainables.load("."{plugins})  # this folder']
+    if encoding is None:
+        lines.append("answers = model(inputs, scored)")
+    else:
+        lines += _example(encoding)
+        lines.append("model.predict(rows)  # an answer for each row")
+        if isinstance(encoding.answer, ClassAnswers):
+            lines.append(
+                "model.predict_proba(rows)  # of each class of model.encoding.answer.names"
+            )
+    return "\n".join(["```python", *lines, "```", ""])
+
+
+def _example(encoding: Encoding) -> list[str]:
+    """The lines that bring a row, or a table of rows."""
+    if encoding.example is None:
+        return [f"rows = [{_generated(encoding)}]"]
+    size = len(encoding.example) * encoding.steps.features
+    if size > MOST_SHOWN:
+        return [f"rows = {{{encoding.column!r}: [model.encoding.example]}}  # a table's column"]
+    plain = [list(step) if isinstance(step, tuple) else step for step in encoding.example]
+    text = textwrap.fill(
+        repr(plain), 96, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+    )
+    return [
+        "# a real row, held out; or a DataFrame or Arrow table with this column",
+        f"rows = {{{encoding.column!r}: [\n{text}\n]}}",
+    ]
+
+
+def _generated(encoding: Encoding) -> str:
+    steps = encoding.steps
+    length = max(4, encoding.answers)
+    if isinstance(steps, SymbolSteps):
+        return repr([steps.names[min(1, len(steps.names) - 1)]] * length)
+    return repr([[0.0] * steps.features] * length)
+
+
+def _rows(encoding: Encoding, outcome: dict[str, Any]) -> str:
+    rate = f"{outcome['success_rate']:.1%} of {outcome['test_sequences']} held-out rows"
+    lines = ["Rows may differ in length, and are given as they are: nothing is scaled beforehand."]
+    if encoding.after_gap:
+        lines.append(
+            f"The answer is asked for {outcome['lag']} steps of filler after the row, the lag at"
+            f" which {rate} were right; `predict(rows, gap=STEPS)` asks at another."
+        )
+    elif encoding.task == "stream":
+        lines.append("The answer is the step that follows the row's last.")
+    else:
+        lines.append(
+            f"The answer is asked for at the row's own end; at lag {outcome['lag']},"
+            f" {rate} were right."
+        )
+    padding = encoding.padding
+    if padding is not None:
+        lines.append(
+            f"Shorter rows begin with filler, up to {padding.steps_at(outcome['lag'])} steps."
+        )
+    return textwrap.fill(" ".join(lines), 98, break_on_hyphens=False) + "\n"
+
+
+def _shown(encoding: Encoding) -> str:
+    """What the encoding holds, as a table."""
+    steps, answer = encoding.steps, encoding.answer
+    rows = {"column": f"`{encoding.column}`", "a step": _step(steps), "missing values": "refused"}
+    if encoding.filler is not None:
+        rows["filler"] = encoding.filler.kind
+    if isinstance(answer, ClassAnswers):
+        rows["classes"] = _listed([repr(name) for name in answer.names])
+    else:
+        rows["answer"] = f"a number, {answer.offset:.6g} + {answer.scale:.6g} x output"
+        if answer.tolerance is not None:
+            rows["right if off by less than"] = f"{answer.tolerance:g}"
+    rows["encoding"] = f"SHA-256 `{encoding.digest}` (encoding.json)"
+    lines = [f"| {key} | {value} |" for key, value in rows.items()]
+    return "\n".join(["| | |", "| --- | --- |", *lines]) + "\n"
+
+
+def _step(steps: NumberSteps | TokenSteps | SymbolSteps | PlainSteps) -> str:
+    if isinstance(steps, NumberSteps):
+        pairs = zip(steps.mean, steps.deviation, strict=True)
+        means = _listed([f"{mean:.6g} ± {deviation:.6g}" for mean, deviation in pairs])
+        return f"{steps.features} numbers; mean and deviation {means}"
+    if isinstance(steps, TokenSteps):
+        return f"one of {len(steps.vocabulary)} symbols: {_listed([*map(repr, steps.vocabulary)])}"
+    if isinstance(steps, SymbolSteps):
+        return f"one of {len(steps.names)} symbols: {_listed([*map(repr, steps.names)])}"
+    return f"{steps.features} numbers: {', '.join(steps.names)}"
+
+
+def _listed(words: list[str], most: int = 12) -> str:
+    return ", ".join(words[:most]) + (", .." if len(words) > most else "")

@@ -1,0 +1,171 @@
+"""The encoding: what turns a row of the user's into what a model is shown, and back.
+
+Fitted once, on the training rows, and kept with the search and with every export. Filler that a
+row is shown with when a model answers is always the same, whatever stands beside the row: the
+number k of [0, 1) counted from the sequence's end is the raw output k of PCG64 with seed 0, its
+upper 53 bits over 2^53 (feature by feature within a step).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
+from torch import Tensor
+
+from trainables.encoding.answers import AnyAnswers
+from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
+from trainables.parts import Config
+from trainables.randomness import digest
+from trainables.shapes import Inputs
+
+FILLER_SEED = 0
+
+Value = StrictBool | StrictInt | StrictFloat | StrictStr
+
+
+class Filler(Config):
+    """What stands before shorter rows and, after a gap's worth of it, at the answer.
+
+    Attributes:
+        pool: some training steps (K, F), in the file's units, that ``resample`` draws from
+    """
+
+    kind: FillerKind
+    pool: tuple[tuple[Value, ...], ...] = ()
+
+
+class Padding(Config):
+    """Shorter rows begin with filler, so that all end at the same step.
+
+    Attributes:
+        steps: to which length; with a column of lags, of the longest of all rows
+        by_lag: with a column of lags, pairs of a lag and the steps of the longest row whose own
+            lag is no more; ascending in both
+        nearness: rows are shown at a lag whose own is less than this many times as long
+    """
+
+    side: Literal["left"] = "left"
+    steps: int
+    by_lag: tuple[tuple[int, int], ...] = ()
+    nearness: float = 1.0
+
+    def steps_at(self, lag: int) -> int:
+        """To which length rows are padded for a model trained up to ``lag``."""
+        if not self.by_lag:
+            return self.steps
+        return max((n for own, n in self.by_lag if own < self.nearness * lag), default=1)
+
+
+class Encoding(Config):
+    """How rows become inputs and outputs answers.
+
+    Attributes:
+        task: the task's kind
+        columns: the file's columns by key; ``sequence`` is always one
+        steps: what one step of a row is
+        missing: what becomes of nulls, NaN, infinity and empty rows
+        filler: None where nothing is ever put to a row
+        padding: None where rows are shown as they are
+        after_gap: whether the answer is asked for after a gap of filler
+        answer: what is answered
+        answers: answers a row, at its last steps
+        example: a row that nothing was trained on, as the user has it; None if generated
+    """
+
+    version: Literal[1] = 1
+    task: str
+    columns: dict[str, str]
+    steps: AnySteps
+    missing: Literal["refused"] = "refused"
+    filler: Filler | None = None
+    padding: Padding | None = None
+    after_gap: bool = False
+    answer: AnyAnswers
+    answers: int = 1
+    example: tuple[Value, ...] | tuple[tuple[Value, ...], ...] | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the value: equal encodings, equal digests."""
+        return digest(self.model_dump(mode="json"))
+
+    @property
+    def column(self) -> str:
+        """The column that sequences stand in."""
+        return self.columns["sequence"]
+
+    def require_gap(self, gap: int | None, lag: int) -> int:
+        """The steps of filler after a row before it is asked: those given, or the ``lag``.
+
+        Raises:
+            ValueError: if there is no filler, or it is no number of steps.
+        """
+        if not self.after_gap:
+            if gap not in (None, 0):
+                raise ValueError(
+                    f"gap: {gap} is not allowed; this {self.task} model answers at a row's own"
+                    " last step, without filler after it"
+                )
+            return 0
+        gap = lag if gap is None else gap
+        if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
+            raise ValueError(f"gap: {gap!r} is not allowed; a number of steps, at least 0")
+        return int(gap)
+
+    def length(self, row_steps: int, gap: int, lag: int) -> int:
+        """Steps that a row of ``row_steps`` is shown as."""
+        padded = 0 if self.padding is None else self.padding.steps_at(lag)
+        return max(row_steps, padded) + gap
+
+    def show(self, row: np.ndarray, length: int, gap: int) -> Inputs:
+        """One row's values (n, F) as it is shown: (T,) symbols or (T, F) numbers."""
+        if not isinstance(self.steps, FileSteps):
+            steps = torch.from_numpy(row)
+            return steps.float() if self.steps.kind == "plain" else steps[:, 0]
+        encoded = self.steps.encode(row)
+        if len(encoded) == length:
+            return encoded
+        shown = self.fixed_filler(length)
+        shown[length - gap - len(encoded) : length - gap] = encoded
+        return shown
+
+    def fixed_filler(self, length: int) -> Inputs:
+        """The last ``length`` steps of the filler that every row is shown with."""
+        steps, filler = self.steps, self.filler
+        if not isinstance(steps, FileSteps) or filler is None:
+            raise ValueError(f"gap: this {self.task} model knows no filler")
+        if filler.kind == "blank":
+            return steps.blank(1, length)[0].clone()
+        unit = units(length, steps.features)
+        if filler.kind == "noise":
+            return steps.noise_at(unit)
+        picks = (unit * len(filler.pool)).astype(np.int64)
+        return self._pool(picks)
+
+    def _pool(self, picks: np.ndarray) -> Tensor:
+        pool = self._encoded_pool
+        chosen = torch.from_numpy(picks)
+        return pool[chosen[:, 0]] if pool.ndim == 1 else pool.gather(0, chosen)
+
+    @cached_property
+    def _encoded_pool(self) -> Tensor:
+        assert isinstance(self.steps, FileSteps)
+        assert self.filler is not None
+        return self.steps.encode(np.array(self.filler.pool))
+
+    @classmethod
+    def of(cls, plain: Any) -> Self:
+        """The value that `model_dump` wrote, also by way of JSON."""
+        return cls.model_validate(plain)
+
+
+def units(length: int, features: int) -> Float[np.ndarray, "T F"]:
+    """The last ``length`` steps of the numbers of [0, 1) that filler is made of."""
+    raw = np.random.PCG64(FILLER_SEED).random_raw(length * features)
+    unit = (raw >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return unit.reshape(length, features)[::-1].copy()

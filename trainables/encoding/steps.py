@@ -1,0 +1,228 @@
+"""What one step of a row is, and how it becomes what a model is shown; and filler that looks alike.
+
+Plain values: numbers and text alone, so that they travel as JSON. Training and answering use the
+same arithmetic, which is here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Num
+from pydantic import Field, StrictInt, StrictStr
+from torch import Tensor
+
+from trainables.parts import Config
+from trainables.shapes import Inputs, Numbers, Tokens
+
+FillerKind = Literal["noise", "blank", "resample"]
+"""``noise``: uniform over the range; ``blank``: a constant; ``resample``: training values."""
+
+
+class FileSteps(Config):
+    """Steps of a file's rows, of F values each, and filler that looks like them."""
+
+    @property
+    @abstractmethod
+    def features(self) -> int:
+        """F."""
+
+    @abstractmethod
+    def encode(self, values: Num[np.ndarray, "*shape F"]) -> Tensor:
+        """The file's values as a model is shown them."""
+
+    def fill(
+        self,
+        filler: FillerKind,
+        pool: Tensor,
+        batch_size: int,
+        length: int,
+        generator: torch.Generator,
+    ) -> Inputs:
+        """``length`` steps of filler (B, T) or (B, T, F), every value drawn independently.
+
+        ``pool`` is of training steps, encoded (K, F) or (K,), for ``resample``.
+        """
+        if filler == "noise":
+            return self.noise(batch_size, length, generator)
+        if filler == "blank":
+            return self.blank(batch_size, length)
+        return self.resample(pool, batch_size, length, generator)
+
+    @abstractmethod
+    def noise(self, batch_size: int, length: int, generator: torch.Generator) -> Inputs:
+        """Uniform over the range of the training rows."""
+
+    @abstractmethod
+    def blank(self, batch_size: int, length: int) -> Inputs:
+        """A constant."""
+
+    @abstractmethod
+    def resample(
+        self, pool: Tensor, batch_size: int, length: int, generator: torch.Generator
+    ) -> Inputs:
+        """Values of ``pool``, each feature's on its own."""
+
+    @abstractmethod
+    def noise_at(self, unit: Float[np.ndarray, "T F"]) -> Inputs:
+        """`noise` where the draws are the given numbers of [0, 1): (T,) or (T, F)."""
+
+
+class NumberSteps(FileSteps):
+    """F numbers a step: each feature less its mean, over its deviation; blank is the mean.
+
+    A feature that is constant in training has deviation 1. Everything is in the file's units.
+
+    Attributes:
+        whole: whether the column is of integers, or of booleans: then so is noise
+        mean: of each feature over the training steps
+        deviation: of each, the standard deviation
+        low: of each, the least
+        high: of each, the greatest
+    """
+
+    kind: Literal["numbers"] = "numbers"
+    whole: bool
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @property
+    def features(self) -> int:
+        return len(self.mean)
+
+    def encode(self, values: Num[np.ndarray, "*shape F"]) -> Float[Tensor, "*shape F"]:
+        standardised = (values.astype(np.float64) - self._mean) / self._deviation
+        return torch.from_numpy(standardised.astype(np.float32))
+
+    def noise(self, batch_size: int, length: int, generator: torch.Generator) -> Numbers:
+        shape = (batch_size, length, self.features)
+        if self.whole:
+            unit = torch.rand(shape, generator=generator, dtype=torch.float64)
+            values = (unit * torch.from_numpy(self._high - self._low + 1)).floor_()
+            values = values.add_(torch.from_numpy(self._low - self._mean))
+            return values.div_(torch.from_numpy(self._deviation)).float()
+        low, high = self.encode(self._low), self.encode(self._high)
+        return torch.rand(shape, generator=generator) * (high - low) + low
+
+    def blank(self, batch_size: int, length: int) -> Numbers:
+        return torch.zeros(batch_size, length, self.features)
+
+    def resample(
+        self, pool: Tensor, batch_size: int, length: int, generator: torch.Generator
+    ) -> Numbers:
+        shape = (batch_size, length, self.features)
+        picks = torch.randint(len(pool), shape, generator=generator)
+        return pool[picks, torch.arange(self.features)]
+
+    def noise_at(self, unit: Float[np.ndarray, "T F"]) -> Float[Tensor, "T F"]:
+        if self.whole:
+            return self.encode(self._low + np.floor(unit * (self._high - self._low + 1)))
+        return self.encode(self._low + unit * (self._high - self._low))
+
+    @cached_property
+    def _mean(self) -> Float[np.ndarray, " F"]:
+        return np.array(self.mean)
+
+    @cached_property
+    def _deviation(self) -> Float[np.ndarray, " F"]:
+        return np.array(self.deviation)
+
+    @cached_property
+    def _low(self) -> Float[np.ndarray, " F"]:
+        return np.array(self.low)
+
+    @cached_property
+    def _high(self) -> Float[np.ndarray, " F"]:
+        return np.array(self.high)
+
+
+class TokenSteps(FileSteps):
+    """One symbol a step: its rank in the vocabulary; an unknown one is refused.
+
+    Attributes:
+        vocabulary: every value in the file, ascending, as the file has it
+        has_blank: whether blank filler is one more symbol
+    """
+
+    kind: Literal["tokens"] = "tokens"
+    vocabulary: tuple[StrictInt | StrictStr, ...]
+    has_blank: bool
+
+    @property
+    def features(self) -> int:
+        return 1
+
+    def encode(self, values: Num[np.ndarray, "*shape 1"]) -> Int[Tensor, "*shape"]:
+        found = values[..., 0].astype(self._values.dtype, copy=False)
+        return torch.from_numpy(np.searchsorted(self._values, found))
+
+    def noise(self, batch_size: int, length: int, generator: torch.Generator) -> Tokens:
+        return torch.randint(len(self.vocabulary), (batch_size, length), generator=generator)
+
+    def blank(self, batch_size: int, length: int) -> Tokens:
+        return torch.full((batch_size, length), len(self.vocabulary))
+
+    def resample(
+        self, pool: Tensor, batch_size: int, length: int, generator: torch.Generator
+    ) -> Tokens:
+        return pool[torch.randint(len(pool), (batch_size, length), generator=generator)]
+
+    def noise_at(self, unit: Float[np.ndarray, "T 1"]) -> Int[Tensor, " T"]:
+        return torch.from_numpy((unit[:, 0] * len(self.vocabulary)).astype(np.int64))
+
+    def unknown(self, values: np.ndarray) -> Bool[np.ndarray, " n"]:
+        """Which of the values (n,) are not in the vocabulary."""
+        return ~np.isin(values, self._values)
+
+    @cached_property
+    def _values(self) -> np.ndarray:
+        return np.array(self.vocabulary)
+
+
+class SymbolSteps(Config):
+    """One symbol of a generated task a step, given by its name or by its number.
+
+    Attributes:
+        names: of symbols 0, 1, ..
+    """
+
+    kind: Literal["symbols"] = "symbols"
+    names: tuple[str, ...]
+
+    @property
+    def features(self) -> int:
+        """One symbol a step."""
+        return 1
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Of each name."""
+        return {name: number for number, name in enumerate(self.names)}
+
+
+class PlainSteps(Config):
+    """F numbers of a generated task a step, shown as they are.
+
+    Attributes:
+        names: of the features
+    """
+
+    kind: Literal["plain"] = "plain"
+    names: tuple[str, ...]
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return len(self.names)
+
+
+AnyFileSteps = Annotated[NumberSteps | TokenSteps, Field(discriminator="kind")]
+AnySteps = Annotated[
+    NumberSteps | TokenSteps | SymbolSteps | PlainSteps, Field(discriminator="kind")
+]
