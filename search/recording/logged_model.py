@@ -7,8 +7,10 @@ What MLflow stores is the exported folder and the package ``trainables``, whose
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -197,6 +199,20 @@ def version_tags(tracker: Tracker, folder: Path) -> dict[str, str]:
     }
 
 
+@contextmanager
+def _looked_up_at(uri: str) -> Iterator[None]:
+    """Where MLflow's registry looks a logged model up, for the length of the block.
+
+    It asks a global of MLflow's, and so an environment variable, that others read as well.
+    """
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
 def register(
     client: MlflowClient,
     model_id: str,
@@ -223,10 +239,9 @@ def register(
     candidates = newest_first[:1] if is_best else newest_first
     version = next((v for v in candidates if v.source == source), None)
     if version is None:
-        mlflow.set_tracking_uri(client.tracking_uri)  # where MLflow's registry looks the model up
-        version = client.create_model_version(
-            name, source, run_id=client.get_logged_model(model_id).source_run_id, model_id=model_id
-        )
+        run_id = client.get_logged_model(model_id).source_run_id
+        with _looked_up_at(client.tracking_uri):
+            version = client.create_model_version(name, source, run_id=run_id, model_id=model_id)
     for key, value in tags.items():
         client.set_model_version_tag(name, str(version.version), key, value)
     return int(version.version)

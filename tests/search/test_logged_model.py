@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_registering_on_request_and_once(small_search: Path, tmp_path: Path) -> 
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "version 1 of the registered model remembers" in done.stdout
+        assert "MLFLOW_TRACKING_URI" not in os.environ  # it would redirect the next search
     versions = client(small_search).search_model_versions("name = 'remembers'")
     assert [int(version.version) for version in versions] == [1]
 

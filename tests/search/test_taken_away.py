@@ -188,14 +188,18 @@ def test_the_pyfunc_answers_as_predict(taken: Path, columns: str) -> None:
 def logged(taken: Path, folder: Path) -> Any:
     """The logged model of an export of the search's best."""
     outcome = json.loads((folder / "outcome.json").read_text())
-    mlflow.set_tracking_uri(f"sqlite:///{taken / 'runs' / 'mlflow.db'}")
-    client = MlflowClient()
+    uri = f"sqlite:///{taken / 'runs' / 'mlflow.db'}"
+    client = MlflowClient(uri)
     ids = [e.experiment_id for e in client.search_experiments()]
     name = f"taken-trial-00000-{outcome['task']}"
     (found,) = (m for m in client.search_logged_models(ids) if m.name == name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, at its import
-        return mlflow.pyfunc.load_model(f"models:/{found.model_id}")
+        mlflow.set_tracking_uri(uri)
+        try:
+            return mlflow.pyfunc.load_model(f"models:/{found.model_id}")
+        finally:
+            mlflow.set_tracking_uri(None)
 
 
 def test_a_served_model_answers_http(taken: Path, tmp_path: Path) -> None:
