@@ -210,7 +210,7 @@ def _looked_up_at(uri: str) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None takes it back
 
 
 def register(

@@ -11,7 +11,7 @@ import trainables
 from search.disk.folder import SearchFolder
 from search.disk.record import Record
 from search.errors import UserError
-from search.results.export import export
+from search.results.export import Wanted, export
 from tests.search.test_damage import bit_flipped, cut_short, emptied, torn
 from tests.search.test_recording import SPEC, folder, record
 from tests.search.test_refusals import refused, run
@@ -40,7 +40,7 @@ def kept(folder: SearchFolder, record: Record) -> list[Path]:
 def test_what_is_whole_is_exported_and_loads(
     folder: SearchFolder, kept: list[Path], tmp_path: Path
 ) -> None:
-    (there,) = export(folder, SPEC, 1, tmp_path / "best")
+    (there,) = export(folder, SPEC, Wanted(), tmp_path / "best")
     trainables.load(there)
     assert exported.read(there).checked
     assert [path.name for path in (tmp_path / "best").iterdir()] == [there.name]
@@ -53,7 +53,7 @@ def test_damaged_weights_are_named_and_not_exported(
     for file in kept:
         file.write_bytes(how(file.read_bytes()))
     with pytest.raises(UserError) as caught:
-        export(folder, SPEC, 1, tmp_path / "best")
+        export(folder, SPEC, Wanted(), tmp_path / "best")
     said = str(caught.value)
     assert any(said.startswith(f"{file}: these weights are damaged: ") for file in kept)
     assert said.endswith("; nothing is exported")
@@ -68,7 +68,7 @@ def test_verify_refuses_a_flipped_bit(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (there,) = export(folder, SPEC, 1, tmp_path / "best")
+    (there,) = export(folder, SPEC, Wanted(), tmp_path / "best")
     file = there / exported.WEIGHTS
     file.write_bytes(bit_flipped(file.read_bytes()))
     assert run(monkeypatch, "verify", str(there), "--seed", "1") == 2
@@ -82,7 +82,7 @@ def test_verify_says_where_nothing_is_checked(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (there,) = export(folder, SPEC, 1, tmp_path / "best")
+    (there,) = export(folder, SPEC, Wanted(), tmp_path / "best")
     (there / "SHA256SUMS").unlink()
     assert run(monkeypatch, "verify", str(there), "--seed", "1") == 1
     assert "has no SHA256SUMS" in " ".join(capsys.readouterr().out.split())
