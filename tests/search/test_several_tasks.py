@@ -16,7 +16,7 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.recording.points import points
 from search.results.card import card_of
-from search.results.export import export
+from search.results.export import Wanted, export
 from search.results.leaderboard import leaderboard, leaderboard_markdown
 from search.spec import Spec
 from tests.trainables.training.stand_ins import CPU, trial_config
@@ -119,7 +119,7 @@ def test_certificates_of_several_tasks_are_told_apart(tmp_path: Path) -> None:
 
 def test_cards_name_every_task(folder: SearchFolder, tmp_path: Path) -> None:
     """A folder a task, and each says what the same trial reached on the other."""
-    cards = [card_of(target) for target in export(folder, SPEC, 1, tmp_path)]
+    cards = [card_of(target) for target in export(folder, SPEC, Wanted(), tmp_path)]
     assert len(cards) == 2
     for card, task in zip(cards, ("recall", "recall-2"), strict=True):
         assert f"**at least 8 steps** on `{task}`" in card
