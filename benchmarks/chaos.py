@@ -183,7 +183,7 @@ class Chaos:
 
     def outcome(self) -> dict[int, Any]:
         """What became of each trial, without times and the workers that it lost."""
-        return {n: _timeless(vars(r)) for n, r in Ledger(self.folder).records.items()}
+        return {n: _timeless(r.to_json()) for n, r in Ledger(self.folder).records.items()}
 
     def complaints(self) -> list[str]:
         """What does not agree among ledger, study, MLflow and Parquet."""
