@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cluster.head_node import on_cluster
-from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, OtherData, Runs, console
+from search.commands import (
+    EXIT_INTERRUPTED,
+    RUNS,
+    ClusterFile,
+    Name,
+    OtherData,
+    Runs,
+    console,
+    options_of,
+)
 from search.commands.clusters import on_head, submit, submit_again
 from search.disk.folder import SearchFolder
 from search.errors import UserError
@@ -105,7 +114,7 @@ def _search(folder: SearchFolder) -> None:
     from search.run import run_search
 
     spec = specs.read(folder.spec)
-    at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
+    at = options_of(folder.runs)
     console.print(
         f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "
         f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
@@ -120,7 +129,11 @@ def _search(folder: SearchFolder) -> None:
     if ended.behind:
         console.print(ended.behind, style="yellow")
     if not ended.finished:
-        console.print(f"Stopped. Go on with: longspan resume {folder.name}{at}")
+        console.print(
+            f"Stopped. Go on with: longspan resume {folder.name}{at}",
+            soft_wrap=True,
+            highlight=False,
+        )
         raise typer.Exit(EXIT_INTERRUPTED)
     console.print(
         f"Ended after {ended.seconds:.0f} s. Next:\n"
@@ -153,7 +166,9 @@ def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
-        console.print(f"Go on with: longspan resume {name}")
+        console.print(
+            f"Go on with: longspan resume {name}{options_of(runs)}", soft_wrap=True, highlight=False
+        )
 
 
 def _lay(folder: SearchFolder, spec: Spec) -> None:
