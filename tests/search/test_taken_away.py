@@ -25,7 +25,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import trainables
-from tests.search.conftest import COMMAND, longspan
+from tests.search.conftest import COMMAND, in_process, longspan
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,7 @@ search:
   scheduler: none
   sampler: random
   start_with: [{training/learning_rate: 5.0e-3, model/hidden_size: 16, model/cell/kind: lstm}]
+controls: off
 """
 
 
@@ -91,7 +92,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def export(folder: Path, to: str, *options: str) -> list[Path]:
-    done = longspan(
+    done = in_process(
         "export", "taken", "--to", str(folder / to), "--runs", str(folder / "runs"), *options
     )
     assert done.returncode == 0, done.stderr + done.stdout
@@ -119,8 +120,8 @@ FILES = {NUMBERS: "numbers", TOKENS: "tokens", DEPTH: "depth", LAGGED: "lagged",
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line of a refusal, exit code 2."""
-    done = longspan(*map(str, arguments))
+    """The one line of a refusal, exit code 2; nothing has been started by then."""
+    done = in_process(*map(str, arguments))
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
@@ -257,23 +258,25 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 # Exporting needs no data
 
 
+@pytest.fixture(scope="module")
+def moved(taken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The search in another place, without its data; its best is in ``to``."""
+    folder = tmp_path_factory.mktemp("moved")
+    shutil.copytree(taken / "runs", folder / "runs")
+    spec = folder / "runs" / "taken" / "spec.yaml"
+    spec.write_text(spec.read_text().replace(str(taken), str(folder / "gone")))
+    export(folder, "to")
+    return folder
+
+
 @pytest.mark.parametrize("columns", list(FILES))
-def test_an_export_needs_no_data_and_names_no_place(
-    taken: Path, tmp_path: Path, columns: str
-) -> None:
-    moved = tmp_path / "moved"
-    shutil.copytree(taken / "runs", moved)
-    spec = moved / "taken" / "spec.yaml"
-    spec.write_text(spec.read_text().replace(str(taken), str(tmp_path / "gone")))
-    done = longspan("export", "taken", "--to", str(tmp_path / "to"), "--runs", str(moved))
-    assert done.returncode == 0, done.stderr
-    (one_of_it,) = [one(tmp_path, columns, "to")]
-    before = one(taken, columns)
+def test_an_export_needs_no_data_and_names_no_place(taken: Path, moved: Path, columns: str) -> None:
+    one_of_it, before = one(moved, columns, "to"), one(taken, columns)
     for name in ("encoding.json", "model.safetensors", "config.yaml"):
         assert (one_of_it / name).read_bytes() == (before / name).read_bytes()
     for file in one_of_it.iterdir():
         content = file.read_bytes()
-        for place in (taken, tmp_path, moved):
+        for place in (taken, moved):
             assert str(place).encode() not in content, file
 
 
@@ -349,7 +352,7 @@ def test_verify_uses_the_exports_encoding(taken: Path, columns: str) -> None:
     """On the file it was trained on, in whatever order, the claim holds as it was exported."""
     folder = one(taken, columns)
     data = [] if columns == RECALL else ["--data", str(taken / f"{FILES[columns]}.parquet")]
-    done = longspan("verify", str(folder), "--seed", "1", *data)
+    done = in_process("verify", str(folder), "--seed", "1", *data)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "the claim holds" in done.stdout
 
@@ -359,7 +362,7 @@ def test_verify_on_other_data_that_is_meant(taken: Path, tmp_path: Path) -> None
     _, _, frame = variants(taken, tmp_path)["units"]
     frame.to_parquet(tmp_path / "fahrenheit.parquet")
     data = ("--data", str(tmp_path / "fahrenheit.parquet"), "--other-data")
-    done = longspan("verify", str(one(taken, NUMBERS)), *data)
+    done = in_process("verify", str(one(taken, NUMBERS)), *data)
     assert done.returncode == 1, done.stderr + done.stdout
     assert "On other data than was measured: units: mean" in done.stdout
     assert "the claim FAILS" in done.stdout
@@ -432,8 +435,7 @@ print(model.predict([[460.0] * 6, [540.0] * 7])["label"].tolist())
 
 def test_the_champion_loads_where_there_is_nothing_else(taken: Path, tmp_path: Path) -> None:
     """In another folder, with neither data nor spec, offline, by the code logged with it."""
-    longspan("export", "taken", "--to", str(tmp_path / "to"), "--runs", str(taken / "runs"),
-             "--register", "mine")  # fmt: skip
+    export(taken, str(tmp_path / "to"), "--register", "mine")
     uri = f"sqlite:///{taken / 'runs' / 'mlflow.db'}"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
