@@ -7,7 +7,7 @@ and the choice in a space.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import ValidationError as PydanticValidationError
@@ -21,12 +21,6 @@ class Config(BaseModel):
     """A frozen configuration that refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Part(Protocol):
-    """What a table holds: anything with a configuration class of its own."""
-
-    Config: type[Config]
 
 
 class OneOf:

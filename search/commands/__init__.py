@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 console = Console()
 
@@ -35,6 +37,14 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 RUNS = Path("runs")
+
+
+def options_of(runs: Path) -> str:
+    """What a command that is hinted at is given to look where this one did; for the console."""
+    if runs.absolute() == RUNS.absolute():
+        return ""
+    return escape(f" --runs {shlex.quote(str(runs.absolute()))}")
+
 
 Name = Annotated[str, typer.Argument(help="The search's name.", show_default=False)]
 Plugins = Annotated[

@@ -17,6 +17,7 @@ from search.commands import (
     OtherData,
     Runs,
     console,
+    options_of,
     print_json,
 )
 from search.commands.clusters import on_head, submit, submit_again
@@ -125,7 +126,7 @@ def _search(folder: SearchFolder) -> None:
     from search.run import run_search
 
     spec = specs.read(folder.spec)
-    at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
+    at = options_of(folder.runs)
     console.print(
         f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "
         f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
@@ -140,7 +141,11 @@ def _search(folder: SearchFolder) -> None:
     if ended.behind:
         console.print(ended.behind, style="yellow")
     if not ended.finished:
-        console.print(f"Stopped. Go on with: longspan resume {folder.name}{at}")
+        console.print(
+            f"Stopped. Go on with: longspan resume {folder.name}{at}",
+            soft_wrap=True,
+            highlight=False,
+        )
         raise typer.Exit(EXIT_INTERRUPTED)
     console.print(
         f"Ended after {ended.seconds:.0f} s. Next:\n"
@@ -196,7 +201,9 @@ def status(
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
-        console.print(f"Go on with: longspan resume {name}")
+        console.print(
+            f"Go on with: longspan resume {name}{options_of(runs)}", soft_wrap=True, highlight=False
+        )
 
 
 def _lay(folder: SearchFolder, spec: Spec) -> None:
