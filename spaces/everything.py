@@ -30,6 +30,8 @@ def everything(trial: Trial) -> None:
         "mamba",
         "mlstm",
         "gated_delta",
+        "linoss",
+        "lmu",
         "transformer",
         "self_attention",
         "ntm",

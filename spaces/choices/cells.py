@@ -15,8 +15,12 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_levels(trial)
     if cell == "ind_rnn":
         suggest_longest_lag(trial)
-    if cell in ("lru", "s4d", "mamba"):
+    if cell in ("lru", "s4d", "mamba", "linoss"):
         suggest_state_size(trial)
+    if cell == "linoss":
+        suggest_sampling(trial)
+    if cell == "lmu":
+        suggest_sliding_window(trial)
     if cell == "lru":
         suggest_damping(trial)
     if cell in ("s4d", "mamba", "gated_delta"):
@@ -63,6 +67,17 @@ def suggest_longest_lag(trial: Trial) -> None:
 def suggest_state_size(trial: Trial) -> None:
     """Numbers that a state space carries."""
     trial.suggest_categorical("model/cell/state_size", [16, 64])
+
+
+def suggest_sampling(trial: Trial) -> None:
+    """Oscillators that lose energy, or that keep it."""
+    trial.suggest_categorical("model/cell/sampling", ["implicit", "implicit_explicit"])
+
+
+def suggest_sliding_window(trial: Trial) -> None:
+    """The steps that a Legendre memory covers, and by how many polynomials."""
+    trial.suggest_categorical("model/cell/theta", [64, 512, 4096])
+    trial.suggest_categorical("model/cell/order", [16, 64])
 
 
 def suggest_damping(trial: Trial) -> None:

@@ -4,6 +4,8 @@ from trainables.models.cells.dilated_lstm import DilatedLstm
 from trainables.models.cells.gated_delta import GatedDelta
 from trainables.models.cells.gru import Gru
 from trainables.models.cells.ind_rnn import IndRnn
+from trainables.models.cells.linoss import LinOss
+from trainables.models.cells.lmu import Lmu
 from trainables.models.cells.lru import Lru
 from trainables.models.cells.lstm import Lstm
 from trainables.models.cells.mamba import Mamba
@@ -31,6 +33,8 @@ LAYERS: dict[str, type[Layer]] = {
     "mamba": Mamba,
     "mlstm": Mlstm,
     "gated_delta": GatedDelta,
+    "linoss": LinOss,
+    "lmu": Lmu,
     "transformer": Transformer,
     "self_attention": SelfAttention,
     "ntm": Ntm,
