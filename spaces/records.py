@@ -17,6 +17,10 @@ def records(trial: Trial) -> None:
         "lru",
         "mamba",
         "gated_delta",
+        "slstm",
+        "lem",
+        "orthogonal_rnn",
+        "hyena",
         "linoss",
         "lmu",
     ]

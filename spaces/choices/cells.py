@@ -9,14 +9,20 @@ def suggest_inside(trial: Trial, cell: str) -> None:
     """How a cell of this kind starts and how much it holds."""
     if cell in ("rnn", "lstm", "gru", "dilated_lstm"):
         suggest_recurrent_weights(trial)
-    if cell in ("lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"):
+    if cell in ("lstm", "gru", "min_gru", "min_lstm", "dilated_lstm", "slstm"):
         suggest_forget_bias(trial)
     if cell == "dilated_lstm":
         suggest_levels(trial)
-    if cell == "ind_rnn":
+    if cell in ("ind_rnn", "hyena"):
         suggest_longest_lag(trial)
     if cell in ("lru", "s4d", "mamba", "linoss"):
         suggest_state_size(trial)
+    if cell == "lem":
+        suggest_largest_step(trial)
+    if cell == "co_rnn":
+        suggest_springs(trial)
+    if cell == "orthogonal_rnn":
+        suggest_rotation(trial)
     if cell == "linoss":
         suggest_sampling(trial)
     if cell == "lmu":
@@ -25,7 +31,7 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_damping(trial)
     if cell in ("s4d", "mamba", "gated_delta"):
         suggest_timescale(trial)
-    if cell in ("mlstm", "gated_delta", "transformer", "self_attention"):
+    if cell in ("slstm", "mlstm", "gated_delta", "transformer", "self_attention"):
         suggest_heads(trial)
     if cell in ("ntm", "dnc"):
         suggest_memory_size(trial)
@@ -60,13 +66,31 @@ def suggest_levels(trial: Trial) -> None:
 
 
 def suggest_longest_lag(trial: Trial) -> None:
-    """The lag over which no unit's state may more than double."""
+    """The lag that a cell is made for: no state more than doubles in it, or filters span it."""
     trial.suggest_categorical("model/cell/longest_lag", [64, 512, 4096])
 
 
 def suggest_state_size(trial: Trial) -> None:
     """Numbers that a state space carries."""
     trial.suggest_categorical("model/cell/state_size", [16, 64])
+
+
+def suggest_largest_step(trial: Trial) -> None:
+    """The largest share of a state that is written over at a step."""
+    trial.suggest_categorical("model/cell/largest_step", [0.01, 0.1, 1.0])
+
+
+def suggest_springs(trial: Trial) -> None:
+    """The time of a step, and how stiff and how damped springs are."""
+    trial.suggest_categorical("model/cell/time_step", [0.01, 0.04, 0.1])
+    trial.suggest_categorical("model/cell/gamma", [1.0, 3.0, 10.0])
+    trial.suggest_categorical("model/cell/epsilon", [0.1, 1.0, 5.0])
+
+
+def suggest_rotation(trial: Trial) -> None:
+    """How an orthogonal matrix is made, and whether it mirrors half the units."""
+    trial.suggest_categorical("model/cell/parametrisation", ["exponential", "cayley"])
+    trial.suggest_categorical("model/cell/flipped_share", [0.0, 0.5])
 
 
 def suggest_sampling(trial: Trial) -> None:

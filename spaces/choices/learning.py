@@ -19,7 +19,7 @@ def suggest_optimisation(trial: Trial, cell: str) -> None:
     """
     trial.suggest_categorical("training/clip_norm", [0.1, 1.0, 10.0])
     low, high = 1e-3, 1e-2
-    if cell in ("lru", "s4d", "mamba", "mlstm", "gated_delta", "linoss"):
+    if cell in ("lru", "s4d", "mamba", "mlstm", "gated_delta", "linoss", "hyena", "orthogonal_rnn"):
         low, high = 5e-4, 4e-3
     if cell in ("transformer", "self_attention"):
         low, high = 2e-4, 3e-3

@@ -1,9 +1,12 @@
 """Cells: the kinds of layer a model stacks."""
 
+from trainables.models.cells.co_rnn import CoRnn
 from trainables.models.cells.dilated_lstm import DilatedLstm
 from trainables.models.cells.gated_delta import GatedDelta
 from trainables.models.cells.gru import Gru
+from trainables.models.cells.hyena import Hyena
 from trainables.models.cells.ind_rnn import IndRnn
+from trainables.models.cells.lem import Lem
 from trainables.models.cells.linoss import LinOss
 from trainables.models.cells.lmu import Lmu
 from trainables.models.cells.lru import Lru
@@ -12,9 +15,11 @@ from trainables.models.cells.mamba import Mamba
 from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
+from trainables.models.cells.orthogonal_rnn import OrthogonalRnn
 from trainables.models.cells.rnn import Rnn
 from trainables.models.cells.s4d import S4d
 from trainables.models.cells.self_attention import SelfAttention
+from trainables.models.cells.slstm import Slstm
 from trainables.models.cells.transformer import Transformer
 from trainables.models.layer import Layer
 from trainables.models.memory.dnc import Dnc
@@ -33,6 +38,11 @@ LAYERS: dict[str, type[Layer]] = {
     "mamba": Mamba,
     "mlstm": Mlstm,
     "gated_delta": GatedDelta,
+    "slstm": Slstm,
+    "lem": Lem,
+    "co_rnn": CoRnn,
+    "orthogonal_rnn": OrthogonalRnn,
+    "hyena": Hyena,
     "linoss": LinOss,
     "lmu": Lmu,
     "transformer": Transformer,
