@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from spaces.choices.cells import suggest_inside
+from spaces.choices.cells import suggest_inside, suggest_writes
 from spaces.choices.learning import suggest_optimisation, suggest_regime
 from spaces.choices.stacks import suggest_depth, suggest_hidden_size, suggest_residual
 
@@ -17,6 +17,8 @@ def records(trial: Trial) -> None:
         "lru",
         "mamba",
         "gated_delta",
+        "kda",
+        "rwkv7",
         "slstm",
         "lem",
         "orthogonal_rnn",
@@ -26,6 +28,8 @@ def records(trial: Trial) -> None:
     ]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)
+    if cell in ("gated_delta", "kda"):
+        suggest_writes(trial, cell)
     suggest_depth(trial)
     suggest_residual(trial)
     suggest_hidden_size(trial)

@@ -29,9 +29,9 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_sliding_window(trial)
     if cell == "lru":
         suggest_damping(trial)
-    if cell in ("s4d", "mamba", "gated_delta"):
+    if cell in ("s4d", "mamba", "gated_delta", "kda", "rwkv7"):
         suggest_timescale(trial)
-    if cell in ("slstm", "mlstm", "gated_delta", "transformer", "self_attention"):
+    if cell in ("slstm", "mlstm", "gated_delta", "kda", "rwkv7", "transformer", "self_attention"):
         suggest_heads(trial)
     if cell in ("ntm", "dnc"):
         suggest_memory_size(trial)
@@ -117,6 +117,13 @@ def suggest_timescale(trial: Trial) -> None:
 def suggest_heads(trial: Trial) -> None:
     """Heads; each count divides every hidden size offered, into even widths."""
     trial.suggest_categorical("model/cell/num_heads", [1, 2, 4, 8])
+
+
+def suggest_writes(trial: Trial, cell: str) -> None:
+    """Whether a write may turn around what a key recalled, and how many a step takes."""
+    trial.suggest_categorical("model/cell/largest_write", [1.0, 2.0])
+    if cell == "gated_delta":
+        trial.suggest_categorical("model/cell/num_writes", [1, 2, 3])
 
 
 def suggest_window(trial: Trial) -> None:

@@ -31,6 +31,14 @@ class ShortConvolution(nn.Module):
             y = torch.addcmul(y, tap, padded[:, K - 1 - k : K - 1 - k + T])
         return y
 
+    def scan(
+        self, x: Stream, past: Float[Tensor, "B P D"]
+    ) -> tuple[Stream, Float[Tensor, "B P D"]]:
+        """Steps that follow on ``past``: their answers and the inputs that the next step sees."""
+        seen = torch.cat([past, x], dim=1)
+        answers = nn.functional.silu(self.weighted(seen)[:, past.shape[1] :])
+        return answers, seen[:, seen.shape[1] - past.shape[1] :]
+
     def initial_state(self, batch_size: int) -> Float[Tensor, "B P D"]:
         """The inputs before the first step: zeros, the oldest first."""
         return self.taps.new_zeros(batch_size, len(self.taps) - 1, self.taps.shape[1])

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from trainables.models.kernels.chunked.given_types import in_given_types
 from trainables.models.kernels.scan import precise
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -64,7 +65,7 @@ class OrthogonalRnn(Recurrence):
         """The matrix once, all inputs at once, then a loop that writes in place."""
         Q = self.rotation()
         driven = self.enter(x.transpose(0, 1)).to(Q.dtype)
-        h_TBD = _ModReluScan.apply(Q, self.bias.to(Q.dtype), driven, *state)
+        h_TBD = in_given_types(_ModReluScan.apply)(Q, self.bias.to(Q.dtype), driven, *state)
         return h_TBD.transpose(0, 1).to(x.dtype), (h_TBD[-1],)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:

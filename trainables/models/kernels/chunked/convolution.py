@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.kernels.chunked.given_types import in_given_types
 from trainables.models.kernels.chunked.system import CHUNK, toeplitz
 
 
+@in_given_types
 def long_convolution(u: Float[Tensor, "B T D"], h: Float[Tensor, "T D"]) -> Float[Tensor, "B T D"]:
     """y_t = sum_s h_s u_{t-s} in each channel, s from 0 to t; O(T log^2 T).
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.kernels.chunked.given_types import in_given_types
+
 CHUNK = 64
 
 
@@ -23,6 +25,7 @@ class System(NamedTuple):
     C: Float[Tensor, "G R S"]
 
 
+@in_given_types
 def chunked_system(
     system: System, u: Float[Tensor, "T B G"], initial: Float[Tensor, "B G S"]
 ) -> tuple[Float[Tensor, "T B G R"], Float[Tensor, "B G S"]]:
