@@ -1,6 +1,6 @@
 """What people take away answers on their own rows: from a search to a served model.
 
-One search over a task of every kind, run by the real command; its best is taken away.
+One search over a task of every kind, as the command leaves it; its best is taken away.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import trainables
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
 from tests.search.conftest import COMMAND, in_process, longspan
-
-pytestmark = pytest.mark.slow
+from tests.search.searched import recorded, searched
 
 SPEC = """\
 name: taken
@@ -47,8 +48,10 @@ search:
   scheduler: none
   sampler: random
   start_with: [{training/learning_rate: 5.0e-3, model/hidden_size: 16, model/cell/kind: lstm}]
-controls: off
 """
+
+
+LSTM = {"model": {"cell": "lstm", "hidden_size": 16}, "training": {"learning_rate": 5.0e-3}}
 
 
 def write_data(folder: Path) -> None:
@@ -85,8 +88,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taken")
     write_data(folder)
     (folder / "spec.yaml").write_text(SPEC)
-    done = longspan("search", str(folder / "spec.yaml"), "--runs", str(folder / "runs"))
-    assert done.returncode == 0, done.stderr + done.stdout
+    recorded(searched(folder / "spec.yaml", folder / "runs", [LSTM]))
     export(folder, "best")
     return folder
 
@@ -120,7 +122,7 @@ FILES = {NUMBERS: "numbers", TOKENS: "tokens", DEPTH: "depth", LAGGED: "lagged",
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line of a refusal, exit code 2; nothing has been started by then."""
+    """The one line of a refusal, exit code 2."""
     done = in_process(*map(str, arguments))
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
@@ -140,7 +142,7 @@ def test_raw_rows_get_the_files_labels(taken: Path, columns: str, least: float) 
 def test_raw_rows_get_numbers_in_the_files_unit(taken: Path) -> None:
     model = trainables.load(one(taken, DEPTH))
     rows = pd.read_parquet(taken / "depth.parquet")
-    assert (np.abs(model.predict(rows) - rows.depth) < 60).mean() > 0.8
+    assert (np.abs(model.predict(rows) - rows.depth) < 60).mean() > 0.7  # by chance 0.45
 
 
 @pytest.mark.parametrize("columns", ALL)
@@ -203,6 +205,7 @@ def logged(taken: Path, folder: Path) -> Any:
             mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.slow
 def test_a_served_model_answers_http(taken: Path, tmp_path: Path) -> None:
     """``mlflow models serve``, offline and without the data, gives `predict`'s numbers."""
     folder = one(taken, NUMBERS)
@@ -258,26 +261,21 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 # Exporting needs no data
 
 
-@pytest.fixture(scope="module")
-def moved(taken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The search in another place, without its data; its best is in ``to``."""
-    folder = tmp_path_factory.mktemp("moved")
-    shutil.copytree(taken / "runs", folder / "runs")
-    spec = folder / "runs" / "taken" / "spec.yaml"
-    spec.write_text(spec.read_text().replace(str(taken), str(folder / "gone")))
-    export(folder, "to")
-    return folder
-
-
-@pytest.mark.parametrize("columns", list(FILES))
-def test_an_export_needs_no_data_and_names_no_place(taken: Path, moved: Path, columns: str) -> None:
-    one_of_it, before = one(moved, columns, "to"), one(taken, columns)
-    for name in ("encoding.json", "model.safetensors", "config.yaml"):
-        assert (one_of_it / name).read_bytes() == (before / name).read_bytes()
-    for file in one_of_it.iterdir():
-        content = file.read_bytes()
-        for place in (taken, moved):
-            assert str(place).encode() not in content, file
+def test_an_export_needs_no_data_and_names_no_place(taken: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(taken / "runs", moved)
+    spec = moved / "taken" / "spec.yaml"
+    spec.write_text(spec.read_text().replace(str(taken), str(tmp_path / "gone")))
+    done = in_process("export", "taken", "--to", str(tmp_path / "to"), "--runs", str(moved))
+    assert done.returncode == 0, done.stderr
+    for columns in ALL:
+        exported, before = one(tmp_path, columns, "to"), one(taken, columns)
+        for name in ("encoding.json", "model.safetensors", "config.yaml"):
+            assert (exported / name).read_bytes() == (before / name).read_bytes()
+        for file in exported.iterdir():
+            content = file.read_bytes()
+            for place in (taken, tmp_path, Path.cwd(), Path.home()):
+                assert str(place).encode() not in content, file
 
 
 def test_an_encoding_that_was_edited_is_refused(taken: Path, tmp_path: Path) -> None:
@@ -303,6 +301,19 @@ def test_which_trials_are_exported(taken: Path, tmp_path: Path) -> None:
 
 
 # Data has an identity
+
+
+def test_every_outcome_says_which_data_it_was_measured_on(taken: Path) -> None:
+    """By task; none of a task that generates. In the Parquet and in the exports the same."""
+    rows = outcomes.read(SearchFolder(taken / "runs", "taken").outcomes).to_pylist()
+    told = {row["task"]: row["data"] for row in rows}
+    exported = {}
+    for columns in ALL:
+        outcome = json.loads((one(taken, columns) / "outcome.json").read_text())
+        exported[outcome["task"]] = outcome.get("data", {"fingerprint": None})["fingerprint"]
+    assert told == exported
+    assert len(set(told.values())) == len(ALL)
+    assert told["recall"] is None
 
 
 def variants(taken: Path, folder: Path) -> dict[str, tuple[str, str, pd.DataFrame]]:
@@ -390,6 +401,7 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
     assert said in refused("certify", one(taken, columns), *data)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_other_data_that_is_meant(taken: Path, changed: Path) -> None:
     """It is recorded with the search and in what is exported; the encoding stays."""
     _, _, frame = variants(taken, changed)["added"]
@@ -433,6 +445,7 @@ print(model.predict([[460.0] * 6, [540.0] * 7])["label"].tolist())
 """
 
 
+@pytest.mark.slow
 def test_the_champion_loads_where_there_is_nothing_else(taken: Path, tmp_path: Path) -> None:
     """In another folder, with neither data nor spec, offline, by the code logged with it."""
     export(taken, str(tmp_path / "to"), "--register", "mine")
