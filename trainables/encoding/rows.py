@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 
 from trainables.encoding.encoding import Encoding
+from trainables.encoding.plain import plain
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
 
 
@@ -48,7 +49,8 @@ def _column(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
     if isinstance(rows, torch.Tensor):
         rows = _array(rows)
     elif isinstance(rows, pa.Array | pa.ChunkedArray):
-        rows = rows.to_pylist()
+        chunks = rows.chunks if isinstance(rows, pa.ChunkedArray) else [rows]
+        rows = [row for chunk in chunks for row in plain(chunk).to_pylist()]
     elif _is_pandas(rows, "Series"):
         rows = rows.to_numpy()
     if isinstance(rows, np.ndarray):
@@ -127,6 +129,8 @@ def _flat(row: Any, refuse: Any) -> np.ndarray:
     if not isinstance(row, Sequence | np.ndarray):
         raise refuse(f"holds {type(row).__name__}, which is no list of steps,")
     inner = [_array(step) if isinstance(step, torch.Tensor) else step for step in row]
+    if inner and all(isinstance(step, Mapping) for step in inner):  # records, as `plain` has them
+        inner = [[step[name] for name in sorted(step)] for step in inner]
     nested = [isinstance(step, list | tuple | np.ndarray) and np.ndim(step) > 0 for step in inner]
     if any(nested):
         if not all(nested):

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
+from trainables.encoding.plain import plain
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
 from trainables.tasks.rows.on_disk import OnDisk
@@ -154,8 +155,9 @@ class _Reader:
         for batch in columns_of(file, columns):
             self._require_types(file.path, batch, columns)
             name = f"{columns['sequence']!r} of {file.path}"
-            steps = steps_of(batch.pop("sequence"), name, first_row, self.features)
-            for key, column in batch.items():
+            steps = steps_of(plain(batch.pop("sequence")), name, first_row, self.features)
+            for key, stored in batch.items():
+                column = plain(stored)
                 _require_no_null(column, f"{key}: {columns[key]!r} of {file.path}", first_row)
                 self.columns.setdefault(key, []).append(column)
             self._add(steps, unpacked)
