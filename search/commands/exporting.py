@@ -99,6 +99,7 @@ def verify(
     from search.disk.kept_tasks import require_data
     from trainables.exports import exported
     from trainables.measure.reliability import CONFIDENCE
+    from trainables.models import kernels
     from trainables.plugins import load_plugins
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
@@ -114,6 +115,11 @@ def verify(
         console.print(f"{folder} has no SHA256SUMS: its claim and configuration are not checked")
     if differs:
         console.print(f"On other data than was measured: {differs}", soft_wrap=True)
+    trained_by, here = claim.outcome.get("kernels"), kernels.describe()
+    if trained_by and trained_by != here:
+        console.print(
+            f"Trained by other kernels ({trained_by}) than measured by ({here})", soft_wrap=True
+        )
     bound = tally.lower_bound(CONFIDENCE)
     holds = bound >= claim.success
     console.print(

@@ -242,5 +242,6 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "forgetting_curve": [asdict(point) for point in final.curve],
         "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
         "gradient_horizon": [asdict(point) for point in final.horizon],
+        "kernels": record.report.kernels,
         "versions": versions(),
     }

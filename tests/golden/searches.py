@@ -55,7 +55,7 @@ constraints: {max_parameters: 12000}
 TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds", "worker"}
 """What is of the machine and the hour, not of the search."""
 
-SINCE = {"final_measured", "deaths", "losses"}
+SINCE = {"final_measured", "deaths", "losses", "kernels"}
 """What records and their reports say since the golden file was made."""
 
 TABLES = ("curve", "horizon", "trace")
