@@ -80,24 +80,32 @@ def _of_extension(column: pa.ExtensionArray) -> pa.Array:
 
 
 def _of_record(column: pa.StructArray) -> pa.Array:
-    kind = column.type
-    names = sorted(field.name for field in kind)
+    names = sorted(field.name for field in column.type)
     if not names or len(set(names)) < len(names):
         return column
     fields = [plain(pc.struct_field(column, name)) for name in names]
+    found = record(fields, column.is_null() if column.null_count else None)
+    return column if found is None else found
+
+
+def record(fields: list[pa.Array], is_null: pa.Array | None = None) -> pa.Array | None:
+    """Lists of the numbers that stand in the same place of each of ``fields``.
+
+    None if they are no numbers, or no one type holds them all without loss.
+    """
     common = _common([field.type for field in fields])
     if common is None:
-        return column
+        return None
     try:
         fields = [field.cast(common) for field in fields]
     except pa.ArrowInvalid:  # an integer that the common type does not hold
-        return column
+        return None
+    rows = len(fields[0])
     together = pa.concat_arrays(fields)
-    order = np.arange(len(together)).reshape(len(fields), len(column)).T.ravel()
+    order = np.arange(len(together)).reshape(len(fields), rows).T.ravel()
     numbers = together.take(pa.array(order))
-    offsets = pa.array(np.arange(len(column) + 1) * len(fields), pa.int64())
-    mask = column.is_null() if column.null_count else None
-    return pa.LargeListArray.from_arrays(offsets, numbers, mask=mask)
+    offsets = pa.array(np.arange(rows + 1) * len(fields), pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, numbers, mask=is_null)
 
 
 def _common(kinds: list[pa.DataType]) -> pa.DataType | None:

@@ -24,6 +24,7 @@ from trainables.tasks.rows.lakes import (
     require_outside,
     require_plain,
 )
+from trainables.tasks.rows.layout import is_sequence
 
 ROWS_AT_ONCE = 512
 BYTES_AT_ONCE = 2**24
@@ -147,11 +148,16 @@ def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.
             path, buffer_size=READ_AHEAD_BYTES, page_checksum_verification=True
         ) as parquet:
             _require(file, parquet.schema_arrow, columns)
-            stored = [name for name in columns.values() if name in parquet.schema_arrow.names]
+            stored = [
+                name
+                for name in dict.fromkeys(columns.values())
+                if name in parquet.schema_arrow.names
+            ]
             batches = parquet.iter_batches(
                 _rows_at_once(parquet.metadata, stored), columns=stored, use_threads=False
             )
             for batch in batches:
+                batch.validate(full=True)  # else text that is no UTF-8 is found where it is decoded
                 own = {name: _written_out(batch.column(name)) for name in stored}
                 yield {
                     key: own[name]
@@ -186,11 +192,13 @@ def _refuse_null_row(file: File, columns: Mapping[str, str]) -> None:
 def _require(file: File, schema: pa.Schema, columns: Mapping[str, str]) -> None:
     names = [*(name for name in schema.names if name not in file.keys), *file.keys]
     for key, column in columns.items():
-        if names.count(column) != 1 or (key == "sequence" and column in file.keys):
+        if names.count(column) != 1 or (is_sequence(key) and column in file.keys):
             raise ValueError(
                 f"{key}: {column!r} is not a column of {file.path}; allowed: {', '.join(names)}"
             )
-        if key != "sequence" and column == columns["sequence"]:
+        if any(
+            is_sequence(other) and column == columns[other] for other in columns if other != key
+        ):
             raise ValueError(f"{key}: {column!r} of {file.path} is the sequence itself")
 
 
