@@ -43,6 +43,9 @@ SURE = 0.9999
 Control = Literal["constant", "last input", "bag", "blinded", "shuffled"]
 CONTROLS: tuple[Control, ...] = ("constant", "last input", "bag", "blinded", "shuffled")
 
+LEAKING: tuple[Control, ...] = ("blinded", "shuffled")
+"""What may not be shown to be above chance."""
+
 SUCCEEDS: dict[Control, str] = {
     "constant": "one and the same answer succeeds",
     "last input": "whoever sees the last input alone succeeds",
@@ -104,10 +107,10 @@ class Controls:
         for control in NEEDLESS:
             if self.rates[control].at_least >= success:
                 return f"{self._succeeds(control)}; success {success:g} then needs no memory"
-        for control in ("blinded", "shuffled"):
-            found = self.rates[control]
+        for leaking in LEAKING:
+            found = self.rates[leaking]
             if lower_bound(found.successes, found.shown, SURE) > self.level:
-                return f"{self._succeeds(control)}; chance is at most {self.level:.1%}"
+                return f"{self._succeeds(leaking)}; chance is at most {self.level:.1%}"
         for control in NEEDLESS:
             most = self.rates[control].at_most
             if most >= success and not self.paired:

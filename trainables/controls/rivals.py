@@ -82,7 +82,8 @@ class Rivals:
         count = shown_at(task, lag)
         train = task.split("train").sample(lag, count, generator)
         donors = draw_donors(task, lag, count, generator)
-        self._guessers = [self._learned(one, donors) for one in each_place(train)]
+        with torch.autocast("cpu", enabled=False):
+            self._guessers = [self._learned(one, donors) for one in each_place(train)]
 
     def compare(
         self,
@@ -96,17 +97,18 @@ class Rivals:
             generator: draws what stands in for old inputs
         """
         sequences = right = 0
-        rivals, won, lost = ({control: 0 for control in NEEDLESS} for _ in range(3))
+        rivals, won, lost = (dict.fromkeys(NEEDLESS, 0) for _ in range(3))
         for batch, member in batches:
             sequences += len(member)
             right += int(member.sum())
-            for control, guessed in self._right(batch, generator).items():
+            with torch.autocast("cpu", enabled=False):
+                by_control = self._right(batch, generator)
+            for control, guessed in by_control.items():
                 rivals[control] += int(guessed.sum())
                 won[control] += int((member & ~guessed).sum())
                 lost[control] += int((~member & guessed).sum())
         return Compared(sequences, right, rivals, won, lost)
 
-    @torch.autocast("cpu", enabled=False)
     def _learned(self, train: Batch, donors: Batch) -> dict[Needless, Guesser]:
         task, lag = self._task, self._lag
         return {
@@ -115,7 +117,6 @@ class Rivals:
             "blinded": by_edges(task, blinded(task, train, donors, lag), lag),
         }
 
-    @torch.autocast("cpu", enabled=False)
     def _right(
         self, batch: Batch, generator: torch.Generator
     ) -> dict[Needless, Bool[Tensor, " N"]]:
@@ -123,7 +124,7 @@ class Rivals:
         donors = task.split("selection").sample(self._lag, count, generator)
         right = {control: torch.ones(count, dtype=torch.bool) for control in NEEDLESS}
         for one, guessers in zip(each_place(batch), self._guessers, strict=True):
-            shown = {control: one for control in NEEDLESS}
+            shown = dict.fromkeys(NEEDLESS, one)
             shown["blinded"] = blinded(task, one, donors, self._lag)
             for control, guess in guessers.items():
                 right[control] &= judged(task, guess(shown[control]), one)

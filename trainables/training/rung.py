@@ -234,10 +234,8 @@ class RungTraining:
     def _compare(self, drawn_from: torch.Tensor) -> Compared:
         """The member and the task's controls on the sequences of the look that was just taken.
 
-        They are shown to the member once more, in another order, after the controls' are learned.
-
-        Args:
-            drawn_from: the state that the look's generator had before it
+        They are shown to the member once more, in another order. They are drawn again from the
+        state that the look's generator had before it.
         """
         rivals, number = self.rivals(self.lag), self.member.number
         again = self.streams.generator("test", self.lag, number)
