@@ -433,8 +433,40 @@ def test_mlflow_knows_the_data_and_the_champion(taken: Path) -> None:
     assert best.tags["reach"] == "at least 4"
     assert best.tags["certified_lag"] == "none"
     assert best.tags["run"] == f"runs:/{best.run_id}"
-    newest = max(int(v.version) for v in client.search_model_versions("name = 'mine'"))
-    assert int(best.version) == newest
+    versions = client.search_model_versions("name = 'mine'")
+    assert int(best.version) == max(int(v.version) for v in versions) == len(ALL)
+    assert {v.tags["task"] for v in versions} == {
+        m.name.removeprefix("taken-trial-00000-") for m in client.search_logged_models(ids)
+    }
+    for version in versions:
+        model = client.get_logged_model(version.source.removeprefix("models:/"))
+        assert json.loads(model.tags["mlflow.modelVersions"]) == [
+            {"name": "mine", "version": str(version.version)}
+        ]
+        assert version.description == model.tags["mlflow.note.content"]
+
+
+def test_a_logged_model_carries_its_claims(taken: Path) -> None:
+    """As the export has them: metrics by its task's name, and a description."""
+    client = MlflowClient(f"sqlite:///{taken / 'runs' / 'mlflow.db'}")
+    ids = [e.experiment_id for e in client.search_experiments()]
+    models = {
+        m.name.removeprefix("taken-trial-00000-"): m for m in client.search_logged_models(ids)
+    }
+    for columns in ALL:
+        outcome = json.loads((one(taken, columns) / "outcome.json").read_text())
+        task, model = outcome["task"], models[outcome["task"]]
+        told = {(m.key.removesuffix(f"/{task}"), m.step): m.value for m in model.metrics}
+        assert told["reach", 0] == 4
+        assert told["success_at_reach", 4] == outcome["success_rate"]
+        assert told["lower_bound_at_reach", 4] == outcome["lower_bound"]
+        for point in outcome["forgetting_curve"]:
+            lag, rate = point["lag"], point["successes"] / point["sequences"]
+            assert told["success_by_lag", lag] == rate
+        about = model.tags["mlflow.note.content"]
+        assert "Learned a dependency of **at least 4 steps**" in about
+        assert "Certificate: None yet." in about
+        assert columns in (STREAM, RECALL) or outcome["data"]["fingerprint"][:12] in about
 
 
 LOAD = """
