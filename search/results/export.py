@@ -33,6 +33,9 @@ from trainables.tasks import make_task
 from trainables.training.climber import weights_file
 from trainables.training.curve import extrapolated_lag
 
+MEMBER_KEYS = ("lag", "member", "ended_by", "success_rate", "lower_bound", "test_sequences")
+"""What an export says of every member on every rung that it tried."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -171,7 +174,9 @@ def _fill(
     label = describe(record.configuration)
     final = record.report.final.get(task, FinalPoints())
     if final.curve:
-        picture = forgetting_curves({label: final.curve}, spec.ladder.success)
+        rows = of_task(record.rows, task)
+        chance = kept.encoding.chance
+        picture = forgetting_curves({label: final.curve}, spec.ladder.success, chance, rows)
         (aside / "forgetting_curve.png").write_bytes(picture)
     if final.horizon:
         norms = gradient_horizons({label: final.horizon})
@@ -240,6 +245,10 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "ladder": spec.ladder.model_dump(mode="json"),
         "trials_searched": spec.search.trials,
         "forgetting_curve": [asdict(point) for point in final.curve],
+        "members_by_lag": [
+            {key: getattr(row, key) for key in MEMBER_KEYS}
+            for row in sorted(rows, key=lambda row: (row.lag, row.member))
+        ],
         "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
         "gradient_horizon": [asdict(point) for point in final.horizon],
         "kernels": record.report.kernels,
