@@ -17,8 +17,8 @@ from pyarrow import fs
 from pydantic import Field
 
 from trainables.messages import one_line
-from trainables.tasks.rows.finding import may_hold_rows
-from trainables.tasks.rows.lakes import require_plain
+from trainables.tasks.layouts.finding import may_hold_rows
+from trainables.tasks.layouts.lakes import require_plain
 
 BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
 """Such as ``s3://bucket/folder/data.parquet``; whatever pyarrow's file systems know."""

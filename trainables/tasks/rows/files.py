@@ -15,17 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainables.messages import one_line
-from trainables.tasks.rows.finding import Found, LeftOut, find, names_of
-from trainables.tasks.rows.hive import hive_keys, key_column, typed_keys
-from trainables.tasks.rows.lakes import (
+from trainables.tasks.layouts.finding import Found, LeftOut, find, names_of
+from trainables.tasks.layouts.hive import hive_keys, key_column, typed_keys
+from trainables.tasks.layouts.lakes import (
     below,
     delta_files,
     is_delta,
     require_outside,
     require_plain,
 )
-from trainables.tasks.rows.layout import is_sequence
-from trainables.tasks.rows.tables import batches_of, format_of, schema_of
+from trainables.tasks.layouts.layout import is_sequence
+from trainables.tasks.layouts.tables import batches_of, format_of, schema_of
 
 ROWS_AT_ONCE = 512
 BYTES_AT_ONCE = 2**24

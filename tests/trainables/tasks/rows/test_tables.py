@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
 
+from trainables.tasks.layouts.layout import Layout
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import all_of
-from trainables.tasks.rows.layout import Layout
 from trainables.tasks.rows.reading import read_rows
 
 LISTS = {"x": [[row, row + 1, 5] for row in range(40)], "y": [f"c{row % 3}" for row in range(40)]}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from trainables.tasks.rows.tables import format_of
+from trainables.tasks.layouts.tables import format_of
 
 SUFFIXES = (".parquet", ".parq", ".pq", ".pqt")
 """Of a Parquet file, in either case, alone or before one of `PACKED`."""
