@@ -177,9 +177,14 @@ def _batches(file: File, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]
     ) as parquet:
         _require(file, parquet.schema_arrow, columns)
         stored = [name for name in names if name in parquet.schema_arrow.names]
-        yield from parquet.iter_batches(
+        rows = 0
+        for batch in parquet.iter_batches(
             _rows_at_once(parquet.metadata, stored), columns=stored, use_threads=False
-        )
+        ):
+            rows += len(batch)
+            yield batch
+        if rows != parquet.metadata.num_rows:
+            raise pa.ArrowInvalid(f"it has {rows} rows, but {parquet.metadata.num_rows} by its end")
 
 
 def _refuse_null_row(file: File, columns: Mapping[str, str]) -> None:
