@@ -21,9 +21,9 @@ from pydantic import Field, model_validator
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
 from trainables.encoding.encoding import Encoding, Padding
 from trainables.encoding.steps import FillerKind
+from trainables.tasks.layouts.layout import Layout
 from trainables.tasks.rows.fitting import ValueKind, fit
 from trainables.tasks.rows.labels import AnswerKind, labels
-from trainables.tasks.rows.layout import Layout
 from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import in_part
 from trainables.tasks.rows.task import TEXT, RowsConfig, RowsTask

@@ -25,8 +25,8 @@ from trainables.encoding.answers import ClassAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
+from trainables.tasks.layouts.layout import Layout
 from trainables.tasks.rows.fitting import Fitted, ValueKind, fit
-from trainables.tasks.rows.layout import Layout
 from trainables.tasks.rows.task import TEXT, RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 

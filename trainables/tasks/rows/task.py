@@ -17,11 +17,11 @@ from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity, fingerprint
 from trainables.encoding.steps import NumberSteps, TokenSteps
+from trainables.tasks.layouts.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import stamp
 from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
-from trainables.tasks.rows.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.splitting import in_part, require_parts
 from trainables.tasks.task import Split, Task, TaskConfig
