@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
 from trainables.encoding.encoding import Encoding, Padding
 from trainables.encoding.steps import FillerKind
-from trainables.tasks.rows.fitting import ValueKind, fit
+from trainables.tasks.rows.fitting import fit
 from trainables.tasks.rows.labels import AnswerKind, labels
 from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import in_part
@@ -54,7 +54,6 @@ class Parquet(RowsTask):
             tolerance: of a number, in its own units: right if off by less
             filler: ``noise``: uniform over the training values' range; ``blank``: their mean, or a
                 symbol of its own; ``resample``: training values, drawn one by one
-            values: ``numbers``, which are standardised, or ``tokens``: integers that are symbols
 
         """
 
@@ -65,7 +64,6 @@ class Parquet(RowsTask):
         answer: AnswerKind | None = None
         tolerance: float | None = Field(default=None, gt=0)
         filler: FillerKind = "noise"
-        values: ValueKind = "numbers"
 
         @model_validator(mode="after")
         def _near_a_lag(self) -> Self:
@@ -84,7 +82,7 @@ class Parquet(RowsTask):
         target = f"{config.target!r} of {config.path}"
         column = rows.columns["target"]
         self.labels = labels(column, target, config.answer, config.tolerance, train)
-        self.fitted = fit(rows, config.values, config.filler, config.sequence)
+        self.fitted = fit(rows, config.values, config.filler, config.sequence, 1, config.scaling)
         self.lags = None if config.lag is None else lags_of(rows, config.lag)
         self.padding = self._padding()
         self.answer, self.inputs = self.labels.answer, self.fitted.inputs
@@ -96,6 +94,7 @@ class Parquet(RowsTask):
             task=self.config.kind,
             columns=dict(self.config.columns),
             steps=self.fitted.steps,
+            missing="filled" if self.config.missing else "refused",
             filler=self.fitted.travelling_filler,
             padding=self.padding,
             after_gap=self.lags is None,

@@ -25,7 +25,7 @@ from trainables.encoding.answers import ClassAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
-from trainables.tasks.rows.fitting import Fitted, ValueKind, fit
+from trainables.tasks.rows.fitting import Fitted, fit
 from trainables.tasks.rows.task import RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
@@ -52,19 +52,19 @@ class Stream(RowsTask):
             sequence: a column of lists of numbers; rows too short for a window are left out
             context: steps shown before the first one predicted; the longest lag there is
             answers: steps predicted a window
-            values: ``numbers``, which are standardised, or ``tokens``: integers that are symbols
 
         """
 
         kind: Literal["stream"] = "stream"
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
-        values: ValueKind = "numbers"
 
     def __init__(self, config: Config) -> None:
         self.steps = config.context + config.answers
         super().__init__(config)
-        self.fitted = fit(self.rows, config.values, "noise", config.sequence, self.steps)
+        self.fitted = fit(
+            self.rows, config.values, "noise", config.sequence, self.steps, config.scaling
+        )
         self.inputs, self.answer = self.fitted.inputs, _answer(self.fitted)
 
     @property
@@ -75,6 +75,7 @@ class Stream(RowsTask):
             task=self.config.kind,
             columns=dict(self.config.columns),
             steps=steps,
+            missing="filled" if self.config.missing else "refused",
             answer=ClassAnswers(names=steps.vocabulary)
             if isinstance(steps, TokenSteps)
             else NumberAnswers(scale=steps.deviation[0], offset=steps.mean[0], tolerance=None),

@@ -10,7 +10,7 @@ bytes each.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -97,12 +97,15 @@ class Rows:
             first = last
 
 
-def read_rows(path: Path | str, columns: Mapping[str, str]) -> Rows:
+def read_rows(
+    path: Path | str, columns: Mapping[str, str], missing: Sequence[float | str] = ()
+) -> Rows:
     """The rows of a Parquet file, or of a folder of them.
 
     Args:
         path: the file or folder, or the address of one in a bucket
         columns: key of the configuration -> column; ``sequence`` is one of the keys
+        missing: values of a sequence that stand for nothing, as `steps_of` takes them
 
     Raises:
         ValueError: naming the file, and the column and row where there is one, if a file is
@@ -112,13 +115,18 @@ def read_rows(path: Path | str, columns: Mapping[str, str]) -> Rows:
 
     """
     there = local(path)
-    return _read(there, tuple(columns.items()), stamp(there))
+    return _read(there, tuple(columns.items()), tuple(missing), stamp(there))
 
 
 @functools.lru_cache(maxsize=2)
-def _read(path: Path, columns: tuple[tuple[str, str], ...], stamp: Stamp) -> Rows:
+def _read(
+    path: Path,
+    columns: tuple[tuple[str, str], ...],
+    missing: tuple[float | str, ...],
+    stamp: Stamp,
+) -> Rows:
     """Kept for the next trial of this process, while the files are as they were."""
-    reader = _Reader()
+    reader = _Reader(missing)
     with TemporaryFile() as unpacked:
         for file in files_of(path):
             reader.read(file, dict(columns), unpacked)
@@ -139,7 +147,8 @@ def _read(path: Path, columns: tuple[tuple[str, str], ...], stamp: Stamp) -> Row
 class _Reader:
     """What was read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, missing: Sequence[float | str]) -> None:
+        self.missing = missing
         self.lengths: list[Int[np.ndarray, " R"]] = []
         self.hashes: list[UInt64[np.ndarray, " R"]] = []
         self.columns: dict[str, list[pa.Array]] = {}
@@ -154,7 +163,7 @@ class _Reader:
         for batch in columns_of(file, columns):
             self._require_types(file.path, batch, columns)
             name = f"{columns['sequence']!r} of {file.path}"
-            steps = steps_of(batch.pop("sequence"), name, first_row, self.features)
+            steps = steps_of(batch.pop("sequence"), name, first_row, self.features, self.missing)
             for key, column in batch.items():
                 _require_no_null(column, f"{key}: {columns[key]!r} of {file.path}", first_row)
                 self.columns.setdefault(key, []).append(column)

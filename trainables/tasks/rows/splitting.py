@@ -26,6 +26,7 @@ def row_hashes(steps: Steps) -> UInt64[np.ndarray, " R"]:
         canonical = steps.values.astype("<i8")
     else:
         canonical = steps.values.astype("<f8") + 0.0  # -0.0 and 0.0 are the same number
+        canonical[np.isnan(canonical)] = np.nan  # of one bit pattern
     bytes_a_step = canonical[:1].nbytes
     data = memoryview(canonical.tobytes())
     ends = np.cumsum(steps.lengths) * bytes_a_step

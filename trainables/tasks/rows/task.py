@@ -10,18 +10,23 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Bool
+from pydantic import model_validator
 
 from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity, fingerprint
-from trainables.encoding.steps import NumberSteps, TokenSteps
+from trainables.encoding.missing import MissingValues
+from trainables.encoding.steps import NumberSteps, Scale, TokenSteps
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import stamp
-from trainables.tasks.rows.fitting import Fitted, refitted
+from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
+from trainables.tasks.rows.numbers import Scaling
 from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.splitting import in_part, require_parts
 from trainables.tasks.task import Split, Task, TaskConfig
+
+LATER = ("scale", "missing", "missing_indicator")
 
 
 class RowsConfig(TaskConfig):
@@ -30,15 +35,51 @@ class RowsConfig(TaskConfig):
     Attributes:
         path: a Parquet file, or a folder of them, here or in a bucket
         sequence: a column of lists of numbers, or of lists of as many numbers each
+        values: ``numbers``, which are scaled, or ``tokens``: integers that are symbols
+        scale: of numbers: ``standard``, ``robust`` or ``none``
+        missing: numbers that stand for nothing, ``null`` and ``nan``: a number of each feature's
+            own is shown in their place
+        missing_indicator: whether, for each feature, a model is also shown where it was missing
 
     """
 
     path: DataPath
     sequence: str
+    values: ValueKind = "numbers"
+    scale: Scale = "standard"
+    missing: MissingValues = ()
+    missing_indicator: bool = False
+
+    @model_validator(mode="after")
+    def _of_numbers(self) -> Self:
+        if self.missing_indicator and not self.missing:
+            raise ValueError("missing_indicator: nothing can be missing; give `missing`")
+        if self.values == "tokens" and self.missing:
+            raise ValueError("missing: is of numbers, not of tokens: give it a symbol of its own")
+        if self.values == "tokens" and self.scale != "standard":
+            raise ValueError(f"scale: {self.scale} is of numbers, not of tokens")
+        return self
 
     @property
     def identity(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude={"path"})
+        """Keys that came later are left out at their defaults: random streams stay."""
+        plain = self.model_dump(mode="json", exclude={"path"})
+        defaults = {key: type(self).model_fields[key].default for key in self.later}
+        return {
+            key: value
+            for key, value in plain.items()
+            if key not in defaults or getattr(self, key) != defaults[key]
+        }
+
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Keys that an earlier version did not have."""
+        return LATER
+
+    @property
+    def scaling(self) -> Scaling:
+        """How numbers are to be shown."""
+        return Scaling(self.scale, self.missing, self.missing_indicator)
 
     @property
     def files(self) -> DataPath:
@@ -73,7 +114,7 @@ class RowsTask(Task):
 
     def __init__(self, config: RowsConfig) -> None:
         super().__init__(config)
-        self.rows = read_rows(config.path, config.columns)
+        self.rows = read_rows(config.path, config.columns, config.missing)
         self._usable, such = self.usable()
         require_parts(self.rows.hashes[self._usable], such)
         self._restrict(None)
@@ -186,10 +227,16 @@ class RowsTask(Task):
         return own if steps == own.steps else refitted(self.rows, own, steps)
 
     def example(self, last: int | None = None) -> tuple[Any, ...]:
-        """The shortest row of the test part, as the file has it; of it the ``last`` steps."""
+        """The shortest row of the test part, as the file has it; of it the ``last`` steps.
+
+        What is missing in it is filled.
+        """
         test = np.flatnonzero(self._usable & in_part(self.rows.hashes, "test"))
         shortest = test[np.lexsort((self.rows.hashes[test], self.rows.lengths[test]))[:1]]
-        steps = self.rows.whole(shortest).tolist()[-(last or 0) :]
+        values, known = self.rows.whole(shortest), self.fitted.steps
+        if isinstance(known, NumberSteps):
+            values = known.filled(values)
+        steps = values.tolist()[-(last or 0) :]
         return tuple(tuple(step) if len(step) > 1 else step[0] for step in steps)
 
     def _ordered(self, chosen: Bool[np.ndarray, " R"]) -> DrawableRows:
