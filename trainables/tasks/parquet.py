@@ -10,13 +10,13 @@ and its target y (a class or a number); f is filler.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Bool, Int
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
 from trainables.encoding.encoding import Encoding, Padding
@@ -26,9 +26,22 @@ from trainables.tasks.rows.labels import AnswerKind, labels
 from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import in_part
 from trainables.tasks.rows.task import RowsConfig, RowsTask
+from trainables.tasks.rows.whole import FractionError, whole
 from trainables.tasks.task import Batch, ClassAnswer
 
 NEARNESS = 2.0
+
+
+def _one(given: Any) -> Any:
+    if isinstance(given, list | tuple):
+        raise ValueError(
+            f"{list(given)} is not allowed: one column, not several; search each, or join them in"
+            " a column of the classes' combinations"
+        )
+    return given
+
+
+OneColumn = Annotated[str, BeforeValidator(_one)]
 
 
 class Parquet(RowsTask):
@@ -58,7 +71,7 @@ class Parquet(RowsTask):
         """
 
         kind: Literal["parquet"] = "parquet"
-        target: str
+        target: OneColumn
         lag: str | None = None
         nearness: float = Field(default=NEARNESS, gt=1)
         answer: AnswerKind | None = None
@@ -191,6 +204,10 @@ def lags_of(rows: Rows, name: str) -> Int[np.ndarray, " R"]:
 
     """
     column = rows.columns["lag"]
+    try:
+        column = whole(column, f"lag: {name!r} of {rows.file}")
+    except FractionError as error:
+        raise ValueError(f"{error}; allowed: integers") from None
     if not pa.types.is_integer(column.type):
         raise ValueError(f"lag: {name!r} of {rows.file} holds {column.type}; allowed: integers")
     lags = column.to_numpy(zero_copy_only=False).astype(np.int64)

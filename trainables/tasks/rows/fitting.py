@@ -88,9 +88,9 @@ def _distinct(rows: Rows) -> Num[np.ndarray, " V"]:
     return seen
 
 
-def _pool(rows: Rows, train: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
-    """A fair sample of the training steps: the rows of the lowest hashes, at least one."""
-    order = np.flatnonzero(train)[np.argsort(rows.hashes[train], kind="stable")]
+def sample_of(rows: Rows, chosen: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
+    """A fair sample of the chosen rows' steps: the rows of the lowest hashes, at least one."""
+    order = np.flatnonzero(chosen)[np.argsort(rows.hashes[chosen], kind="stable")]
     most = POOL_VALUES // rows.values.shape[1]
     fitting = int(np.searchsorted(np.cumsum(rows.lengths[order]), most, side="right"))
     kept = order[: max(1, fitting)]
@@ -99,7 +99,7 @@ def _pool(rows: Rows, train: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
 
 def refitted(rows: Rows, own: Fitted, steps: NumberSteps | TokenSteps) -> Fitted:
     """The same filler under ``steps`` that were fitted to other rows."""
-    pool = _encoded(steps, _pool(rows, in_part(rows.hashes, "train")))
+    pool = _encoded(steps, sample_of(rows, in_part(rows.hashes, "train")))
     return Fitted(steps, own.filler, pool, own.kept)
 
 
@@ -121,7 +121,7 @@ def fit(
             is their column. If the numbers cannot be scaled, as `fit_numbers`.
     """
     train = in_part(rows.hashes, "train") & (rows.lengths >= shortest)
-    pool = _pool(rows, train)
+    pool = sample_of(rows, train)
     steps = (
         _tokens(rows, name, filler)
         if values == "tokens"
