@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Num
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    StrictInt,
-    StrictStr,
-    model_serializer,
-)
+from pydantic import Field, StrictInt, StrictStr
 from torch import Tensor
 
 from trainables.encoding.missing import Missing, filled, is_missing
@@ -31,9 +25,6 @@ FillerKind = Literal["noise", "blank", "resample"]
 
 Scale = Literal["standard", "robust", "none"]
 """By mean and standard deviation, by median and quartiles, or not at all."""
-
-LATER = {"scale": "standard", "missing": None}
-"""Keys of `NumberSteps` that came later: left out at these values, so that digests stay."""
 
 
 class FileSteps(Config):
@@ -101,6 +92,8 @@ class NumberSteps(FileSteps):
         missing: which values are none, and what is shown instead; None where none is allowed
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"scale", "missing"})
+
     kind: Literal["numbers"] = "numbers"
     whole: bool
     mean: tuple[float, ...]
@@ -109,11 +102,6 @@ class NumberSteps(FileSteps):
     high: tuple[float, ...]
     scale: Scale = "standard"
     missing: Missing | None = None
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        plain: dict[str, Any] = handler(self)
-        return {key: value for key, value in plain.items() if LATER.get(key, self) != value}
 
     @property
     def features(self) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
 from trainables.tasks.rows.fitting import Fitted, fit
+from trainables.tasks.rows.partition import Partition
 from trainables.tasks.rows.task import RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
@@ -59,11 +61,20 @@ class Stream(RowsTask):
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
 
+        @property
+        def partition(self) -> Partition:
+            return replace(super().partition, shortest=self.context + self.answers)
+
     def __init__(self, config: Config) -> None:
         self.steps = config.context + config.answers
         super().__init__(config)
         self.fitted = fit(
-            self.rows, config.values, "noise", config.sequence, self.steps, config.scaling
+            self.rows,
+            config.values,
+            "noise",
+            config.sequence,
+            config.partition,
+            config.scaling,
         )
         self.inputs, self.answer = self.fitted.inputs, _answer(self.fitted)
 
@@ -87,19 +98,18 @@ class Stream(RowsTask):
         other.answer = _answer(other.fitted)
         return other
 
-    def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
+    def usable(self) -> str:
         """Rows of numbers that are long enough for a window."""
         config, steps = self.config, self.steps
         name = f"{config.sequence!r} of {config.path}"
         if self.rows.values.shape[1] != 1:
             raise ValueError(f"sequence: {name} holds lists of lists; allowed: lists of numbers")
-        is_long = self.rows.lengths >= steps
-        if not is_long.any():
+        if self.rows.longest < steps:
             raise ValueError(
                 f"context: {config.context} and {config.answers} answers take {steps} steps,"
                 f" but the longest row of {name} has {self.rows.longest}"
             )
-        return is_long, f"path: {config.path}, of rows of {steps} steps,"
+        return f"{config.path}, of rows of {steps} steps,"
 
     def shown_at(self, lag: int) -> None:
         """The same rows at every lag."""

@@ -24,14 +24,29 @@ class OfNumbers:
     """Numbers in the file's units: least, quartiles, greatest."""
 
     least: float
-    lower: float
-    median: float
-    upper: float
+    quartiles: tuple[float, float, float]
     greatest: float
 
     def __str__(self) -> str:
-        quartiles = " / ".join(f"{q:.6g}" for q in (self.lower, self.median, self.upper))
+        quartiles = " / ".join(f"{q:.6g}" for q in self.quartiles)
         return f"{self.least:.6g} to {self.greatest:.6g}, quartiles {quartiles}"
+
+
+@dataclass(frozen=True)
+class AnswersRead:
+    """The answers of the used rows; nothing where they are the rows' own next steps.
+
+    Attributes:
+        classes: where they are classes
+        target: where they are numbers
+        nearest: share of held-out rows for which the nearest training row's answer is right
+        warnings: what is hardly meant, a line each
+    """
+
+    classes: tuple[OfClass, ...] = ()
+    target: OfNumbers | None = None
+    nearest: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,7 @@ class Account:
         sequence: the numbers of all used rows together, without missing ones; None of symbols
         missing: values that are missing
         missing_share: of all values of the used rows
-        target: the answers, where they are numbers
-        classes: where they are classes
+        answers: of the used rows
         warnings: what is allowed and hardly meant, a line each
     """
 
@@ -68,8 +82,7 @@ class Account:
     sequence: OfNumbers | None = None
     missing: int = 0
     missing_share: float = 0.0
-    target: OfNumbers | None = None
-    classes: tuple[OfClass, ...] = ()
+    answers: AnswersRead = AnswersRead()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -94,17 +107,20 @@ class Account:
             yield f"{self.features:,} {self.values} a step: {self.sequence}"
         if self.missing:
             yield f"{self.missing:,} values missing, {self.missing_share:.2%}"
-        if self.target is not None:
-            yield f"answers: numbers from {self.target}"
-        if self.classes:
-            yield f"{len(self.classes):,} classes: {', '.join(self._said_classes())}"
+        if self.answers.target is not None:
+            yield f"answers: numbers from {self.answers.target}"
+        if self.answers.classes:
+            yield f"{len(self.answers.classes):,} classes: {', '.join(self._said_classes())}"
+
+        if self.answers.nearest is not None:
+            yield f"nearest training row's answer: right for {self.answers.nearest:.1%} held out"
 
     def _said_parts(self) -> str:
         train, selection, test = self.parts
         return f"{train:,} to train on, {selection:,} to select by, {test:,} held out"
 
     def _said_classes(self) -> Iterator[str]:
-        ordered = sorted(self.classes, key=lambda each: -each.rows)
+        ordered = sorted(self.answers.classes, key=lambda each: -each.rows)
         for each in ordered[:CLASSES_SHOWN]:
             yield f"{each.name!r} {each.rows / max(1, self.used):.1%}"
         if len(ordered) > CLASSES_SHOWN:

@@ -27,6 +27,14 @@ def lengths_of(rows: Rows, used: Bool[np.ndarray, " R"]) -> tuple[int, int, int]
     return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
 
 
+def described(numbers: Num[np.ndarray, " K"]) -> OfNumbers:
+    """Least, quartiles and greatest."""
+    low, lower, median, upper, high = np.percentile(
+        numbers.astype(np.float64), (0, 25, 50, 75, 100)
+    ).tolist()
+    return OfNumbers(low, (lower, median, upper), high)
+
+
 def numbers_of(
     rows: Rows, used: Bool[np.ndarray, " R"], fitted: Fitted, name: str
 ) -> tuple[OfNumbers | None, int, float, list[str]]:
@@ -48,11 +56,8 @@ def numbers_of(
         high = np.fmax(high, np.where(away, -np.inf, values).max(0, initial=-np.inf))
     sample = sample_of(rows, used)
     known = ~is_missing(sample, missing)
-    found = OfNumbers(
-        float(low.min()),
-        *(float(q) for q in np.percentile(sample[known].astype(np.float64), (25, 50, 75))),
-        float(high.max()),
-    )
+    quartiles = np.percentile(sample[known].astype(np.float64), (25, 50, 75)).tolist()
+    found = OfNumbers(float(low.min()), tuple(quartiles), float(high.max()))
     warnings = list(_suspicious(sample, known, low, high, name))
     return found, gone, gone / max(1, total), warnings
 

@@ -19,8 +19,9 @@ from trainables.encoding.encoding import Filler
 from trainables.encoding.steps import FillerKind, NumberSteps, TokenSteps
 from trainables.shapes import Inputs
 from trainables.tasks.rows.numbers import Scaling, fit_numbers
+from trainables.tasks.rows.partition import Partition, parts_of
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import in_part
+from trainables.tasks.rows.splitting import TRAIN
 from trainables.tasks.task import Reals, Symbols
 
 ValueKind = Literal["numbers", "tokens"]
@@ -28,7 +29,7 @@ ValueKind = Literal["numbers", "tokens"]
 POOL_VALUES = 2**20
 """Training values that ``resample`` draws from; where there are more, whole rows picked by hash."""
 
-STANDARD = Scaling()
+STANDARD, WHOLE = Scaling(), Partition()
 
 KEPT_STEPS = 256
 """Training steps that go along with a model whose filler is resampled."""
@@ -97,9 +98,11 @@ def sample_of(rows: Rows, chosen: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K 
     return rows.whole(kept)
 
 
-def refitted(rows: Rows, own: Fitted, steps: NumberSteps | TokenSteps) -> Fitted:
+def refitted(
+    rows: Rows, own: Fitted, steps: NumberSteps | TokenSteps, train: Bool[np.ndarray, " R"]
+) -> Fitted:
     """The same filler under ``steps`` that were fitted to other rows."""
-    pool = _encoded(steps, sample_of(rows, in_part(rows.hashes, "train")))
+    pool = _encoded(steps, sample_of(rows, train))
     return Fitted(steps, own.filler, pool, own.kept)
 
 
@@ -109,10 +112,10 @@ def fit(
     values: ValueKind,
     filler: FillerKind,
     name: str,
-    shortest: int = 1,
+    partition: Partition = WHOLE,
     scaling: Scaling = STANDARD,
 ) -> Fitted:
-    """What training rows of at least ``shortest`` steps determine.
+    """What the training rows determine.
 
     Kept for the next trial of this process, as the rows are.
 
@@ -120,7 +123,7 @@ def fit(
         ValueError: if tokens are asked for and the values are not integers, one a step; ``name``
             is their column. If the numbers cannot be scaled, as `fit_numbers`.
     """
-    train = in_part(rows.hashes, "train") & (rows.lengths >= shortest)
+    train = parts_of(rows, partition) == TRAIN
     pool = sample_of(rows, train)
     steps = (
         _tokens(rows, name, filler)
