@@ -94,7 +94,7 @@ class Parquet(RowsTask):
 
         @property
         def columns(self) -> dict[str, str]:
-            named = {"sequence": self.sequence, "target": self.target}
+            named = {**super().columns, "target": self.target}
             return named if self.lag is None else {**named, "lag": self.lag}
 
         @property
@@ -111,7 +111,7 @@ class Parquet(RowsTask):
             rows,
             config.values,
             config.filler,
-            config.sequence,
+            config.sequence_name,
             config.partition,
             config.scaling,
         )
@@ -233,7 +233,7 @@ class Parquet(RowsTask):
 
     @property
     def _column(self) -> str:
-        return f"sequence: {self.config.sequence!r} of {self.rows.file.name}"
+        return f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}"
 
     def _used_classes(self) -> Sequence[tuple[Label, int]]:
         counts = (

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -27,8 +27,9 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
 from trainables.tasks.rows.fitting import Fitted, fit
+from trainables.tasks.rows.layout import Layout
 from trainables.tasks.rows.partition import Partition
-from trainables.tasks.rows.task import RowsConfig, RowsTask
+from trainables.tasks.rows.task import LATER, RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
 REDRAWS = 8
@@ -54,12 +55,20 @@ class Stream(RowsTask):
             sequence: a column of lists of numbers; rows too short for a window are left out
             context: steps shown before the first one predicted; the longest lag there is
             answers: steps predicted a window
+            cut: null; or rows longer than so many steps are cut into rows of so many
 
         """
+
+        later: ClassVar[frozenset[str]] = LATER | {"cut"}
 
         kind: Literal["stream"] = "stream"
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
+        cut: int | None = Field(default=None, ge=1)
+
+        @property
+        def layout(self) -> Layout:
+            return replace(super().layout, cut=self.cut or 0)
 
         @property
         def partition(self) -> Partition:
@@ -72,7 +81,7 @@ class Stream(RowsTask):
             self.rows,
             config.values,
             "noise",
-            config.sequence,
+            config.sequence_name,
             config.partition,
             config.scaling,
         )
@@ -101,7 +110,7 @@ class Stream(RowsTask):
     def usable(self) -> str:
         """Rows of numbers that are long enough for a window."""
         config, steps = self.config, self.steps
-        name = f"{config.sequence!r} of {config.path}"
+        name = f"{config.sequence_name!r} of {config.path}"
         if self.rows.values.shape[1] != 1:
             raise ValueError(f"sequence: {name} holds lists of lists; allowed: lists of numbers")
         if self.rows.longest < steps:

@@ -24,7 +24,7 @@ from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import TRAIN
 from trainables.tasks.task import Reals, Symbols
 
-ValueKind = Literal["numbers", "tokens"]
+ValueKind = Literal["numbers", "tokens", "characters"]
 
 POOL_VALUES = 2**20
 """Training values that ``resample`` draws from; where there are more, whole rows picked by hash."""
@@ -75,9 +75,10 @@ class Fitted:
 
 
 def _tokens(rows: Rows, name: str, filler: FillerKind) -> TokenSteps:
-    if rows.values.dtype.kind not in "iu" or rows.values.shape[1] != 1:
+    if rows.values.dtype.kind not in "iuU" or rows.values.shape[1] != 1:
         raise ValueError(
-            f"values: tokens, but {name!r} of {rows.file} is no list of integers; allowed: numbers"
+            f"values: tokens, but {name!r} of {rows.file} is no list of integers or of text;"
+            " allowed: numbers"
         )
     return TokenSteps(vocabulary=tuple(_distinct(rows).tolist()), has_blank=filler == "blank")
 
@@ -126,9 +127,9 @@ def fit(
     train = parts_of(rows, partition) == TRAIN
     pool = sample_of(rows, train)
     steps = (
-        _tokens(rows, name, filler)
-        if values == "tokens"
-        else fit_numbers(rows, train, pool, scaling, name)
+        fit_numbers(rows, train, pool, scaling, name)
+        if values == "numbers"
+        else _tokens(rows, name, filler)
     )
     spread = np.linspace(0, len(pool) - 1, min(len(pool), KEPT_STEPS)).astype(np.int64)
     return Fitted(steps, filler, _encoded(steps, pool), _filled(steps, pool[spread]))

@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from trainables.encoding.answers import AnyAnswers, ClassAnswers, Label, NumberAnswers, typed
-from trainables.tasks.rows.whole import FractionError, is_fractional, whole
+from trainables.tasks.rows.whole import FractionError, whole
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
@@ -78,8 +78,7 @@ def labels(
     Args:
         column: the targets of all rows
         name: the column and its file, for errors
-        answer: None for what the column's type suggests: floats, and decimals with
-            digits behind the point, are numbers, all else classes
+        answer: None for what the column's type suggests: floats are numbers, all else classes
         tolerance: of a number, in its units; None for a class
         train: the rows that a number's scale is taken from
 
@@ -88,23 +87,21 @@ def labels(
 
     """
     kind = column.type
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    is_float, is_whole = pa.types.is_floating(kind), pa.types.is_integer(kind)
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not (is_number or is_text or pa.types.is_boolean(kind)):
+    if not (is_float or is_whole or is_text or pa.types.is_boolean(kind)):
         raise ValueError(
-            f"target: {name} holds {kind}; allowed: integers, floats, decimals, text, booleans"
+            f"target: {name} holds {kind}; allowed: one column of integers, floats, text, booleans"
         )
-    answer = answer or ("number" if is_fractional(kind) else "class")
+    answer = answer or ("number" if is_float else "class")
     if answer == "class":
         try:
             return _classes(whole(column, name), name, tolerance)
         except FractionError as error:
             raise ValueError(f"answer: class, but {error}; allowed: number") from None
-    if not is_number:
+    if not (is_float or is_whole):
         raise ValueError(f"answer: number, but {name} holds {kind}; allowed: class")
-    return _numbers(
-        column.cast(pa.float64()) if pa.types.is_decimal(kind) else column, name, tolerance, train
-    )
+    return _numbers(column, name, tolerance, train)
 
 
 def _classes(column: pa.Array, name: str, tolerance: float | None) -> Labels:

@@ -24,6 +24,7 @@ from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import stamp
 from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
+from trainables.tasks.rows.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.numbers import Scaling
 from trainables.tasks.rows.partition import LEFT_OUT, Partition, parts_of, require_parts
 from trainables.tasks.rows.partition import Split as ColumnOrTimes
@@ -31,7 +32,18 @@ from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.splitting import PARTS
 from trainables.tasks.task import Split, Task, TaskConfig
 
-LATER = frozenset({"scale", "missing", "missing_indicator", "group", "split", "split_seed"})
+LATER = frozenset(
+    {
+        *("scale", "missing", "missing_indicator", "group", "split", "split_seed"),
+        *("group_by", "order_by"),
+    }
+)
+
+TEXT: Mapping[ValueKind, TextKind] = {
+    "numbers": "refused",
+    "tokens": "symbols",
+    "characters": "characters",
+}
 
 
 class RowsConfig(TaskConfig):
@@ -39,8 +51,12 @@ class RowsConfig(TaskConfig):
 
     Attributes:
         path: a Parquet file, or a folder of them, here or in a bucket
-        sequence: a column of lists of numbers, or of lists of as many numbers each
-        values: ``numbers``, which are scaled, or ``tokens``: integers that are symbols
+        sequence: a column of lists of numbers, or of lists of as many numbers each; or several
+            columns: of lists, the channels of its steps; of numbers, its steps
+        group_by: null; or a column that says which sequence a row is one step of
+        order_by: null; or a column that says where among them; else they are in order
+        values: ``numbers``, which are scaled, or ``tokens``: integers or text that are symbols, or
+            ``characters`` of a text
         scale: of numbers: ``standard``, ``robust`` or ``none``
         missing: numbers that stand for nothing, ``null`` and ``nan``: a number of each feature's
             own is shown in their place
@@ -56,7 +72,9 @@ class RowsConfig(TaskConfig):
     later: ClassVar[frozenset[str]] = LATER
 
     path: DataPath
-    sequence: str
+    sequence: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    group_by: str | None = None
+    order_by: str | None = None
     values: ValueKind = "numbers"
     scale: Scale = "standard"
     missing: MissingValues = ()
@@ -81,10 +99,12 @@ class RowsConfig(TaskConfig):
     def _of_numbers(self) -> Self:
         if self.missing_indicator and not self.missing:
             raise ValueError("missing_indicator: nothing can be missing; give `missing`")
-        if self.values == "tokens" and self.missing:
-            raise ValueError("missing: is of numbers, not of tokens: give it a symbol of its own")
-        if self.values == "tokens" and self.scale != "standard":
-            raise ValueError(f"scale: {self.scale} is of numbers, not of tokens")
+        if self.values != "numbers" and self.missing:
+            raise ValueError(
+                f"missing: is of numbers, not of {self.values}: give it a symbol of its own"
+            )
+        if self.values != "numbers" and self.scale != "standard":
+            raise ValueError(f"scale: {self.scale} is of numbers, not of {self.values}")
         return self
 
     @property
@@ -106,7 +126,19 @@ class RowsConfig(TaskConfig):
     @property
     def columns(self) -> Mapping[str, str]:
         """The columns that rows are made of, by key."""
-        return {"sequence": self.sequence}
+        steps = {"group_by": self.group_by, "order_by": self.order_by}
+        given = {key: name for key, name in steps.items() if name is not None}
+        return {**sequence_keys(self.sequence), **given}
+
+    @property
+    def sequence_name(self) -> str:
+        """The column of sequences, or all of them, for errors and people."""
+        return self.sequence if isinstance(self.sequence, str) else ", ".join(self.sequence)
+
+    @property
+    def layout(self) -> Layout:
+        """What is made of the columns."""
+        return Layout(TEXT[self.values], missing=self.missing)
 
     @property
     def partition(self) -> Partition:
@@ -147,7 +179,7 @@ class RowsTask(Task):
 
     def __init__(self, config: RowsConfig) -> None:
         super().__init__(config)
-        self.rows = read_rows(config.path, config.all_columns, config.missing)
+        self.rows = read_rows(config.path, config.all_columns, config.layout)
         such = self.usable()
         self.parts = parts_of(self.rows, config.partition)
         require_parts(self.rows.hashes, self.parts, such, config.partition)
@@ -240,7 +272,7 @@ class RowsTask(Task):
     @cached_property
     def account(self) -> Account:
         rows, used, config = self.rows, self.used, self.config
-        name = f"sequence: {config.sequence!r} of {rows.file.name}"
+        name = f"sequence: {config.sequence_name!r} of {rows.file.name}"
         sequence, missing, share, warnings = numbers_of(rows, used, self.fitted, name)
         answers, steps = self.answers_read(), self.fitted.steps
         return Account(
@@ -288,7 +320,7 @@ class RowsTask(Task):
 
     def _fitted_as(self, encoding: Encoding) -> Fitted:
         steps, own = encoding.steps, self.fitted
-        name = f"{self.config.sequence!r} of {self.rows.file}"
+        name = f"{self.config.sequence_name!r} of {self.rows.file}"
         if steps.features != self.rows.values.shape[1]:
             raise ValueError(
                 f"sequence: {name} has {self.rows.values.shape[1]} features a step; the model"
