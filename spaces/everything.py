@@ -30,6 +30,7 @@ def everything(trial: Trial) -> None:
         "mamba",
         "mlstm",
         "gated_delta",
+        "mamba2",
         "kda",
         "rwkv7",
         "slstm",

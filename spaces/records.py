@@ -17,6 +17,7 @@ def records(trial: Trial) -> None:
         "lru",
         "mamba",
         "gated_delta",
+        "mamba2",
         "kda",
         "rwkv7",
         "slstm",

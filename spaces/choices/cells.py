@@ -5,6 +5,19 @@ from __future__ import annotations
 from optuna import Trial
 
 
+HEADED = (
+    "mamba2",
+    "slstm",
+    "mlstm",
+    "gated_delta",
+    "kda",
+    "rwkv7",
+    "transformer",
+    "self_attention",
+)
+"""Kinds that work in several heads."""
+
+
 def suggest_inside(trial: Trial, cell: str) -> None:
     """How a cell of this kind starts and how much it holds."""
     if cell in ("rnn", "lstm", "gru", "dilated_lstm"):
@@ -15,7 +28,7 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_levels(trial)
     if cell in ("ind_rnn", "hyena"):
         suggest_longest_lag(trial)
-    if cell in ("lru", "s4d", "mamba", "linoss"):
+    if cell in ("lru", "s4d", "mamba", "mamba2", "linoss"):
         suggest_state_size(trial)
     if cell == "lem":
         suggest_largest_step(trial)
@@ -29,9 +42,9 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_sliding_window(trial)
     if cell == "lru":
         suggest_damping(trial)
-    if cell in ("s4d", "mamba", "gated_delta", "kda", "rwkv7"):
+    if cell in ("s4d", "mamba", "mamba2", "gated_delta", "kda", "rwkv7"):
         suggest_timescale(trial)
-    if cell in ("slstm", "mlstm", "gated_delta", "kda", "rwkv7", "transformer", "self_attention"):
+    if cell in HEADED:
         suggest_heads(trial)
     if cell in ("ntm", "dnc"):
         suggest_memory_size(trial)

@@ -8,6 +8,7 @@ STATE_SPACES = (
     "lru",
     "s4d",
     "mamba",
+    "mamba2",
     "mlstm",
     "gated_delta",
     "kda",

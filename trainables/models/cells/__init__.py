@@ -13,6 +13,7 @@ from trainables.models.cells.lmu import Lmu
 from trainables.models.cells.lru import Lru
 from trainables.models.cells.lstm import Lstm
 from trainables.models.cells.mamba import Mamba
+from trainables.models.cells.mamba2 import Mamba2
 from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
@@ -40,6 +41,7 @@ LAYERS: dict[str, type[Layer]] = {
     "mamba": Mamba,
     "mlstm": Mlstm,
     "gated_delta": GatedDelta,
+    "mamba2": Mamba2,
     "kda": Kda,
     "rwkv7": Rwkv7,
     "slstm": Slstm,
