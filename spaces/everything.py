@@ -6,7 +6,7 @@ from optuna import Trial
 
 from spaces.choices.cells import suggest_inside, suggest_window, suggest_writes
 from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
-from spaces.choices.learning import suggest_optimisation, suggest_regime
+from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
 from spaces.choices.stacks import (
     suggest_depth,
     suggest_hidden_size,
@@ -62,4 +62,4 @@ def everything(trial: Trial) -> None:
     suggest_hidden_size(trial)
     suggest_readout(trial)
     suggest_regime(trial)
-    suggest_optimisation(trial, cell)
+    suggest_optimisation(trial, cell, suggest_learning(trial))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from optuna import Trial
 
-
 HEADED = (
     "mamba2",
     "slstm",

@@ -54,5 +54,3 @@ def products_per_step(length: int, num_heads: int, state_size: int, head_width: 
     """Multiply-adds of `chunked_decaying` for one step of one sequence."""
     L = min(length, CHUNK)
     return L * state_size + num_heads * (L * head_width + 2 * state_size * head_width)
-
-
