@@ -7,7 +7,7 @@ and the choice in a space.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -43,12 +43,6 @@ class Config(BaseModel):
         fields = type(self).model_fields
         same = {name for name in self.later if getattr(self, name) == fields[name].default}
         return {name: value for name, value in written.items() if name not in same}
-
-
-class Part(Protocol):
-    """What a table holds: anything with a configuration class of its own."""
-
-    Config: type[Config]
 
 
 class OneOf:
