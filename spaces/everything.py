@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from spaces.choices.cells import suggest_inside, suggest_window, suggest_writes
+from spaces.choices.cells import suggest_inside, suggest_scores, suggest_window, suggest_writes
 from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
 from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
 from spaces.choices.stacks import (
@@ -52,6 +52,7 @@ def everything(trial: Trial) -> None:
     attends = cell in ("transformer", "self_attention")
     if attends:
         suggest_window(trial)
+        suggest_scores(trial)
     suggest_front_end(trial)
     depth = suggest_depth(trial)
     if not attends:

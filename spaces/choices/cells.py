@@ -143,6 +143,13 @@ def suggest_window(trial: Trial) -> None:
     trial.suggest_categorical("model/cell/window", [None, 64, 512])
 
 
+def suggest_scores(trial: Trial) -> None:
+    """Scores of attention as they are; or bounded, sharpened with length, falling by a gate."""
+    trial.suggest_categorical("model/cell/normed", [False, True])
+    trial.suggest_categorical("model/cell/sharpened", [False, True])
+    trial.suggest_categorical("model/cell/forget_bias", [None, 1.0, 5.0])
+
+
 def suggest_memory_size(trial: Trial) -> None:
     """Slots, numbers in each, and how many are read at a step."""
     trial.suggest_categorical("model/cell/num_slots", [16, 64, 128])

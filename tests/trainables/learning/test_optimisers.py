@@ -76,7 +76,7 @@ def test_every_weight_is_moved_by_one_optimiser(kind: str) -> None:
 
 
 def test_muon_moves_the_matrices_inside_and_adam_the_rest() -> None:
-    """A change of a matrix has singular values all alike; tables and read-outs are none of those."""
+    """A change of a matrix has singular values all alike; tables and read-outs do not move so."""
     model = build(trial_config().model, recall(), seed=0)
     part = OPTIMISERS["muon"]
     muon, rest = part(part.Config(kind="muon")).make(model, RATE)

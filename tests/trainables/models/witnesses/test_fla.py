@@ -12,6 +12,7 @@ from tests.trainables.models.test_kda import steps
 from tests.trainables.models.test_mamba2 import HEADS
 from tests.trainables.models.test_mamba2 import drive as drive_decaying
 from tests.trainables.models.witnesses.naive_delta import naive, naive_recurrent_gated_delta_rule
+from trainables.models.attention import causal_attention, forgetting
 from trainables.models.kernels.chunked.decaying import chunked_decaying
 from trainables.models.kernels.chunked.rank_one import Steps, chunked_rank_one
 from trainables.models.kernels.chunked_delta import chunked_delta
@@ -95,3 +96,13 @@ def test_a_decay_of_the_whole_memory_agrees_with_the_package(length: int) -> Non
         *swapped, scale=1.0, initial_state=initial
     )
     assert_close(ours, theirs.transpose(1, 2), inputs)
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_attention_that_forgets_agrees_with_the_package(window: int | None) -> None:
+    """FoX: scores fall by what was forgotten since."""
+    q, k, v, _, log_f = drive(40, 16)
+    ours = causal_attention(*forgetting(q, k, v, log_f.cumsum(-1)), None, window)[..., :16]
+    swapped = [part.transpose(1, 2) for part in (q, k, v, log_f)]
+    theirs = naive("forgetting_attn").naive_forgetting_attn(*swapped, window_size=window)
+    assert_close(ours, theirs.transpose(1, 2), [q, k, v, log_f])
