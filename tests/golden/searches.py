@@ -32,6 +32,7 @@ tasks:
 ladder:
   {{start: 4, stop: 8, members: 2, quorum: 1, success: 0.25, sequences: 1600, test_sequences: 128}}
 search: {{trials: 6, sampler: random, scheduler: none, seed: 3}}
+controls: off
 """
 """Some trials climb both tasks to the top, some fail the second."""
 
@@ -49,6 +50,7 @@ search:
   concurrency: 1
   start_with: [{model/cell/kind: lstm, model/hidden_size: 16}]
 constraints: {max_parameters: 12000}
+controls: off
 """
 """TPE learns from the eleventh trial on; one after the other, so that it always learns the same."""
 
