@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from spaces.choices.cells import suggest_inside, suggest_scores, suggest_window, suggest_writes
+from spaces.choices.cells import (
+    suggest_inside,
+    suggest_repairs,
+    suggest_scores,
+    suggest_window,
+    suggest_writes,
+)
 from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
 from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
 from spaces.choices.stacks import (
@@ -34,6 +40,7 @@ def everything(trial: Trial) -> None:
         "kda",
         "rwkv7",
         "slstm",
+        "refined_lstm",
         "lem",
         "co_rnn",
         "orthogonal_rnn",
@@ -49,6 +56,8 @@ def everything(trial: Trial) -> None:
     suggest_inside(trial, cell)
     if cell in ("gated_delta", "kda"):
         suggest_writes(trial, cell)
+    if cell == "dnc":
+        suggest_repairs(trial)
     attends = cell in ("transformer", "self_attention")
     if attends:
         suggest_window(trial)

@@ -21,6 +21,7 @@ def records(trial: Trial) -> None:
         "kda",
         "rwkv7",
         "slstm",
+        "refined_lstm",
         "lem",
         "orthogonal_rnn",
         "hyena",

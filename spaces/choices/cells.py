@@ -170,3 +170,10 @@ def suggest_write_heads(trial: Trial) -> None:
 def suggest_links(trial: Trial) -> None:
     """Whether a DNC keeps the order of writing, at a cost of slots squared."""
     trial.suggest_categorical("model/cell/links", [True, False])
+
+
+def suggest_repairs(trial: Trial) -> None:
+    """What a DNC lacks: masks of keys, wiping what is let go, sharpened links."""
+    trial.suggest_categorical("model/cell/masked", [False, True])
+    trial.suggest_categorical("model/cell/erases_freed", [False, True])
+    trial.suggest_categorical("model/cell/sharpened", [False, True])

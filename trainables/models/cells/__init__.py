@@ -18,6 +18,7 @@ from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
 from trainables.models.cells.orthogonal_rnn import OrthogonalRnn
+from trainables.models.cells.refined_lstm import RefinedLstm
 from trainables.models.cells.rnn import Rnn
 from trainables.models.cells.rwkv7 import Rwkv7
 from trainables.models.cells.s4d import S4d
@@ -45,6 +46,7 @@ LAYERS: dict[str, type[Layer]] = {
     "kda": Kda,
     "rwkv7": Rwkv7,
     "slstm": Slstm,
+    "refined_lstm": RefinedLstm,
     "lem": Lem,
     "co_rnn": CoRnn,
     "orthogonal_rnn": OrthogonalRnn,
