@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.trainables.training.stand_ins import (
     CPU,
     LAG,
+    KnowingModel,
     attempt,
     ladder,
     recall,
@@ -21,7 +23,7 @@ from tests.trainables.training.stand_ins import (
 from trainables.config import TrialConfig
 from trainables.learning.optimisers import OPTIMISERS
 from trainables.randomness import Streams
-from trainables.training.climber import Climber
+from trainables.training.climber import Climber, weights_file
 from trainables.training.member import Member
 from trainables.training.rung import RungTraining
 
@@ -115,6 +117,23 @@ def test_the_average_is_that_of_the_weights_and_is_judged() -> None:
     assert plain.judged is plain.model
 
 
+def test_looks_are_at_the_average() -> None:
+    """A member whose average knows everything is right everywhere, whatever its weights know."""
+    m = member(average_decay=0.9)
+    m.learning.judged = KnowingModel()
+    training = attempt(m, ladder())
+    assert training._evaluate("selection", 64).rate == training._evaluate("test", 64).rate == 1
+
+
+def test_what_is_kept_of_a_rung_is_the_average(tmp_path: Path) -> None:
+    c = climber(tmp_path, success=0.05)
+    c.climb()
+    kept = load_file(weights_file(tmp_path, 4, 0))
+    judged, trained = c.members[0].judged.state_dict(), c.members[0].model.state_dict()
+    assert all(torch.equal(tensor, judged[name]) for name, tensor in kept.items())
+    assert not all(torch.equal(tensor, trained[name]) for name, tensor in kept.items())
+
+
 CHOICES: list[dict[str, Any]] = [
     *({"optimiser": kind} for kind in OPTIMISERS),
     {"schedule": COSINE, "lag_scaling": 0.5},
@@ -151,7 +170,7 @@ class CutOffError(Exception):
     pass
 
 
-def climber(folder: Path, steps_until_cut: int | None = None) -> Climber:
+def climber(folder: Path, steps_until_cut: int | None = None, success: float = 0.99) -> Climber:
     steps = 0
 
     def tick(training: RungTraining) -> None:
@@ -167,7 +186,7 @@ def climber(folder: Path, steps_until_cut: int | None = None) -> Climber:
         label_smoothing=0.05,
         schedule={"kind": "inverse_root", "warm_up_steps": 5, "decay_steps": 20},
     )
-    rungs = ladder(start=2, stop=4, members=2, sequences=320, success=0.99)
+    rungs = ladder(start=2, stop=4, members=2, sequences=320, success=success)
     task = recall()
     return Climber(
         chosen, "recall", task, task.config, rungs, 7, folder, CPU, tick, lambda row: None
