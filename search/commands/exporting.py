@@ -80,7 +80,9 @@ def _here(
 
 def next_command(targets: Sequence[Path]) -> str:
     """The command that measures what was exported again; what is the user's own is to be given."""
-    outcomes = [json.loads((target / "outcome.json").read_text()) for target in targets]
+    outcomes = [
+        json.loads((target / "outcome.json").read_text(encoding="utf-8")) for target in targets
+    ]
     given = " --data FILE" if any(outcome.get("data") for outcome in outcomes) else ""
     return f"longspan verify FOLDER{given}"
 

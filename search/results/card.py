@@ -19,8 +19,8 @@ from trainables.models.model import outline
 
 def card_of(folder: Path) -> str:
     """The card of one exported folder, in Markdown, from what else lies in it."""
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    outcome = json.loads((folder / "outcome.json").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
     encoding = _encoding(folder / exported.ENCODING)
     parts = [
         front_matter(outcome),

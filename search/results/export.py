@@ -190,7 +190,7 @@ def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> Non
         norms = gradient_horizons({label: winner.final.horizon})
         (aside / "gradient_horizon.png").write_bytes(norms)
     copy_certificates(folder.path, record.digest, winner.task, aside)
-    (aside / "CARD.md").write_text(card_of(aside))
+    (aside / "CARD.md").write_text(card_of(aside), encoding="utf-8")
 
 
 def _measured_on(kept: KeptTask) -> dict[str, Any]:
