@@ -11,13 +11,14 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity, fingerprint
 from trainables.encoding.steps import NumberSteps, TokenSteps
 from trainables.tasks.layouts.layout import Layout, TextKind, sequence_keys
+from trainables.tasks.layouts.patterns import alternatives, together
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import stamp
@@ -37,7 +38,7 @@ class RowsConfig(TaskConfig):
     """Which column of which file.
 
     Attributes:
-        path: a Parquet file, or a folder of them, here or in a bucket
+        path: a Parquet file, or a folder of them, here or in a bucket; a pattern of them, or a list
         sequence: a column of lists of numbers, or of lists of as many numbers each; or several
             columns: of lists, the channels of its steps; of numbers, its steps
         group_by: null; or a column that says which sequence a row is one step of
@@ -49,6 +50,21 @@ class RowsConfig(TaskConfig):
     sequence: str | Annotated[tuple[str, ...], Field(min_length=1)]
     group_by: str | None = None
     order_by: str | None = None
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_path(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple):
+            return given
+        if not all(isinstance(each, str | Path) and "://" not in str(each) for each in given):
+            raise ValueError(f"{given} is not allowed in a list; allowed: paths of this machine")
+        return together(given)
+
+    @property
+    def portable(self) -> Self:
+        if not isinstance(self.path, Path):
+            return self
+        return self.with_files(together([each.name for each in alternatives(self.path)]))
 
     @property
     def identity(self) -> dict[str, Any]:
