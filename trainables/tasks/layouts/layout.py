@@ -25,11 +25,13 @@ class Layout:
     Attributes:
         text: whether lists of text are symbols, or the characters of texts are
         cut: rows longer than so many steps are cut into rows of so many; 0 for none
+        missing: values of a sequence that stand for nothing, as `steps_of` takes them
 
     """
 
     text: TextKind = "refused"
     cut: int = 0
+    missing: tuple[float | str, ...] = ()
 
     def is_long(self, kinds: Mapping[str, pa.DataType]) -> bool:
         """Whether a row of the file is a step: it is grouped, ordered or cut as such."""
