@@ -27,6 +27,7 @@ def card_of(folder: Path) -> str:
         front_matter(outcome),
         _title(config["configuration"], outcome),
         _measured(outcome),
+        _read(outcome),
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
         _streamed(folder, encoding),
@@ -78,6 +79,11 @@ quorum solved, below the first that it did not.
 This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
 by: its reach is an estimate that flatters. It is not a certificate.
 """
+
+
+def _read(outcome: dict[str, Any]) -> str:
+    lines = outcome.get("read", [])
+    return "\n".join(["## What was read\n", *(f"- {line}" for line in lines), ""]) if lines else ""
 
 
 def _certified(certificate: dict[str, Any] | None) -> str:

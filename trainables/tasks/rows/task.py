@@ -22,7 +22,8 @@ from trainables.tasks.rows.account import Account, AnswersRead
 from trainables.tasks.rows.accounting import lengths_of, numbers_of
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
-from trainables.tasks.rows.files import stamp
+from trainables.tasks.rows.files import all_of, stamp
+from trainables.tasks.rows.finding import names_of
 from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
 from trainables.tasks.rows.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.numbers import Scaling
@@ -275,9 +276,12 @@ class RowsTask(Task):
         name = f"sequence: {config.sequence_name!r} of {rows.file.name}"
         sequence, missing, share, warnings = numbers_of(rows, used, self.fitted, name)
         answers, steps = self.answers_read(), self.fitted.steps
+        found = all_of(local(config.path))
         return Account(
             source=rows.file.name,
-            files=len(stamp(local(config.path))),
+            files=len(found.files),
+            files_left_out=len(found.left_out),
+            named_left_out=names_of(found.left_out),
             rows=len(rows),
             left_out=tuple(config.partition.left_out(rows)),
             parts=(
