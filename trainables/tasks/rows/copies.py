@@ -28,13 +28,13 @@ PLACES = 64
 
 NEIGHBOURS = (16, 64, 256)
 
-BY_CHANCE, COPIES = 1e-3, 0.05
+BY_CHANCE, COPIES = 1e-3, 0.1
 """How seldom the nearest would be as near; and the share of rows from which on it is told."""
 
 CLIPPED = (2.5, 97.5)
 """Percentiles; numbers are cut off where they are as far from these as these from each other."""
 
-MOST_DIMENSIONS = 20.0
+MOST_DIMENSIONS = 16.0
 """Numbers that are few and often equal look as if they had more."""
 
 
