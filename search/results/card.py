@@ -27,7 +27,7 @@ def card_of(folder: Path) -> str:
         front_matter(outcome),
         _title(config["configuration"], outcome),
         _measured(outcome),
-        _read(outcome),
+        read_section(outcome),
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
         _streamed(folder, encoding),
@@ -81,7 +81,8 @@ by: its reach is an estimate that flatters. It is not a certificate.
 """
 
 
-def _read(outcome: dict[str, Any]) -> str:
+def read_section(outcome: dict[str, Any]) -> str:
+    """What the search read of the data; nothing where it generated, or said nothing."""
     lines = outcome.get("read", [])
     return "\n".join(["## What was read\n", *(f"- {line}" for line in lines), ""]) if lines else ""
 
