@@ -17,7 +17,7 @@ from jaxtyping import Float
 from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers
+from trainables.encoding.answers import AnyAnswers, ClassAnswers
 from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
 from trainables.parts import Config
 from trainables.randomness import digest
@@ -99,6 +99,15 @@ class Encoding(Config):
     def column(self) -> str:
         """The column that sequences stand in."""
         return self.columns["sequence"]
+
+    @property
+    def chance(self) -> float | None:
+        """The success of a blind guess; None where it is not known, of numbers."""
+        if self.task == "stream":
+            return 0.5
+        if not isinstance(self.answer, ClassAnswers):
+            return None
+        return float(len(self.answer.names)) ** -self.answers
 
     @property
     def channels(self) -> tuple[str, ...]:

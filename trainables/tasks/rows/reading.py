@@ -21,9 +21,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
 from trainables.encoding.plain import plain
-from trainables.tasks.rows.buckets import local
-from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
-from trainables.tasks.rows.layout import (
+from trainables.tasks.layouts.layout import (
     SEQUENCE,
     Layout,
     cut,
@@ -31,10 +29,12 @@ from trainables.tasks.rows.layout import (
     is_sequence,
     joined,
 )
+from trainables.tasks.layouts.symbols import Spelled, Symbols, holds_text
+from trainables.tasks.rows.buckets import local
+from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
 from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.splitting import row_hashes
 from trainables.tasks.rows.steps import Steps, steps_of
-from trainables.tasks.rows.symbols import Spelled, Symbols, holds_text
 
 AS_LISTS = Layout()
 

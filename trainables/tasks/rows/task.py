@@ -18,14 +18,14 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity, fingerprint
 from trainables.encoding.missing import MissingValues
 from trainables.encoding.steps import NumberSteps, Scale, TokenSteps
+from trainables.tasks.layouts.finding import names_of
+from trainables.tasks.layouts.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.account import Account, AnswersRead
 from trainables.tasks.rows.accounting import lengths_of, numbers_of
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import all_of, stamp
-from trainables.tasks.rows.finding import names_of
 from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
-from trainables.tasks.rows.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.numbers import Scaling
 from trainables.tasks.rows.partition import LEFT_OUT, Partition, parts_of, require_parts
 from trainables.tasks.rows.partition import Split as ColumnOrTimes
