@@ -17,7 +17,7 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity
 from trainables.files.whole_files import DamagedFileError, read_json, write_json
 from trainables.messages import one_line
-from trainables.tasks.rows.account import Account
+from trainables.tasks.accounts.account import Account
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task
 
 OPTION = "--other-data"

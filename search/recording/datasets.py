@@ -10,7 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import kept_task, kept_tasks
 from trainables.encoding.identity import DataIdentity
-from trainables.tasks.rows.account import Account
+from trainables.tasks.accounts.account import Account
 
 DIGEST = 32
 """Characters of a fingerprint that MLflow has room for."""

@@ -16,8 +16,8 @@ from tests.trainables.tasks.test_parquet_errors import refused
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.rows import read_rows
 from trainables.encoding.steps import NumberSteps
+from trainables.tasks.accounts.sentinels import suspects
 from trainables.tasks.parquet import Parquet
-from trainables.tasks.rows.sentinels import suspects
 
 ROWS, STEPS, TELLING = 900, 12, 2
 

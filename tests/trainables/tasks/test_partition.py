@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from tests.trainables.tasks.labelled import seeded
 from tests.trainables.tasks.test_parquet_errors import refused
+from trainables.tasks.accounts.copies import nearest
 from trainables.tasks.parquet import Parquet
-from trainables.tasks.rows.copies import nearest
-from trainables.tasks.rows.partition import LEFT_OUT
+from trainables.tasks.split.partition import LEFT_OUT
 from trainables.tasks.stream import Stream
 
 ROWS = 600

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Num
 
 from trainables.encoding.missing import is_missing
 from trainables.encoding.steps import NumberSteps
-from trainables.tasks.rows.account import OfNumbers
+from trainables.tasks.accounts.account import OfNumbers
+from trainables.tasks.accounts.sentinels import Suspect, said, suspects
 from trainables.tasks.rows.fitting import Fitted, sample_of
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.sentinels import Suspect, said, suspects
 
 FEATURES_NAMED = 4
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, Int8
 from trainables.encoding.steps import NumberSteps
 from trainables.tasks.rows.fitting import Fitted
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import PARTS
+from trainables.tasks.split.splitting import PARTS
 
 HELD_OUT, TRAINING = 256, 2**14
 """Rows that are compared; of more, those of the lowest hashes."""
