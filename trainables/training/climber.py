@@ -156,7 +156,7 @@ class Climber:
         self.weights.mkdir(parents=True, exist_ok=True)
         remove_left_over(self.weights)
         target = weights_file(self.weights, lag, member.number)
-        weight_files.write(target, member.model.state_dict())
+        weight_files.write(target, member.judged.state_dict())
 
     def _drop_weights_below(self, lag: int) -> None:
         """Two rungs down nothing can be the reach any more, once this one is on record."""

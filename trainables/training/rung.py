@@ -98,6 +98,7 @@ class RungTraining:
         self.progress = RungProgress()
         self.stretches = Stretches(ladder.sequences)
         self.recent: deque[tuple[int, int, float]] = deque()
+        member.enter(lag / ladder.start, math.ceil(ladder.sequences / batch_size))
 
     @property
     def recent_rate(self) -> float:
@@ -254,7 +255,7 @@ class RungTraining:
 
     def _evaluate(self, split: Literal["selection", "test"], sequences: int) -> Tally:
         return evaluate(
-            self.member.model,
+            self.member.judged,
             self.splits[split],
             self.lag,
             sequences,
