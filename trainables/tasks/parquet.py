@@ -71,10 +71,11 @@ class Parquet(RowsTask):
             filler: ``noise``: uniform over the training values' range; ``blank``: their mean, or a
                 symbol of its own; ``resample``: training values, drawn one by one
             longest: rows of more steps are left out; null for none
+            pad: shorter rows are padded to the ``longest`` of all, or to that of their ``batch``
 
         """
 
-        later: ClassVar[frozenset[str]] = LATER | {"longest"}
+        later: ClassVar[frozenset[str]] = LATER | {"longest", "pad"}
 
         kind: Literal["parquet"] = "parquet"
         target: OneColumn
@@ -84,6 +85,7 @@ class Parquet(RowsTask):
         tolerance: float | None = Field(default=None, gt=0)
         filler: FillerKind = "noise"
         longest: Annotated[int, Field(ge=1)] | None = None
+        pad: Literal["longest", "batch"] = "longest"
 
         @model_validator(mode="after")
         def _near_a_lag(self) -> Self:
@@ -127,7 +129,7 @@ class Parquet(RowsTask):
             steps=self.fitted.steps,
             missing="filled" if self.config.missing else "refused",
             filler=self.fitted.travelling_filler,
-            padding=self.padding,
+            padding=self.padding if self.config.pad == "longest" else None,
             after_gap=self.lags is None,
             answer=ClassAnswers(names=self.labels.classes)
             if isinstance(answer, ClassAnswer)
@@ -172,6 +174,9 @@ class Parquet(RowsTask):
     def show(self, rows: Int[np.ndarray, " B"], lag: int, generator: torch.Generator) -> Batch:
         """The rows asked for, by their number in the file, with fresh filler."""
         length, steps = self.length(lag), self._steps(lag)
+        if self.config.pad == "batch":
+            shorter = steps - min(steps, int(self.rows.lengths[rows].max()))
+            length, steps = length - shorter, steps - shorter
         inputs = self.fitted.fill(len(rows), length, generator)
         values, real = self.rows.aligned(rows, steps)
         there = torch.from_numpy(real)
@@ -197,7 +202,7 @@ class Parquet(RowsTask):
             Asked(self.rows, self.parts, self.fitted, self.labels),
             f"{self.config.target!r} of {self.rows.file.name}",
             f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}",
-            is_padded=self.lags is None,
+            is_padded=self.lags is None and self.config.pad == "longest",
         )
 
     def under(self, encoding: Encoding) -> Self:

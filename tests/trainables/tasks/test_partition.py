@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from pydantic import ValidationError
 
 from tests.trainables.tasks.labelled import seeded
 from tests.trainables.tasks.test_parquet_errors import refused
+from trainables.controls.guessers import blinded
 from trainables.tasks.accounts.copies import nearest
 from trainables.tasks.parquet import Parquet
 from trainables.tasks.split.partition import LEFT_OUT
@@ -175,6 +177,39 @@ def test_a_long_tail_is_said_and_left_out(tmp_path: Path) -> None:
     assert not [line for line in kept.account.warnings if "longest" in line]
     assert kept.encoding.padding.steps == 29
     refused(lambda: long_tailed(tmp_path / "f", longest=9), "longest: 9", "10 steps")
+
+
+def test_batches_as_long_as_their_own_rows(tmp_path: Path) -> None:
+    """The long row costs the batches that it is in; what is shown of a row is the same."""
+    task = long_tailed(tmp_path / "f", pad="batch")
+    short, long = np.array([1, 2, 3]), np.array([0, 1])
+    longest = int(task.rows.lengths[short].max())
+    batch = task.show(short, 8, seeded())
+    assert batch.inputs.shape[1] == longest + 8
+    assert (batch.scored == longest + 7).all()
+    assert task.show(long, 8, seeded()).inputs.shape[1] == 20_008 == task.length(8)
+    padded = long_tailed(tmp_path / "f").show(short, 8, seeded())
+    for row, length in enumerate(task.rows.lengths[short]):
+        ends = slice(longest - length, longest), slice(20_000 - length, 20_000)
+        assert torch.equal(batch.inputs[row, ends[0]], padded.inputs[row, ends[1]])
+    assert not [line for line in task.account.warnings if "longest" in line]
+    assert task.encoding.padding is None
+    assert task.encoding.length(12, 8, 8) == 20
+
+
+def test_controls_of_batches_of_several_lengths(tmp_path: Path) -> None:
+    """What is blinded takes its old inputs from sequences of another length."""
+    task = long_tailed(tmp_path / "f", pad="batch", longest=40)
+    batch, donors = (task.show(np.arange(*some), 4, seeded()) for some in ((1, 40), (40, 79)))
+    for other in (
+        donors,
+        task.show(np.arange(40, 79), 9, seeded()),
+        task.show(np.full(39, 5), 4, seeded()),
+    ):
+        hidden = blinded(task, batch, other, 4)
+        assert hidden.inputs.shape == batch.inputs.shape
+        assert torch.equal(hidden.inputs[:, -4:], batch.inputs[:, -4:])
+        assert not torch.equal(hidden.inputs, batch.inputs)
 
 
 def test_streams_too_short_are_counted(tmp_path: Path) -> None:

@@ -116,5 +116,6 @@ def long_tail(steps: tuple[int, int, int], padded: float, name: str) -> Iterator
         yield (
             f"{name}: the longest row has {longest:,} steps, the median {median:,}: every batch is"
             f" padded to the longest, {padded:,.0f} times the steps that the rows have; allowed:"
-            f" `longest: {2 * median}` leaves longer rows out"
+            f" `longest: {2 * median}` leaves longer rows out, `pad: batch` pads no farther than a"
+            " batch's own longest"
         )
