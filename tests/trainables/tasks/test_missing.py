@@ -134,6 +134,15 @@ def test_nulls_and_nan(tmp_path: Path, named: Any) -> None:
     assert torch.isfinite(batch.inputs).all()
 
 
+def test_a_sentinel_is_met_as_far_as_float32_tells(tmp_path: Path) -> None:
+    """-999.9 in a column of float32 is not the double of that name."""
+    numbers, classes = spoiled(-999.9, 0.01)
+    rows = pa.array(numbers.astype(np.float32).tolist(), pa.list_(pa.float32()))
+    task = task_of(write(tmp_path / "f", rows, classes), missing=-999.9)
+    assert task.account.missing == (numbers == -999.9).sum()
+    assert not task.account.warnings
+
+
 def test_nulls_among_integers(tmp_path: Path) -> None:
     rows = [[row, None if row % 9 == 0 else 5, 7] for row in range(90)]
     file = write(tmp_path / "f", pa.array(rows, pa.list_(pa.int32())), [0, 1] * 45)
