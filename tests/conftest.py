@@ -16,16 +16,21 @@ settings.load_profile("no time limits")
 torch.set_num_threads(1)
 
 TESTS = Path(__file__).parent
-SEARCHES = (TESTS / "search", TESTS / "test_add_a_layer.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, one has those that start Ray and share a search.
+    """Where several processes run the tests, no file is parted: its tests share what it has made.
 
-    The tests of any other file share what that has made, so no file is parted.
+    The files that read the small search share a process, so that it is run once. Other searches
+    have each a Ray of their own and may run side by side.
     """
+    sharing = {
+        item.path
+        for item in items
+        if isinstance(item, pytest.Function) and "small_search" in item.fixturenames
+    }
     for item in items:
-        searches = any(item.path.is_relative_to(place) for place in SEARCHES)
-        group = "searches" if searches else str(item.path.relative_to(TESTS))
+        shared = item.path in sharing
+        group = "small search" if shared else str(item.path.relative_to(TESTS))
         item.add_marker(pytest.mark.xdist_group(group))

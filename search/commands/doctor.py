@@ -7,15 +7,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from search.commands import EXIT_USER_ERROR, RUNS, Runs, console
+from search.commands import EXIT_USER_ERROR, RUNS, Json, Runs, console, print_json
 
 LEAST_FREE_BYTES = 2 * 2**30
 LEAST_SHARED_BYTES = 256 * 2**20
@@ -36,20 +36,26 @@ class Finding:
     advice: str = ""
 
 
-def doctor(runs: Runs = RUNS) -> None:
+def doctor(runs: Runs = RUNS, json: Json = False) -> None:
     """Say what this machine offers a search, what is wrong, and what to do about it.
 
     Exits with 2 if something would hinder a search.
     """
     found = list(_findings(runs))
+    if json:
+        print_json([asdict(one) for one in found])
+        raise typer.Exit(_code(found))
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for one in found:
         mark = "[red]wrong[/red]" if one.wrong else "[yellow]note[/yellow]" if one.advice else "ok"
         told = "; ".join(filter(None, (one.found, one.wrong or one.advice)))
         table.add_row(mark, one.about, escape(told))
     console.print(table)
-    if any(one.wrong for one in found):
-        raise typer.Exit(EXIT_USER_ERROR)
+    raise typer.Exit(_code(found))
+
+
+def _code(found: Iterable[Finding]) -> int:
+    return EXIT_USER_ERROR if any(one.wrong for one in found) else 0
 
 
 def _findings(runs: Path) -> Iterator[Finding]:

@@ -24,16 +24,28 @@ def read(path: Path) -> Spec:
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
-    content = load_yaml(path, "a spec")
-    _take_in_space(content, path.parent)
+    return _take(load_yaml(path, "a spec"), path.parent, str(path))
+
+
+def take(content: Mapping[str, Any]) -> Spec:
+    """The spec in a mapping, as `read` takes it from a file in the current folder.
+
+    Raises:
+        UserError: in one line, if a key is not as it should be.
+    """
+    return _take(dict(content), Path.cwd(), "spec")
+
+
+def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
+    _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
     if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
-        located = [str(_located(Path(str(folder)), path.parent)) for folder in folders]
+        located = [str(_located(Path(str(each)), folder)) for each in folders]
         content["import_from"] = list(dict.fromkeys(located))
     try:
-        return _with_files_located(revive(content), path.parent)
+        return _with_files_located(revive(content), folder)
     except ValueError as error:
-        raise UserError(f"{path}: {one_line(error)}") from None
+        raise UserError(f"{origin}: {one_line(error)}") from None
 
 
 def revive(content: Mapping[str, Any]) -> Spec:

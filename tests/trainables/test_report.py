@@ -15,6 +15,7 @@ from trainables.measure.records import (
     HorizonPoint,
     MemberRung,
     TracePoint,
+    of_task,
 )
 from trainables.measure.report import Report
 
@@ -48,6 +49,11 @@ def written(report: Report = REPORT) -> dict[str, Any]:
 def test_it_comes_back_as_it_was() -> None:
     assert Report.from_json(written()) == REPORT
     assert Report.from_json(written(Report())) == Report() == Report.from_json({})
+
+
+def test_rows_are_of_their_task() -> None:
+    rows = [replace(REPORT.rows[0], task=task, member=n) for n, task in enumerate("abab")]
+    assert [row.member for row in of_task(rows, "b")] == [1, 3]
 
 
 def test_its_json_has_the_keys_that_earlier_versions_read() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -124,13 +125,20 @@ class RowsTask(Task):
                 self._drawable[lag] = self._at_every_lag
         return self._drawable[lag]
 
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """That of all rows of the file, whatever the part and the encoding."""
+        if self._of_file is not None:
+            return self._of_file.data_fingerprint
+        return fingerprint([self.rows.hashes, *self.told_by_columns()], self.told_classes())
+
     @property
     def data(self) -> DataIdentity:
         if self._of_file is not None:
             return self._of_file.data
         rows, steps = self.rows, self.fitted.steps
         return DataIdentity(
-            fingerprint=fingerprint([rows.hashes, *self.told_by_columns()], self.told_classes()),
+            fingerprint=self.data_fingerprint,
             sequences=fingerprint([rows.hashes]),
             rows=len(rows),
             files=tuple(Path(name).name for name, _, _ in stamp(local(self.config.path))),
