@@ -99,6 +99,4 @@ def require_packages(form: Format) -> None:
     """
     lacking = [name for name in form.packages if importlib.util.find_spec(name) is None]
     if lacking:
-        raise ValueError(
-            f"{form.file}: needs {', '.join(lacking)}: pip install 'longspan[onnx]'"
-        )
+        raise ValueError(f"{form.file}: needs {', '.join(lacking)}: pip install 'longspan[onnx]'")

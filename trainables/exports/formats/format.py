@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from trainables.exports.formats.graph_form import graph_form
 from trainables.models.model import Model
 from trainables.shapes import Inputs, Predictions, Scored
-from trainables.tasks.task import Reals, Symbols
+from trainables.tasks.task import Symbols
 
 Answer = Callable[[Inputs, Scored], Predictions]
 
@@ -61,6 +61,3 @@ def program(model: Model) -> ExportedProgram:
         return torch.export.export(
             graph_form(model), example(model, 2, steps, 2), dynamic_shapes=shapes
         )
-
-
-__all__ = ["ANSWERS", "INPUTS", "SCORED", "Answer", "Format", "Reals", "example", "program"]

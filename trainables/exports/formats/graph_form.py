@@ -9,7 +9,6 @@ and there is one form for both formats.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -17,16 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
-from trainables.exports.formats.in_reals import LruInReals, S4dInReals
-from trainables.models.cells.lru import Lru
-from trainables.models.cells.s4d import S4d
+from trainables.exports.formats.stand_ins import STAND_INS
 from trainables.models.front_ends import Frames, Strided
 from trainables.models.layer import Recurrence
 from trainables.models.model import Model
 from trainables.shapes import Stream
-
-IN_REALS: dict[type[Recurrence], Callable[[Any], nn.Module]] = {Lru: LruInReals, S4d: S4dInReals}
-"""Recurrences of complex numbers, which ONNX does not have."""
 
 
 class Steps(Protocol):
@@ -68,7 +62,11 @@ class Scanned(nn.Module):
 
 def _own(state: tuple[Tensor, ...]) -> list[Tensor]:
     """The parts with numbers, each in memory of its own, as the operator asks."""
-    return [part.clone() for part in state if 0 not in part.shape[1:]]
+    return [
+        part.clone(memory_format=torch.contiguous_format)
+        for part in state
+        if 0 not in part.shape[1:]
+    ]
 
 
 class AnyStride(nn.Module):
@@ -110,7 +108,7 @@ def graph_form(model: Model) -> nn.Module:
 def _replace_recurrences(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, Recurrence):
-            in_reals = IN_REALS.get(type(child))
-            setattr(module, name, Scanned(child if in_reals is None else in_reals(child)))
+            stand_in = STAND_INS.get(type(child))
+            setattr(module, name, Scanned(child if stand_in is None else stand_in(child)))
         else:
             _replace_recurrences(child)

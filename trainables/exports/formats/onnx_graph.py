@@ -6,6 +6,7 @@ A recurrence's scan becomes ONNX's ``Scan``: one graph for any number of steps, 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -75,11 +76,13 @@ def _name_axes(written: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without a line for every operator of packages that are not installed."""
+    """Without a line for every operator of packages that are not installed, and torch's own."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            yield
     finally:
         logger.setLevel(level)
