@@ -48,7 +48,6 @@ def convert(form: Format, model: Model, lag: int, about: Mapping[str, str]) -> C
     Raises:
         ValueError: in one line, if the format does not hold the model.
     """
-    require_packages(form)
     lengths = lengths_for(model, lag)
     try:
         content = form.write(model, about)
@@ -91,12 +90,6 @@ def difference(model: Model, answer: Answer, batch_size: int, steps: int) -> flo
         return float(off / expected.abs().max().clamp(min=1))
 
 
-def require_packages(form: Format) -> None:
-    """Refuse a format whose packages are not installed.
-
-    Raises:
-        ValueError: in one line that says how to install them.
-    """
-    lacking = [name for name in form.packages if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise ValueError(f"{form.file}: needs {', '.join(lacking)}: pip install 'longspan[onnx]'")
+def lacking_packages(form: Format) -> list[str]:
+    """The packages that a format needs and that are not installed."""
+    return [name for name in form.packages if importlib.util.find_spec(name) is None]

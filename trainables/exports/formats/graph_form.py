@@ -101,7 +101,7 @@ def graph_form(model: Model) -> nn.Module:
     copied = copy.deepcopy(model).requires_grad_(False).eval()
     _replace_recurrences(copied)
     if isinstance(copied.front_end, Strided):
-        setattr(copied, "front_end", AnyStride(copied.front_end))
+        copied.add_module("front_end", AnyStride(copied.front_end))
     return copied
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnxscript import opset20 as op
+from onnxscript import opset20
+
+op: Any = opset20  # its types know tensors alone, where attributes and lists are allowed too
 
 
 def stable_sort(
