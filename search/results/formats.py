@@ -55,12 +55,14 @@ def in_formats(
         return {}
     model = build(TrialConfig.model_validate(configuration).model, kept, seed=0)
     about = {
+        "lag": str(outcome["lag"]),
         "configuration_sha256": outcome["configuration_sha256"],
         "encoding_sha256": outcome["encoding_sha256"],
     }
+    forms = {name: FORMATS[name] for name in names}
     try:
         model.load_state_dict(weights.read(source))
-        return {name: convert(FORMATS[name], model.eval(), outcome["lag"], about) for name in names}
+        return convert(forms, model.eval(), outcome["lag"], about)
     except weights.DamagedWeightsError as error:
         raise UserError(f"{error}; nothing is exported") from None
     except ValueError as error:

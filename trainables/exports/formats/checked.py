@@ -1,4 +1,4 @@
-"""A model in another format, checked against itself before anything is written."""
+"""A model in other formats, checked against itself before anything is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from trainables.exports.formats.format import Answer, Format, example
+from trainables.exports.formats.format import Answer, Format, example, program
 from trainables.messages import named
 from trainables.models.model import Model
 
@@ -36,42 +36,54 @@ class Converted:
     record: dict[str, Any]
 
 
-def convert(form: Format, model: Model, lag: int, about: Mapping[str, str]) -> Converted:
-    """The model in a format, read back from what is to be written and compared with PyTorch.
+def convert(
+    forms: Mapping[str, Format], model: Model, lag: int, about: Mapping[str, str]
+) -> dict[str, Converted]:
+    """The model in each format, read back from what is to be written and compared with PyTorch.
 
     Args:
-        form: which format
+        forms: formats by name
         model: with its weights
         lag: at which success is claimed
-        about: what the file itself says of the model
+        about: what the files themselves say of the model
 
     Raises:
-        ValueError: in one line, if the format does not hold the model.
+        ValueError: in one line, if a format does not hold the model.
     """
     lengths = lengths_for(model, lag)
     try:
-        content = form.write(model, about)
-        answer = form.open(content)
-        off = [
-            difference(model, answer, batch_size, steps)
-            for batch_size in BATCH_SIZES
-            for steps in lengths
-        ]
+        traced = program(model)
+        contents = {name: form.write(traced, about) for name, form in forms.items()}
+        off = {
+            name: max(
+                difference(model, answer, batch_size, steps)
+                for batch_size in BATCH_SIZES
+                for steps in lengths
+            )
+            for name, answer in ((name, forms[name].open(contents[name])) for name in forms)
+        }
     except Exception as error:  # whatever a tracer says of a layer, be it of a plugin
-        raise ValueError(f"{form.file}: this model cannot be written so: {named(error)}") from error
-    if not max(off) <= TOLERANCE:
-        raise ValueError(
-            f"{form.file}: this model cannot be written so: its answers are off by {max(off):.1e},"
-            f" allowed: {TOLERANCE:g}"
+        raise ValueError(f"{', '.join(forms)} cannot hold this model: {named(error)}") from error
+    for name, most in off.items():
+        if not most <= TOLERANCE:
+            raise ValueError(
+                f"{name} cannot hold this model: its answers are off by {most:.1e}, allowed:"
+                f" {TOLERANCE:g}"
+            )
+    return {
+        name: Converted(
+            form.file,
+            contents[name],
+            {
+                "file": form.file,
+                "batch_sizes": list(BATCH_SIZES),
+                "steps": list(lengths),
+                "tolerance": TOLERANCE,
+                "largest_difference": off[name],
+            },
         )
-    record = {
-        "file": form.file,
-        "batch_sizes": list(BATCH_SIZES),
-        "steps": list(lengths),
-        "tolerance": TOLERANCE,
-        "largest_difference": max(off),
+        for name, form in forms.items()
     }
-    return Converted(form.file, content, record)
 
 
 def lengths_for(model: Model, lag: int) -> tuple[int, int]:

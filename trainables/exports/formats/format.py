@@ -32,7 +32,7 @@ class Format(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def write(self, model: Model, about: Mapping[str, str]) -> bytes:
+    def write(self, traced: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The file, with ``about`` in it for whoever has nothing else."""
 
     @abstractmethod
@@ -52,7 +52,10 @@ def example(model: Model, batch_size: int, steps: int, answers: int) -> tuple[In
 
 
 def program(model: Model) -> ExportedProgram:
-    """The model as a graph of torch's operators, for any number of rows, steps and answers."""
+    """The model as a graph of torch's operators, for any number of rows, steps and answers.
+
+    Every format starts from it.
+    """
     steps = max(4, 2 * model.front_end.stride)
     steps = steps if model.longest is None else min(steps, model.longest)
     any_size = torch.export.Dim.DYNAMIC

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.export import ExportedProgram
 
-from trainables.exports.formats.format import ANSWERS, INPUTS, SCORED, Answer, Format, program
-from trainables.models.model import Model
+from trainables.exports.formats.format import ANSWERS, INPUTS, SCORED, Answer, Format
 from trainables.shapes import Inputs, Predictions, Scored
 
 OPSET = 20
@@ -29,7 +29,7 @@ class OnnxGraph(Format):
     file = "model.onnx"
     packages = ("onnx", "onnxscript", "onnxruntime")
 
-    def write(self, model: Model, about: Mapping[str, str]) -> bytes:
+    def write(self, traced: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """The graph with its weights, and ``about`` as its metadata."""
         import onnx
 
@@ -37,7 +37,7 @@ class OnnxGraph(Format):
 
         with torch.no_grad(), _quiet():
             written = torch.onnx.export(
-                program(model),
+                traced,
                 input_names=[INPUTS, SCORED],
                 output_names=[ANSWERS],
                 opset_version=OPSET,

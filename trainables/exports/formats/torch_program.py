@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 
 import torch
+from torch.export import ExportedProgram
 
-from trainables.exports.formats.format import Answer, Format, program
-from trainables.models.model import Model
+from trainables.exports.formats.format import Answer, Format
 
 
 class TorchProgram(Format):
@@ -17,11 +17,11 @@ class TorchProgram(Format):
 
     file = "model.pt2"
 
-    def write(self, model: Model, about: Mapping[str, str]) -> bytes:
+    def write(self, traced: ExportedProgram, about: Mapping[str, str]) -> bytes:
         """As `torch.export.save`, with ``about`` as an extra file ``about.json``."""
         file = io.BytesIO()
         extra = {"about.json": json.dumps(about)}
-        torch.export.save(program(model), file, extra_files=extra)
+        torch.export.save(traced, file, extra_files=extra)
         return file.getvalue()
 
     def open(self, content: bytes) -> Answer:
