@@ -16,21 +16,22 @@ settings.load_profile("no time limits")
 torch.set_num_threads(1)
 
 TESTS = Path(__file__).parent
+LONGEST_FIRST = (
+    "cluster",
+    "search/test_chaos.py",
+    "golden",
+    "search/test_search.py",
+    "search/test_taken_away.py",
+    "search",
+)
+"""What takes minutes, so that processes side by side end together; all the rest takes seconds."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, no file is parted: its tests share what it has made.
+    """The longest first; within a file as they stand there."""
+    items.sort(key=_turn)
 
-    The files that read the small search share a process, so that it is run once. Other searches
-    have each a Ray of their own and may run side by side.
-    """
-    sharing = {
-        item.path
-        for item in items
-        if isinstance(item, pytest.Function) and "small_search" in item.fixturenames
-    }
-    for item in items:
-        shared = item.path in sharing
-        group = "small search" if shared else str(item.path.relative_to(TESTS))
-        item.add_marker(pytest.mark.xdist_group(group))
+
+def _turn(item: pytest.Item) -> int:
+    places = [item.path.is_relative_to(TESTS / place) for place in LONGEST_FIRST]
+    return [*places, True].index(True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from search.spec.spec import Spec
 from search.spec.yaml_files import load_yaml
 from trainables.messages import one_line
 from trainables.plugins import load_plugins
+from trainables.tasks.layouts.lakes import PREFIX, is_delta
 
 
 def read(path: Path) -> Spec:
@@ -93,5 +95,12 @@ def _take_in_space(content: dict[str, Any], folder: Path) -> None:
 
 
 def _located(data: Path, folder: Path) -> Path:
+    if is_delta(data):
+        return Path(f"{PREFIX}{_located(Path(str(data).removeprefix(PREFIX)), folder)}")
+    data = data.expanduser()
     beside = folder / data
-    return (beside if beside.exists() else data).absolute()
+    if has_magic(str(data)) and not beside.exists():
+        is_there = any(glob(str(data), root_dir=folder, recursive=True))  # noqa: PTH207 - a pattern
+    else:
+        is_there = beside.exists()
+    return (beside if is_there else data).absolute()

@@ -48,14 +48,11 @@ def encodings(folder: Path) -> Iterator[tuple[str, Encoding, list[Any]]]:
     whole = [rng.integers(0, 9, n).tolist() for n in rng.integers(3, 9, 60)]
     path = table(folder / "whole.parquet", {"readings": whole, "fault": [1.5, 2.0] * 30})
     yield "whole", parquet(path, filler="noise", tolerance=0.1).encoding, whole[:9]
-    words = [[["on", "off", "dim"][n % 3] for n in row] for row in whole]
-    for values, tokens in (("ints", whole), ("words", words)):
-        path = table(
-            folder / f"{values}.parquet", {"readings": tokens, "fault": [True, False] * 30}
-        )
-        for filler in ("noise", "blank", "resample"):
-            task = parquet(path, values="tokens", filler=filler)
-            yield f"{values} {filler}", task.encoding, tokens[:9]
+    signed = [[[-7, 5, 900][n % 3] for n in row] for row in whole]
+    path = table(folder / "tokens.parquet", {"readings": signed, "fault": [True, False] * 30})
+    for filler in ("noise", "blank", "resample"):
+        task = parquet(path, values="tokens", filler=filler)
+        yield f"tokens {filler}", task.encoding, signed[:9]
     lags = [max(1, len(row) - 2) for row in whole]
     columns = {"readings": whole, "fault": [0, 1] * 30, "far": lags}
     lagged = parquet(table(folder / "lagged.parquet", columns), lag="far")

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
+from fsspec.core import url_to_fs
 from pyarrow import fs
 from pydantic import Field
 
 from trainables.messages import one_line
+from trainables.tasks.layouts.finding import may_hold_rows
+from trainables.tasks.layouts.lakes import require_plain
 
 BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
 """Such as ``s3://bucket/folder/data.parquet``; whatever pyarrow's file systems know."""
@@ -35,7 +38,7 @@ def local(path: Path | str) -> Path:
     if isinstance(path, Path):
         return path
     try:
-        there, root = fs.FileSystem.from_uri(path)
+        there, root = _file_system(path)
         found = _files(there, root, path)
         copies = Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}"
         copies.mkdir(mode=0o700, exist_ok=True)
@@ -51,12 +54,30 @@ def local(path: Path | str) -> Path:
     return only if only.exists() else copy
 
 
+def _file_system(path: str) -> tuple[fs.FileSystem, str]:
+    """Of pyarrow, or of the package that fsspec knows for addresses of this kind."""
+    try:
+        return fs.FileSystem.from_uri(path)
+    except ImportError as error:
+        raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as unknown:
+        try:
+            there, root = url_to_fs(path)
+        except ImportError as error:
+            raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
+        except ValueError:
+            raise ValueError(f"path: {path} cannot be read: {one_line(unknown)}") from None
+        return fs.PyFileSystem(fs.FSSpecHandler(there)), root
+
+
 def _files(there: fs.FileSystem, root: str, path: str) -> list[fs.FileInfo]:
     info = there.get_file_info(root)
     if info.type == fs.FileType.File:
         return [info]
     below = there.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
-    found = [file for file in below if file.is_file and file.path.endswith(".parquet")]
+    names = {file.path: file.path.removeprefix(root).lstrip("/") for file in below}
+    require_plain(names.values(), path)
+    found = [file for file in below if file.is_file and may_hold_rows(names[file.path])]
     if not found:
         raise ValueError(f"path: nothing is at {path}; allowed: a Parquet file or a folder of them")
     return sorted(found, key=lambda file: str(file.path))
