@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 from trainables.exports.formats.stand_ins import STAND_INS
-from trainables.models.front_ends import Frames, Strided
+from trainables.models.front_end import Frames
+from trainables.models.front_ends import Strided
 from trainables.models.layer import Recurrence
 from trainables.models.model import Model
 from trainables.shapes import Stream
