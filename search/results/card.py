@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from search.disk.certificates import read_certificate
+from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
 from trainables.config import describe
 from trainables.encoding.encoding import Encoding
@@ -30,6 +31,7 @@ def card_of(folder: Path) -> str:
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
         _streamed(folder, encoding),
+        other_runtimes(outcome, config["inputs"]),
         _curve(outcome, encoding),
         _horizon(outcome),
         _what(config["configuration"]),
