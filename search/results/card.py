@@ -50,6 +50,7 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | success on held-out sequences at lag {outcome["lag"]} | {outcome["success_rate"]:.1%} of \
 {outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
 | success asked for | {outcome["success"]:.0%} |
+{_control(outcome)}\
 | how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
 {_by_task(outcome.get("by_task"))}\
 | parameters | {outcome["parameters"]:,} |
@@ -59,6 +60,14 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | found by | search `{outcome["search"]}`, trial {outcome["trial"]}, seed {outcome["seed"]} |
 | configuration | SHA-256 `{outcome["configuration_sha256"]}` |
 """
+
+
+def _control(outcome: dict[str, Any]) -> str:
+    """What whoever needs no memory is right on, of the same sequences; the member was better."""
+    if not outcome.get("control"):
+        return ""
+    words = f"without memory ({outcome['control']}), on the same sequences"
+    return f"| {words} | {outcome['control_rate']:.1%} |\n"
 
 
 def _by_task(reaches: str | None) -> str:

@@ -253,6 +253,8 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "solved": sum(r.solved for r in rung),
         "member": member,
         "success_rate": row.success_rate,
+        "control": row.control,
+        "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,
         "test_sequences": row.test_sequences,
         "training_sequences": sum(r.sequences for r in rows if r.member == member),
