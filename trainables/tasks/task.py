@@ -19,6 +19,7 @@ from trainables.encoding.identity import DataIdentity
 from trainables.encoding.steps import PlainSteps, SymbolSteps
 from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
+from trainables.tasks.rows.account import Account
 
 Split = Literal["train", "selection", "test"]
 
@@ -222,6 +223,11 @@ class Task(ABC):
     @property
     def data_fingerprint(self) -> str | None:
         """Its `DataIdentity.fingerprint`; None where it generates."""
+        return None
+
+    @property
+    def account(self) -> Account | None:
+        """What was read; None where it generates."""
         return None
 
     def under(self, encoding: Encoding) -> Self:
