@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trainables.learning.optimisers import OPTIMISERS
+from trainables.learning.schedules import SCHEDULES
 from trainables.models.cells import LAYERS
 from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.hybrids import HYBRIDS
@@ -23,7 +25,17 @@ PATTERNS = {"trainables/models/cells/KIND.py", "trainables/tasks/KIND.py", "spac
 
 KINDS = {
     kind
-    for table in (LAYERS, FRONT_ENDS, POSITIONS, RESIDUALS, READOUTS, HYBRIDS, REGIMES)
+    for table in (
+        LAYERS,
+        FRONT_ENDS,
+        POSITIONS,
+        RESIDUALS,
+        READOUTS,
+        HYBRIDS,
+        REGIMES,
+        OPTIMISERS,
+        SCHEDULES,
+    )
     for kind in table
 }
 
@@ -38,7 +50,8 @@ def test_every_file_that_the_table_names_is_there() -> None:
     named = set(re.findall(r"`([\w./]+\.py)`", ARCHITECTURES))
     named |= set(re.findall(r"`([\w./]+\.py):?`?", ARCHITECTURES))
     assert len(named) > 30
-    places = (models, tests, tests / "memory", ROOT)
+    learning = ROOT / "tests" / "trainables" / "learning"
+    places = (models, tests, tests / "memory", learning, ROOT / "trainables", ROOT)
     missing = {name for name in named if not any((place / name).exists() for place in places)}
     assert not missing
 

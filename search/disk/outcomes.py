@@ -32,6 +32,8 @@ SCHEMA = pa.schema(
         ("state_bytes", pa.int64()),
         ("peak_memory_bytes", pa.int64()),
         ("data", pa.string()),
+        ("control", pa.string()),
+        ("control_rate", pa.float64()),
         ("configuration", pa.string()),
     ]
 )
