@@ -26,6 +26,7 @@ def card_of(folder: Path) -> str:
         front_matter(outcome),
         _title(config["configuration"], outcome),
         _measured(outcome),
+        read_section(outcome),
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
         _streamed(folder, encoding),
@@ -86,6 +87,12 @@ quorum solved, below the first that it did not.
 This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
 by: its reach is an estimate that flatters. It is not a certificate.
 """
+
+
+def read_section(outcome: dict[str, Any]) -> str:
+    """What the search read of the data; nothing where it generated, or said nothing."""
+    lines = outcome.get("read", [])
+    return "\n".join(["## What was read\n", *(f"- {line}" for line in lines), ""]) if lines else ""
 
 
 def _certified(certificate: dict[str, Any] | None) -> str:

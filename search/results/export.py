@@ -198,6 +198,8 @@ def _measured_on(kept: KeptTask) -> dict[str, Any]:
     told: dict[str, Any] = {"encoding_sha256": kept.encoding.digest}
     if kept.data is not None:
         told["data"] = kept.data.model_dump(mode="json")
+    if kept.account is not None:
+        told["read"] = [*kept.account.lines(), *kept.account.warnings]
     if kept.earlier:
         told["earlier_data"] = [data.model_dump(mode="json") for data in kept.earlier]
     return told
