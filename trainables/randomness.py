@@ -15,7 +15,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-Purpose = Literal["weights", "train", "selection", "test", "curve", "verify", "certify", "horizon"]
+Purpose = Literal[
+    "weights",
+    "train",
+    "selection",
+    "test",
+    "curve",
+    "verify",
+    "certify",
+    "horizon",
+    "controls",
+    "probe",
+]
 _PURPOSES: dict[Purpose, int] = {
     "weights": 0,
     "train": 1,
@@ -25,6 +36,8 @@ _PURPOSES: dict[Purpose, int] = {
     "verify": 5,
     "certify": 6,
     "horizon": 7,
+    "controls": 8,
+    "probe": 9,
 }
 
 

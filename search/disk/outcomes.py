@@ -31,6 +31,8 @@ SCHEMA = pa.schema(
         ("parameters", pa.int64()),
         ("state_bytes", pa.int64()),
         ("peak_memory_bytes", pa.int64()),
+        ("control", pa.string()),
+        ("control_rate", pa.float64()),
         ("configuration", pa.string()),
     ]
 )

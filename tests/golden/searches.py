@@ -58,6 +58,9 @@ TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds
 SINCE = {"final_measured", "deaths", "losses"}
 """What records and their reports say since the golden file was made."""
 
+COLUMNS_SINCE = {"control", "control_rate"}
+"""What a member's row says since then."""
+
 TABLES = ("curve", "horizon", "trace")
 
 
@@ -137,7 +140,7 @@ def records(runs: Path, name: str) -> list[dict[str, Any]]:
 
 def timeless(row: dict[str, Any]) -> dict[str, Any]:
     """The row without what is of the machine."""
-    return {key: value for key, value in row.items() if key not in TIMES}
+    return {key: value for key, value in row.items() if key not in TIMES | COLUMNS_SINCE}
 
 
 def table(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

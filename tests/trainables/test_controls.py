@@ -15,6 +15,7 @@ from tests.trainables.tasks.oracles import Case
 from tests.trainables.tasks.test_contract import each_case, right, seeded
 from tests.trainables.tasks.test_lags import cued, task_of
 from tests.trainables.tasks.test_stream import numbers, stream, symbols
+from trainables.controls.guessers import blinded, one_answer, shuffled
 from trainables.controls.kernel_ridge import KernelRidge
 from trainables.controls.measuring import (
     CONTROLS,
@@ -22,10 +23,7 @@ from trainables.controls.measuring import (
     Control,
     Controls,
     Rate,
-    blinded,
     measure,
-    one_answer,
-    shuffled,
 )
 from trainables.controls.shortcuts import bag, edges, last_input
 from trainables.tasks.adding import Adding

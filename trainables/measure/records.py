@@ -24,6 +24,9 @@ class MemberRung:
         success_rate: share of the held-out sequences of the last look that were right in every
             scored answer, in [0, 1]
         lower_bound: its one-sided lower confidence bound, at the confidence of that look
+        control: which of the task's controls did best on the last look that established the
+            success rate; empty if none did, and on a paired task
+        control_rate: the share of the same held-out sequences that it was right on
         test_sequences: held-out sequences of that look; 0 if none was taken
         looks: looks at held-out sequences
         sequences: training sequences used
@@ -48,6 +51,8 @@ class MemberRung:
     parameters: int = 0
     state_bytes: int = 0
     peak_memory_bytes: int = 0
+    control: str = ""
+    control_rate: float = 0.0
 
     @property
     def solved(self) -> bool:

@@ -45,6 +45,16 @@ def look_confidence(look: int, confidence: float = CONFIDENCE) -> float:
     return 1 - (1 - confidence) / (look * (look + 1))
 
 
+def better_than(won: int, lost: int, confidence: float = CONFIDENCE) -> bool:
+    """Whether one of two is shown to succeed more often than the other on the same sequences.
+
+    The exact paired test (McNemar 1947, by the binomial): of the sequences on which just one of
+    the two succeeds, ``won`` are the one's and ``lost`` the other's. Were the one no better, each
+    would be the one's with a probability of at most one half, however many there are.
+    """
+    return lower_bound(won, won + lost, confidence) > 0.5
+
+
 def successes_needed(trials: int, success: float, confidence: float = CONFIDENCE) -> int | None:
     """Fewest successes in ``trials`` whose lower bound reaches ``success``; None if none do."""
     if lower_bound(trials, trials, confidence) < success:

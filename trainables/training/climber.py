@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from trainables.config import TrialConfig
+from trainables.controls.rivals import Rivals
 from trainables.files import weights as weight_files
 from trainables.files.whole_files import remove_left_over
 from trainables.measure.ladder import Climb, climb
@@ -58,6 +59,8 @@ class Climber:
         self.members: dict[int, Member] = {}
         self.outline = outline(config.model, task)
         self.training: RungTraining | None = None
+        self._learned_at = 0
+        self._learned: Rivals
         self._saved: dict[int, dict[str, Any]] = {}
         self._cut_off: dict[str, Any] | None = None
 
@@ -125,6 +128,7 @@ class Climber:
             member=member,
             name=self.name,
             task=self.task,
+            rivals=self._rivals,
             regime=self.regime,
             ladder=self.ladder,
             streams=self.streams,
@@ -138,6 +142,13 @@ class Climber:
             member.restore(cut_off["weights"])
             self.training.restore(cut_off["state"])
         return self.training
+
+    def _rivals(self, lag: int) -> Rivals:
+        """The task's controls at ``lag``, learned when a member first has to beat them."""
+        if self._learned_at != lag:
+            generator = self.streams.generator("controls", lag, 0)
+            self._learned_at, self._learned = lag, Rivals(self.task, lag, generator)
+        return self._learned
 
     def _keep_weights(self, member: Member, lag: int) -> None:
         """Keep what solved this rung."""

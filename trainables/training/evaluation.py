@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
-from trainables.tasks.task import Task
+from trainables.shapes import Predictions
+from trainables.tasks.task import Batch, Task
 
 STEPS_AT_ONCE = 2**18
 """Sequences times steps of one evaluation batch, so that memory does not grow with the lag."""
@@ -35,7 +39,6 @@ class Tally:
         return upper_bound(self.successes, self.sequences, confidence)
 
 
-@torch.no_grad()
 def evaluate(
     model: Model,
     task: Task,
@@ -48,14 +51,51 @@ def evaluate(
 
     A finite split shows each row at most once, so the tally may hold fewer.
     """
-    batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
-    was_training = model.training
-    model.eval()
     successes = shown = 0
-    for batch in task.draw(lag, sequences, batch_size, generator):
-        there = batch.to(device)
-        right = task.judge(model(there.inputs, there.scored), there)
+    for _, right in each_shown(model, task, lag, sequences, generator, device):
         successes += int(right.sum())
         shown += len(right)
-    model.train(was_training)
     return Tally(successes, shown)
+
+
+@torch.no_grad()
+def each_shown(
+    model: Model,
+    task: Task,
+    lag: int,
+    sequences: int,
+    generator: torch.Generator,
+    device: torch.device,
+    mixed: bool = False,
+) -> Iterator[tuple[Batch, Bool[Tensor, " N"]]]:
+    """Held-out sequences, batch by batch, with whether the model is right on each.
+
+    The halves of a pair are always shown in batches of their own, each in an order of its own: a
+    model that told them apart by their places, or by what lies beside them, would learn nothing
+    from it. If ``mixed``, the rows of every batch are shown in another order than they were drawn.
+    """
+    batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
+    order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)
+    was_training = model.training
+    model.eval()
+    for batch in task.draw(lag, sequences, batch_size, generator):
+        there = batch.to(device)
+        rows = torch.arange(len(batch.inputs))
+        if task.paired:
+            answers = torch.cat([_answers(model, there, half, order) for half in rows.chunk(2)])
+        elif mixed:
+            answers = _answers(model, there, rows, order)
+        else:
+            answers = model(there.inputs, there.scored)
+        yield batch, task.judge(answers, there).cpu()
+    model.train(was_training)
+
+
+def _answers(
+    model: Model, batch: Batch, rows: Int[Tensor, " N"], order: torch.Generator
+) -> Predictions:
+    """What the model answers to some rows when they are shown by themselves, in random order."""
+    dealt = torch.randperm(len(rows), generator=order)
+    shown = rows[dealt].to(batch.inputs.device)
+    answers = model(batch.inputs[shown], batch.scored[shown])
+    return answers[dealt.argsort().to(answers.device)]

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import torch
 
+from trainables.controls.rivals import Compared, MakeRivals
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams
 from trainables.regimes import Regime
 from trainables.tasks.task import Split, Task
-from trainables.training.evaluation import Tally, evaluate
+from trainables.training.evaluation import Tally, each_shown, evaluate
 from trainables.training.member import Member
 from trainables.training.stall import Stretches
 
@@ -66,8 +67,12 @@ class RungTraining:
     test, which alone decides. Each look spends a part of the error allowed
     (`trainables.measure.reliability.look_confidence`), so looking often proves nothing.
 
+    A look that establishes the success rate solves the rung only if the member is shown, on the
+    same sequences, to be better than each of the task's controls (`trainables.controls.rivals`).
+
     Args:
         name: the task's name in the trial
+        rivals: gives the controls to beat at a lag
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class RungTraining:
         member: Member,
         name: str,
         task: Task,
+        rivals: MakeRivals,
         regime: Regime,
         ladder: LadderConfig,
         streams: Streams,
@@ -84,6 +90,8 @@ class RungTraining:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.member, self.name, self.regime, self.ladder = member, name, regime, ladder
+        self.rivals, self.streams = rivals, streams
+        self.compared: Compared | None = None
         self.lag, self.batch_size, self.device, self.clock = lag, batch_size, device, clock
         self.splits: dict[Split, Task] = {name: task.split(name) for name in SPLITS}
         self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
@@ -129,6 +137,8 @@ class RungTraining:
             ended_by=ended,
             success_rate=tally.rate,
             lower_bound=tally.lower_bound(look_confidence(max(1, now.looks))),
+            control=self.compared.best if self.compared else "",
+            control_rate=self.compared.best_rate if self.compared else 0.0,
             test_sequences=tally.sequences,
             looks=now.looks,
             sequences=now.sequences,
@@ -206,11 +216,43 @@ class RungTraining:
         now.resume_at = now.sequences + max(RECENT_SEQUENCES, round(part * now.sequences))
 
     def _look(self) -> tuple[Tally, bool]:
-        """The held-out test, and whether it establishes the success asked for."""
+        """The held-out test, and whether it establishes the success asked for, and memory."""
         self.progress.looks += 1
+        self.compared = None
+        before = self.generators["test"].get_state()
         tally = self._evaluate("test", self.ladder.test_sequences)
-        bound = tally.lower_bound(look_confidence(self.progress.looks))
-        return tally, bound >= self.ladder.success
+        confidence = look_confidence(self.progress.looks)
+        if tally.lower_bound(confidence) < self.ladder.success:
+            return tally, False
+        if self.splits["test"].paired:
+            return tally, True
+        self.compared = self._compare(before)
+        again = Tally(self.compared.right, self.compared.sequences)
+        held = again.lower_bound(confidence) >= self.ladder.success
+        return tally, held and self.compared.beaten(confidence)
+
+    def _compare(self, drawn_from: torch.Tensor) -> Compared:
+        """The member and the task's controls on the sequences of the look that was just taken.
+
+        They are shown to the member once more, in another order, after the controls' are learned.
+
+        Args:
+            drawn_from: the state that the look's generator had before it
+        """
+        rivals, number = self.rivals(self.lag), self.member.number
+        again = self.streams.generator("test", self.lag, number)
+        again.set_state(drawn_from)
+        shown = each_shown(
+            self.member.model,
+            self.splits["test"],
+            self.lag,
+            self.ladder.test_sequences,
+            again,
+            self.device,
+            mixed=True,
+        )
+        looks = self.progress.looks
+        return rivals.compare(shown, self.streams.generator("controls", self.lag, number, looks))
 
     def _evaluate(self, split: Literal["selection", "test"], sequences: int) -> Tally:
         return evaluate(

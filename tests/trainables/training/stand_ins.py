@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import TrialConfig
+from trainables.controls.rivals import Rivals
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models.model import Model
 from trainables.randomness import Streams
@@ -100,7 +102,7 @@ def attempt(
     regime = changes.pop("regime", {"kind": "scratch"})
     kind = REGIMES[regime["kind"]]
     options: dict[str, Any] = {"lag": LAG, "batch_size": 16, "device": CPU}
-    options |= {"name": "recall", "task": recall()}
+    options |= {"name": "recall", "task": recall(), "rivals": rivals}
     return RungTraining(
         member=cast(Member, member),
         regime=kind(kind.Config.model_validate(regime)),
@@ -108,6 +110,12 @@ def attempt(
         streams=Streams(seed, "0" * 64),
         **{**options, **changes},
     )
+
+
+@functools.cache
+def rivals(lag: int) -> Rivals:
+    """What has to be beaten on `recall`."""
+    return Rivals(recall(), lag, seeded())
 
 
 def as_model(model: nn.Module) -> Model:

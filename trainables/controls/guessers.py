@@ -1,0 +1,132 @@
+"""Guessers: learners that answer without the inputs that a task's answers are meant to need.
+
+Each learns one scored answer a sequence from training sequences, and then answers others. A
+learner is cheap, always the same, and as strong as it is: the best constant, or kernel ridge
+regression on a few statistics of the sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from trainables.controls.kernel_ridge import KernelRidge
+from trainables.controls.shortcuts import bag, edges, last_input
+from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Symbols, Task
+
+Needless = Literal["constant", "last input", "blinded"]
+NEEDLESS: tuple[Needless, ...] = ("constant", "last input", "blinded")
+"""What may not reach the success asked for, and what a member has to beat."""
+
+Outputs = Float[Tensor, "B C"]
+Guesser = Callable[[Batch], Outputs]
+"""From a batch of one answer a sequence to what a model would put out there."""
+
+Shortcut = Callable[[Batch], Tensor]
+"""From a batch to the features of its sequences."""
+
+
+def learned(task: Task, train: Batch, shortcut: Shortcut) -> Guesser:
+    """Learns to answer from features of the training sequences."""
+    learner = KernelRidge(shortcut(train), wanted(task, train))
+    return lambda batch: learner.predict(shortcut(batch))
+
+
+def by_last_input(task: Task, train: Batch) -> Guesser:
+    """Sees the input at the scored step alone."""
+    vocabulary = vocabulary_of(task)
+    return learned(task, train, lambda batch: last_input(batch, vocabulary))
+
+
+def by_bag(task: Task, train: Batch) -> Guesser:
+    """Sees all inputs up to the scored step, in no order."""
+    vocabulary = vocabulary_of(task)
+    return learned(task, train, lambda batch: bag(batch, vocabulary))
+
+
+def by_edges(task: Task, train: Batch, lag: int) -> Guesser:
+    """Sees both edges of what is younger than ``lag``, and the bag."""
+    vocabulary = vocabulary_of(task)
+    return learned(task, train, lambda batch: edges(batch, vocabulary, lag))
+
+
+def constant(task: Task, train: Batch) -> Guesser:
+    """Gives the one answer that is right for most of the training sequences."""
+    targets = train.targets[:, 0]
+    if isinstance(task.answer, ClassAnswer):
+        counts = torch.bincount(targets, minlength=task.answer.classes)
+        best = counts.float() / len(targets)
+    else:
+        value = _densest(targets, task.answer)
+        best = torch.tensor([(value - task.answer.offset) / task.answer.scale])
+    return lambda batch: best.expand(len(batch.targets), -1)
+
+
+def vocabulary_of(task: Task) -> int:
+    """Symbols there are; 0 where inputs are numbers."""
+    return task.inputs.vocabulary if isinstance(task.inputs, Symbols) else 0
+
+
+def wanted(task: Task, batch: Batch) -> Outputs:
+    """What a model should put out: 1 for the right class, or the scaled number (B, C)."""
+    targets = batch.targets[:, 0]
+    if isinstance(task.answer, ClassAnswer):
+        return torch.nn.functional.one_hot(targets, task.answer.classes).float()
+    return ((targets - task.answer.offset) / task.answer.scale)[:, None]
+
+
+def judged(task: Task, outputs: Outputs, batch: Batch) -> Bool[Tensor, " N"]:
+    """Which sequences, of one answer each, the outputs are right on."""
+    return task.judge(outputs[:, None], batch)
+
+
+def places(answers: int) -> list[int]:
+    """Of a sequence's scored answers those looked at: the first, the middle and the last."""
+    return sorted({0, answers // 2, answers - 1})
+
+
+def each_place(batch: Batch) -> Iterator[Batch]:
+    """The same sequences with one answer each, for every place looked at."""
+    for place in places(batch.targets.shape[1]):
+        yield one_answer(batch, place)
+
+
+def one_answer(batch: Batch, place: int) -> Batch:
+    """The same sequences with one of their answers."""
+    some = slice(place, place + 1)
+    return replace(batch, targets=batch.targets[:, some], scored=batch.scored[:, some])
+
+
+def blinded(task: Task, batch: Batch, donors: Batch, lag: int) -> Batch:
+    """The same with all inputs ``lag`` or more steps before the answer replaced.
+
+    Each sequence takes those of one of the ``donors``, at the same steps, so that the inputs look
+    as they always do and only what they tell of this answer is gone.
+    """
+    hidden = task.old(batch, lag)
+    if batch.inputs.ndim == 3:
+        hidden = hidden[..., None]
+    return replace(batch, inputs=torch.where(hidden, donors.inputs[: len(hidden)], batch.inputs))
+
+
+def shuffled(task: Task, batch: Batch, generator: torch.Generator) -> Batch:
+    """The same with the answers dealt out anew; both halves of a pair are dealt the same."""
+    if not task.paired:
+        dealt = torch.randperm(len(batch.targets), generator=generator)
+        return replace(batch, targets=batch.targets[dealt])
+    first = -(-len(batch.targets) // 2)
+    dealt = torch.randperm(first, generator=generator).repeat(2)[: len(batch.targets)]
+    return replace(batch, targets=batch.targets[dealt])
+
+
+def _densest(targets: Float[Tensor, " N"], answer: NumberAnswer) -> float:
+    """The number that is right for most of the targets: the middle of where they lie densest."""
+    ordered = targets.sort().values
+    ends = torch.searchsorted(ordered, ordered + 2 * answer.tolerance)
+    first = int((ends - torch.arange(len(ordered))).argmax())
+    return float(ordered[first] + ordered[int(ends[first]) - 1]) / 2
