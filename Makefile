@@ -5,8 +5,9 @@ READY := .venv/ready
 
 # What takes its time, needs root, or kills things. `make test` leaves it out.
 SLOW := slow or chaos or cluster
-# Two processes; tests/conftest.py says which tests must not be parted.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup
+# Two processes, and no file is parted: its tests share what it has made. tests/conftest.py says which
+# come first.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -44,6 +44,7 @@ tasks: [{{kind: recall}}]
 ladder: {{start: 4, stop: 16, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}}
 search: {{trials: {trials}, sampler: random, scheduler: none, seed: 3}}
 tracking: {{uri: {uri}}}
+controls: off
 """
 FAULTS = (
     "worker", "worker", "worker", "server", "driver", "host", "raylet", "gcs", "slow worker",

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 TRAINABLES, SEARCH = "tests/trainables", "tests/search"
 TRIAL = f"{TRAINABLES}/test_trial.py::test_"
+CONSTRAINTS = f"{SEARCH}/test_constraints.py::test_"
 MODULES: dict[str, tuple[str, list[str]]] = {
     "ladder": ("trainables/measure/ladder.py", [f"{TRAINABLES}/test_ladder.py"]),
     "reliability": ("trainables/measure/reliability.py", [f"{TRAINABLES}/test_reliability.py"]),
@@ -34,7 +35,13 @@ MODULES: dict[str, tuple[str, list[str]]] = {
             f"{SEARCH}/test_scheduler.py",
         ],
     ),
-    "report": ("trainables/measure/report.py", [f"{TRAINABLES}/test_report.py"]),
+    "report": (
+        "trainables/measure/report.py",
+        [
+            f"{TRAINABLES}/test_report.py",
+            f"{SEARCH}/test_scheduler.py::test_the_history_of_a_trial_is_what_it_reported",
+        ],
+    ),
     "rung": ("trainables/training/rung.py", [f"{TRAINABLES}/training/test_rung.py"]),
     "climber": (
         "trainables/training/climber.py",
@@ -61,11 +68,21 @@ MODULES: dict[str, tuple[str, list[str]]] = {
     ),
     "ledger": (
         "search/disk/ledger.py",
-        [f"{SEARCH}/test_damage.py", f"{SEARCH}/test_searcher.py"],
+        [
+            f"{SEARCH}/test_ledger.py",
+            f"{SEARCH}/test_damage.py",
+            f"{CONSTRAINTS}a_driver_that_dies_while_it_refuses",
+        ],
     ),
     "searcher": (
         "search/proposing/searcher.py",
-        [f"{SEARCH}/test_searcher.py", f"{SEARCH}/test_damage.py"],
+        [
+            f"{SEARCH}/test_searcher.py",
+            f"{SEARCH}/test_damage.py",
+            f"{CONSTRAINTS}what_breaks_a_constraint_is_no_trial",
+            f"{CONSTRAINTS}a_resumed_search_proposes_and_refuses_the_same",
+            f"{CONSTRAINTS}a_search_that_finds_nothing_small_enough_says_so",
+        ],
     ),
     "asha": ("search/scheduling/asha.py", [f"{SEARCH}/test_scheduler.py"]),
     "scheduler": ("search/scheduling/scheduler.py", [f"{SEARCH}/test_scheduler.py"]),

@@ -11,8 +11,9 @@ from search.commands import EXIT_INTERRUPTED, EXIT_USER_ERROR
 from search.commands.certifying import certify
 from search.commands.checking import check_task
 from search.commands.clusters import logs, on_premises, stop
+from search.commands.doctor import doctor
 from search.commands.exporting import export, verify
-from search.commands.reviewing import list_, ui
+from search.commands.reviewing import list_, report, ui
 from search.commands.searching import resume, search, status
 from search.errors import UserError, outside
 from trainables.messages import one_line
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (search, resume, status, logs, stop, certify, export, verify, ui):
+for command in (search, resume, status, logs, stop, certify, export, verify, report, ui, doctor):
     app.command()(command)
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)

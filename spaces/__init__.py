@@ -15,6 +15,7 @@ from spaces.everything import everything
 from spaces.memory import memory
 from spaces.modern import modern
 from spaces.quick import quick
+from spaces.records import records
 from spaces.recurrent import recurrent
 
 Space = Callable[[Trial], dict[str, Any] | None]
@@ -26,6 +27,7 @@ SPACES: dict[str, Space] = {
     "memory": memory,
     "modern": modern,
     "article": article,
+    "records": records,
     "everything": everything,
 }
 

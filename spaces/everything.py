@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from spaces.choices.cells import suggest_inside, suggest_window
+from spaces.choices.cells import suggest_inside, suggest_window, suggest_writes
 from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
 from spaces.choices.learning import suggest_optimisation, suggest_regime
 from spaces.choices.stacks import (
@@ -30,6 +30,15 @@ def everything(trial: Trial) -> None:
         "mamba",
         "mlstm",
         "gated_delta",
+        "kda",
+        "rwkv7",
+        "slstm",
+        "lem",
+        "co_rnn",
+        "orthogonal_rnn",
+        "hyena",
+        "linoss",
+        "lmu",
         "transformer",
         "self_attention",
         "ntm",
@@ -37,6 +46,8 @@ def everything(trial: Trial) -> None:
     ]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)
+    if cell in ("gated_delta", "kda"):
+        suggest_writes(trial, cell)
     attends = cell in ("transformer", "self_attention")
     if attends:
         suggest_window(trial)

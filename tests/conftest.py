@@ -16,16 +16,22 @@ settings.load_profile("no time limits")
 torch.set_num_threads(1)
 
 TESTS = Path(__file__).parent
-SEARCHES = (TESTS / "search", TESTS / "test_add_a_layer.py")
+LONGEST_FIRST = (
+    "cluster",
+    "search/test_chaos.py",
+    "golden",
+    "search/test_search.py",
+    "search/test_taken_away.py",
+    "search",
+)
+"""What takes minutes, so that processes side by side end together; all the rest takes seconds."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, one has those that start Ray and share a search.
+    """The longest first; within a file as they stand there."""
+    items.sort(key=_turn)
 
-    The tests of any other file share what that has made, so no file is parted.
-    """
-    for item in items:
-        searches = any(item.path.is_relative_to(place) for place in SEARCHES)
-        group = "searches" if searches else str(item.path.relative_to(TESTS))
-        item.add_marker(pytest.mark.xdist_group(group))
+
+def _turn(item: pytest.Item) -> int:
+    places = [item.path.is_relative_to(TESTS / place) for place in LONGEST_FIRST]
+    return [*places, True].index(True)

@@ -22,6 +22,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.conftest import LONGEST_FIRST
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
@@ -53,6 +55,11 @@ def test_nobody_imports_from_above() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     checked = run(str(linter), "--no-cache")
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_tests_that_come_first_are_there() -> None:
+    """One that was renamed would come last, and one process would end minutes after the other."""
+    assert not [place for place in LONGEST_FIRST if not (ROOT / "tests" / place).exists()]
 
 
 def test_no_file_is_a_bag_of_leftovers() -> None:

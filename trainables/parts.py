@@ -7,9 +7,16 @@ and the choice in a space.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic import ValidationError as PydanticValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
@@ -18,15 +25,24 @@ from trainables.messages import one_line
 
 
 class Config(BaseModel):
-    """A frozen configuration that refuses keys it does not know."""
+    """A frozen configuration that refuses keys it does not know.
+
+    Attributes:
+        later: fields that came after configurations had been recorded. Each is written only where
+            it differs from its default, which is what was done before: so a recorded configuration
+            keeps its digest, and with it its seeds.
+
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    later: ClassVar[frozenset[str]] = frozenset()
 
-
-class Part(Protocol):
-    """What a table holds: anything with a configuration class of its own."""
-
-    Config: type[Config]
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        fields = type(self).model_fields
+        same = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in written.items() if name not in same}
 
 
 class OneOf:

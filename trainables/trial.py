@@ -20,6 +20,7 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
 from trainables.measure.records import FinalPoints, MemberRung, TracePoint, of_task
 from trainables.measure.report import Report, final_from_json, final_to_json
+from trainables.models import kernels
 from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
@@ -107,6 +108,7 @@ class Trial:
         self.climber: Climber | None = None
         self._at_the_top: dict[str, Any] = {}
         self._saved_at = clock()
+        self._kernels = kernels.describe(device)
 
     def run(self) -> Report:
         """Climb every task in turn."""
@@ -156,6 +158,7 @@ class Trial:
             rows=tuple(self.rows),
             final=dict(self.final),
             trace=tuple(self.trace),
+            kernels=self._kernels,
         )
 
     def _measured(self, row: MemberRung) -> None:

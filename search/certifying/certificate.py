@@ -42,7 +42,8 @@ def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any
         "rungs": [_rung(v, plan) for v in found],
         "members": [
             {"member": m.member, "seed": m.seed, "goal": m.goal, "reach": m.reach,
-             "ended_by": m.ended_by, "error": m.error, "device": m.device}
+             "ended_by": m.ended_by, "error": m.error, "device": m.device,
+             "kernels": m.kernels}
             for m in members
         ],
         "seed": store.seed,

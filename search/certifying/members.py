@@ -61,6 +61,7 @@ class Climbed:
         ended_by: as of a climb, or ``error``
         error: one line, where it ended by an error
         device: what it was trained on
+        kernels: how its recurrences were computed; empty where an earlier version kept it
         rows: with this member's number
     """
 
@@ -72,6 +73,7 @@ class Climbed:
     error: str | None
     device: str
     rows: tuple[MemberRung, ...]
+    kernels: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -134,6 +136,7 @@ def run_member(job: Job) -> Climbed:
         error=error,
         device=f"{socket.gethostname()}: {_device(job.resources)}",
         rows=tuple(replace(row, member=job.member) for row in last.report.rows),
+        kernels=last.report.kernels,
     )
 
 

@@ -12,6 +12,7 @@ from search.cluster.connection import Cluster
 from search.cluster.packing import pack
 from search.errors import UserError
 from search.spec import Spec
+from trainables.models.kernels import switch
 
 STARTED = "Searching "
 """What a search says first; before it, it may still be refused."""
@@ -44,12 +45,12 @@ def submit_resume(cluster: Cluster, name: str, options: Sequence[str] = ()) -> s
         return _submit(client, " ".join(["longspan resume", name, *options]), name, {})
 
 
-def _submit(client: Any, command: str, name: str, travels: dict[str, str]) -> str:
+def _submit(client: Any, command: str, name: str, travels: dict[str, Any]) -> str:
     job = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     client.submit_job(
         entrypoint=ENVIRONMENT + command,
         submission_id=job,
-        runtime_env=travels,
+        runtime_env={**travels, "env_vars": switch()},
         metadata={SEARCH: name},
     )
     deadline = time.monotonic() + SECONDS_TO_START

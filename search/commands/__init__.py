@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import json
+import math
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 console = Console()
+
+
+def print_json(found: Any) -> None:
+    """Print plain values; what is no number is null."""
+    print(json.dumps(plain(found), indent=2, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
 
 EXIT_CLAIM_FAILS = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 RUNS = Path("runs")
+
+
+def options_of(runs: Path) -> str:
+    """What a command that is hinted at is given to look where this one did; for the console."""
+    if runs.absolute() == RUNS.absolute():
+        return ""
+    return escape(f" --runs {shlex.quote(str(runs.absolute()))}")
+
 
 Name = Annotated[str, typer.Argument(help="The search's name.", show_default=False)]
 Plugins = Annotated[
@@ -31,6 +61,7 @@ Runs = Annotated[
         envvar="LONGSPAN_RUNS", help="Folder under which every search has its own.", metavar="DIR"
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 OtherData = Annotated[
     bool,
     typer.Option(

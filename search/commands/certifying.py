@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from search.commands import EXIT_CLAIM_FAILS, EXIT_INTERRUPTED, RUNS, OtherData, Runs, console
+from search.commands import (
+    EXIT_CLAIM_FAILS,
+    EXIT_INTERRUPTED,
+    RUNS,
+    OtherData,
+    Runs,
+    console,
+    options_of,
+)
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 
@@ -106,7 +114,7 @@ def _overridden(config: Any, options: dict[str, Any]) -> Any:
 def _conclude(what: str, exported: bool, seed: int, runs: Path, done: Any) -> None:
     from search.certifying.store import stores
 
-    at = "" if exported or runs.absolute() == RUNS.absolute() else f" --runs {runs.absolute()}"
+    at = "" if exported else options_of(runs)
     again = f"longspan certify {what}{at} --seed"
     if done.behind:
         console.print(done.behind, style="yellow")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +52,11 @@ def export(
         targets = _from(cluster, folder.name, options, to, register)
     for target in targets:
         console.print(f"{target}", highlight=False, soft_wrap=True)
-    console.print("Next: read CARD.md there, and measure the claim again: longspan verify FOLDER")
+    console.print(
+        f"Next: read CARD.md there, and measure the claim again: {next_command(targets)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _here(
@@ -70,6 +76,13 @@ def _here(
         for target, version in zip(targets, publish(spec, folder, targets, register), strict=True):
             console.print(f"{target.name}: version {version} of the registered model {register}")
     return targets
+
+
+def next_command(targets: Sequence[Path]) -> str:
+    """The command that measures what was exported again; what is the user's own is to be given."""
+    outcomes = [json.loads((target / "outcome.json").read_text()) for target in targets]
+    given = " --data FILE" if any(outcome.get("data") for outcome in outcomes) else ""
+    return f"longspan verify FOLDER{given}"
 
 
 def _from(
@@ -99,6 +112,7 @@ def verify(
     from search.disk.kept_tasks import require_data
     from trainables.exports import exported
     from trainables.measure.reliability import CONFIDENCE
+    from trainables.models import kernels
     from trainables.plugins import load_plugins
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
@@ -114,6 +128,11 @@ def verify(
         console.print(f"{folder} has no SHA256SUMS: its claim and configuration are not checked")
     if differs:
         console.print(f"On other data than was measured: {differs}", soft_wrap=True)
+    trained_by, here = claim.outcome.get("kernels"), kernels.describe()
+    if trained_by and trained_by != here:
+        console.print(
+            f"Trained by other kernels ({trained_by}) than measured by ({here})", soft_wrap=True
+        )
     bound = tally.lower_bound(CONFIDENCE)
     holds = bound >= claim.success
     console.print(

@@ -1,4 +1,4 @@
-"""``ui``, ``list``: looking at what there is."""
+"""``ui``, ``report``, ``list``: looking at what there is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from search.commands import RUNS, ClusterFile, Plugins, Runs, console
+from search.commands import RUNS, ClusterFile, Json, Name, Plugins, Runs, console, print_json
 from search.commands.clusters import review
+from search.disk.folder import SearchFolder
 from search.disk.mlflow_database import FILE, FOLDER, damage, follow
 from search.errors import UserError
 
@@ -50,11 +51,47 @@ def ui(
     raise typer.Exit(code)
 
 
+def report(
+    name: Name,
+    runs: Runs = RUNS,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="In place of report.html in the search's folder.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Tell what won and why to believe it, what mattered, what failed and what to try next.
+
+    Writes it with all pictures as one HTML file, which needs no network.
+    """
+    from search import spec as specs
+    from search.disk.certificates import certificates
+    from search.disk.ledger import Ledger
+    from search.review import story
+    from search.review.page import page
+    from trainables.files.whole_files import write_aside
+
+    folder = SearchFolder(runs, name)
+    folder.require()
+    spec, records = specs.read(folder.spec), list(Ledger(folder).records.values())
+    decided = list(certificates(folder.path))
+    target = (to or folder.path / "report.html").absolute()
+    given = None if runs.absolute() == RUNS.absolute() else runs.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(target, page(folder, spec, given).encode())
+    console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
+    for line in story.how_it_ended(records):
+        console.print(f"  {line}", highlight=False, markup=False)
+    for sentence, command in story.what_next(records, spec, name, given, decided):
+        console.print(f"{sentence}\n  {command}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"The page: {target.as_uri()}", highlight=False, markup=False, soft_wrap=True)
+
+
 def list_(
     what: Annotated[
         str, typer.Argument(help="spaces, tasks or cells", metavar="spaces|tasks|cells")
     ],
     plugin: Plugins = None,
+    json: Json = False,
 ) -> None:
     """List what can be chosen, each with what it is."""
     from search.spec.spaces import known_spaces
@@ -65,9 +102,16 @@ def list_(
     tables: dict[str, Mapping[str, Any]] = {"spaces": spaces, "tasks": TASKS, "cells": LAYERS}
     if what not in tables:
         raise UserError(f"list: {what!r} is not known; allowed: {', '.join(tables)}")
+    found = {kind: _about(kind, entry) for kind, entry in tables[what].items()}
+    if json:
+        print_json(found)
+        return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for kind, entry in tables[what].items():
-        about = (sys.modules[entry.__module__].__doc__ or "").strip().split("\n\n")[0]
-        about = about.removeprefix(f"``{kind}``:").replace("\n", " ").strip()
+    for kind, about in found.items():
         table.add_row(f"[b]{kind}[/b]", about)
     console.print(table)
+
+
+def _about(kind: str, entry: Any) -> str:
+    about = (sys.modules[entry.__module__].__doc__ or "").strip().split("\n\n")[0]
+    return about.removeprefix(f"``{kind}``:").replace("\n", " ").strip()

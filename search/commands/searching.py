@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cluster.head_node import on_cluster
-from search.commands import EXIT_INTERRUPTED, RUNS, ClusterFile, Name, OtherData, Runs, console
+from search.commands import (
+    EXIT_INTERRUPTED,
+    RUNS,
+    ClusterFile,
+    Json,
+    Name,
+    OtherData,
+    Runs,
+    console,
+    options_of,
+    print_json,
+)
 from search.commands.clusters import on_head, submit, submit_again
 from search.disk.folder import SearchFolder
 from search.errors import UserError
@@ -36,20 +47,30 @@ def search(
     chosen = specs.read(spec or quickstart())
     if spec is None and name is None and cluster is None:
         name = unused_name(runs, chosen.name)
-    overrides = {"trials": trials, "seed": seed}
-    changed = chosen.search.model_copy(update={k: v for k, v in overrides.items() if v is not None})
-    chosen = chosen.model_copy(update={"name": name or chosen.name, "search": changed})
+    chosen = overridden(chosen, name, trials, seed)
     from search.checking.preflight import check
 
     if cluster is not None:
         check(chosen)
         submit(cluster, chosen)
         return
-    folder = SearchFolder(runs, chosen.name)
+    _search(begin(chosen, runs))
+
+
+def overridden(spec: Spec, name: str | None, trials: int | None, seed: int | None) -> Spec:
+    """The spec with another name, number of trials or seed, where one is given."""
+    given = {key: n for key, n in {"trials": trials, "seed": seed}.items() if n is not None}
+    changed = spec.search.model_copy(update=given)
+    return spec.model_copy(update={"name": name or spec.name, "search": changed})
+
+
+def begin(spec: Spec, runs: Path) -> SearchFolder:
+    """Lay a new search's folder, once all that can be refused beforehand has been looked at."""
+    folder = SearchFolder(runs, spec.name)
     if folder.exists:
         folder.create("")  # refuses, before anything slow is done
-    _lay(folder, chosen)
-    _search(folder)
+    _lay(folder, spec)
+    return folder
 
 
 def resume(
@@ -105,7 +126,7 @@ def _search(folder: SearchFolder) -> None:
     from search.run import run_search
 
     spec = specs.read(folder.spec)
-    at = "" if folder.runs == RUNS.absolute() else f" --runs {folder.runs}"
+    at = options_of(folder.runs)
     console.print(
         f"Searching [b]{spec.space}[/b] on [b]{', '.join(spec.tasks_by_name)}[/b]: "
         f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
@@ -120,7 +141,11 @@ def _search(folder: SearchFolder) -> None:
     if ended.behind:
         console.print(ended.behind, style="yellow")
     if not ended.finished:
-        console.print(f"Stopped. Go on with: longspan resume {folder.name}{at}")
+        console.print(
+            f"Stopped. Go on with: longspan resume {folder.name}{at}",
+            soft_wrap=True,
+            highlight=False,
+        )
         raise typer.Exit(EXIT_INTERRUPTED)
     console.print(
         f"Ended after {ended.seconds:.0f} s. Next:\n"
@@ -132,10 +157,17 @@ def _search(folder: SearchFolder) -> None:
     )
 
 
-def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
+def status(
+    name: Name,
+    runs: Runs = RUNS,
+    cluster: ClusterFile = None,
+    top: Annotated[int, typer.Option(min=1, help="So many trials of the leaderboard.")] = 10,
+    json: Json = False,
+) -> None:
     """Show how far a search is, and its leaderboard."""
     if cluster is not None:
-        raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name))
+        options = ["--top", str(top)] + ["--json"] * json
+        raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name, *options))
     from search import spec as specs
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
@@ -148,16 +180,33 @@ def status(name: Name, runs: Runs = RUNS, cluster: ClusterFile = None) -> None:
     records = ledger.records.values()
     done = sum(record.finished for record in records)
     state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
+    if json:
+        from search.review.tables import trials
+
+        table = trials(records, certified_words(folder.path))
+        print_json(
+            {
+                "name": name,
+                "state": state,
+                "ended": done,
+                "wanted": spec.search.trials,
+                "refused": len(ledger.refused),
+                "damaged": list(ledger.damaged.values()),
+                "trials": table.astype(object).where(table.notna(), None).to_dict("records"),
+            }
+        )
+        return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
-    console.print(leaderboard(records, certified=certified_words(folder.path)))
+    console.print(leaderboard(records, top, certified_words(folder.path)))
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
-        console.print(f"Go on with: longspan resume {name}")
+        console.print(
+            f"Go on with: longspan resume {name}{options_of(runs)}", soft_wrap=True, highlight=False
+        )
 
 
 def _lay(folder: SearchFolder, spec: Spec) -> None:
-    """Lay a search's folder, after everything that can be refused beforehand has been looked at."""
     from search.checking.controls import check_once
     from search.checking.preflight import check
     from search.cluster.packing import pack

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("parameters", pa.int64()),
         ("state_bytes", pa.int64()),
         ("peak_memory_bytes", pa.int64()),
+        ("data", pa.string()),
         ("control", pa.string()),
         ("control_rate", pa.float64()),
         ("configuration", pa.string()),

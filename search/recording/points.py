@@ -93,6 +93,8 @@ def metric_key(metric: str, task: str, spec: Spec) -> str:
 def tags(record: Record, spec: Spec) -> dict[str, str]:
     """How the trial ended and what it was."""
     found = {"space": spec.space, "task": ", ".join(spec.tasks_by_name)}
+    if record.report.kernels:
+        found["kernels"] = record.report.kernels
     if record.ended_by:
         found["ended_by"] = record.ended_by
     if record.error:

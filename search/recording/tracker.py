@@ -8,37 +8,28 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from search.cluster.head_node import on_cluster, tracking_environment
 from search.disk import mlflow_database as database
 from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
-from search.disk.ranking import rank
 from search.disk.record import Record
 from search.disk.versions import git_commit
 from search.errors import UserError
+from search.recording import sending
 from search.recording.certificates import send_certificates
 from search.recording.datasets import dataset_inputs
-from search.recording.points import Point, final_points, points, status, tags
-from search.results.leaderboard import leaderboard_markdown
-from search.results.pictures import forgetting_curves, gradient_horizons
+from search.recording.points import Point, final_points, points, tags
 from search.spec import Spec
-from trainables.config import describe
-from trainables.measure.records import CurvePoint
 
-METRICS_PER_BATCH = 1000
-PARAMS_PER_BATCH = 100
 SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
 MEASURED_TAG = "longspan.final_weights_measured"
-LONGEST_PARAM = 6000
 
 
 def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
@@ -241,14 +232,14 @@ class Tracker:
         if run is None:
             run = self._runs[record.number] = self._make_run(client, record)
         if record.number not in self._sent:
-            self._send_params(client, run.run_id, record)
+            sending.params(client, run.run_id, record)
             self._sent[record.number] = set()
         sent = self._sent[record.number]
         fresh = [point for point in points(record, self._spec) if point not in sent]
-        _log_points(client, run, fresh)
+        sending.points(client, run.run_id, fresh, run.started_ms)
         sent.update(fresh)
         if record.finished:
-            self._send_end(client, run.run_id, record)
+            sending.end(client, run.run_id, record, self._spec, self._folder)
             run = self._runs[record.number] = replace(run, ended_ms=record.ended_ms)
             if record.looked_at:
                 self._send_final(client, run, record)
@@ -273,35 +264,11 @@ class Tracker:
         if inputs:
             client.log_inputs(run_id, inputs)
 
-    @staticmethod
-    def _send_params(client: MlflowClient, run_id: str, record: Record) -> None:
-        params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in record.parameters.items()]
-        for first in range(0, len(params), PARAMS_PER_BATCH):
-            client.log_batch(run_id, params=params[first : first + PARAMS_PER_BATCH])
-
-    def _send_end(self, client: MlflowClient, run_id: str, record: Record) -> None:
-        client.log_text(
-            run_id, yaml.safe_dump(record.configuration, sort_keys=False), "config.yaml"
-        )
-        table = self._folder.outcomes / f"{record.number:05d}.parquet"
-        if table.exists():
-            content = table.read_bytes()
-            _log_bytes(client, run_id, content, "outcomes.parquet", self._folder.path)
-        client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, self._spec).items()])
-        client.set_terminated(run_id, status(record), record.ended_ms)
-
     def _send_final(self, client: MlflowClient, run: TrialRun, record: Record) -> None:
         """What was measured of the final weights; for a trial that was stopped, afterwards."""
-        _log_points(client, run, list(final_points(record, self._spec)))
-        label = describe(record.configuration)
-        norms = record.report.horizon
-        pictures = {
-            "forgetting_curve.png": curves_picture([record], self._spec),
-            "gradient_horizon.png": gradient_horizons({label: norms}) if norms else None,
-        }
-        for name, picture in pictures.items():
-            if picture is not None:
-                _log_bytes(client, run.run_id, picture, name, self._folder.path)
+        measured = list(final_points(record, self._spec))
+        sending.points(client, run.run_id, measured, run.started_ms)
+        sending.final_pictures(client, run.run_id, record, self._spec, self._folder)
         client.set_tag(run.run_id, MEASURED_TAG, "yes")
         self._runs[record.number] = replace(run, measured=True)
 
@@ -325,53 +292,5 @@ class Tracker:
         client = self.connect()
         self.begin()
         self._send_certificates(client)
-        best = rank(records)[:10]
-        if best:
-            now = round(time.time() * 1000)
-            client.log_metric(self._parent, "best_reach", best[0].reach, now)
-            client.log_metric(self._parent, "trials", len(records), now)
-            table = leaderboard_markdown(best)
-            client.log_text(self._parent, table, "leaderboard.md")
-            client.set_tag(self._parent, "mlflow.note.content", table)
-        picture = curves_picture(best[:5], self._spec)
-        if picture is not None:
-            _log_bytes(client, self._parent, picture, "forgetting_curves.png", self._folder.path)
-        norms = {
-            f"{r.number}: {describe(r.configuration)}": r.report.horizon
-            for r in best[:5]
-            if r.report.horizon
-        }
-        if norms:
-            content = gradient_horizons(norms)
-            _log_bytes(client, self._parent, content, "gradient_horizons.png", self._folder.path)
+        sending.best(client, self._parent, records, self._spec, self._folder)
         client.set_terminated(self._parent, "FINISHED" if finished else "KILLED")
-
-
-def curves_picture(records: Sequence[Record], spec: Spec) -> bytes | None:
-    """The forgetting curves of some trials in one picture; None where none has a curve."""
-    curves: dict[str, Sequence[CurvePoint]] = {}
-    for record in records:
-        for task, found in record.report.final.items():
-            if found.curve:
-                where = f" on {task}" if len(spec.tasks) > 1 else ""
-                label = f"{record.number}: {describe(record.configuration)}{where}"
-                curves[label] = found.curve
-    return forgetting_curves(curves, spec.ladder.success) if curves else None
-
-
-def _log_points(client: MlflowClient, run: TrialRun, fresh: Sequence[Point]) -> None:
-    """In batches; one time for all of a run's points: sent twice, they are the same rows."""
-    for first in range(0, len(fresh), METRICS_PER_BATCH):
-        batch = fresh[first : first + METRICS_PER_BATCH]
-        metrics = [Metric(p.key, p.value, run.started_ms, p.step) for p in batch]
-        client.log_batch(run.run_id, metrics=metrics)
-
-
-def _log_bytes(client: MlflowClient, run_id: str, content: bytes, name: str, aside: Path) -> None:
-    """MLflow takes artifacts from files only."""
-    folder = aside / ".artifact"
-    folder.mkdir(exist_ok=True)
-    path = folder / name
-    path.write_bytes(content)
-    client.log_artifact(run_id, str(path))
-    path.unlink()

@@ -15,6 +15,7 @@ from trainables.encoding.answers import ClassAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
 from trainables.measure.reliability import lower_bound, upper_bound
+from trainables.models.model import outline
 
 
 def card_of(folder: Path) -> str:
@@ -28,6 +29,7 @@ def card_of(folder: Path) -> str:
         _measured(outcome),
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
+        _streamed(folder, encoding),
         _curve(outcome, encoding),
         _horizon(outcome),
         _what(config["configuration"]),
@@ -94,6 +96,19 @@ used, and writes down what may be claimed.
 **{certificate["claim"]}**{count} On members that the search never used; how, and under which
 assumptions, is in CERTIFICATE.md.
 """
+
+
+def _streamed(folder: Path, encoding: Encoding | None) -> str:
+    if encoding is None:
+        return ""
+    config = exported.read(folder).config
+    grows = outline(config.configuration.model, config).bytes_a_step
+    carried = f"{grows:,} more bytes a row with each step" if grows else "the same at every length"
+    return (
+        "`stream = model.stream(batch_size)` takes rows as they come: `stream.step(values)` one"
+        " step of each,\n`stream.predict()` their answers so far. What it carries is"
+        f" {carried}.\n"
+    )
 
 
 def _curve(outcome: dict[str, Any], encoding: Encoding | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -120,64 +120,82 @@ def _name(record: Record, task: str, spec: Spec) -> str:
     return f"trial-{record.number:05d}{suffix}"
 
 
+@dataclass(frozen=True)
+class _Winner:
+    """What one exported folder is made of.
+
+    Attributes:
+        source: the weights, where the trial wrote them
+    """
+
+    record: Record
+    task: str
+    final: FinalPoints
+    kept: KeptTask
+    outcome: Mapping[str, Any]
+    source: Path
+
+
 def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
-    final = record.report.final.get(task, FinalPoints())
-    outcome = _outcome(spec, record, task, final)
-    kept = folder.trial(record.number) / "weights" / task
-    source = weights_file(kept, outcome["lag"], outcome["member"])
-    if not source.exists():
-        raise UserError(f"{source}: the weights of trial {record.number} are not there")
+    winner = _winner(folder, spec, record, task)
     remove_left_over(target.parent)
     aside = aside_of(target)
     aside.mkdir(parents=True)
     try:
-        _fill(aside, folder, spec, record, task, outcome, source)
+        _fill(aside, folder, spec, winner)
         aside.replace(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     sync_folder(target.parent)
 
 
-def _fill(
-    aside: Path,
-    folder: SearchFolder,
-    spec: Spec,
-    record: Record,
-    task: str,
-    outcome: dict[str, Any],
-    source: Path,
-) -> None:
+def _winner(folder: SearchFolder, spec: Spec, record: Record, task: str) -> _Winner:
+    final = record.report.final.get(task, FinalPoints())
+    outcome = _outcome(spec, record, task, final)
+    weights_of_task = folder.trial(record.number) / "weights" / task
+    source = weights_file(weights_of_task, outcome["lag"], outcome["member"])
+    if not source.exists():
+        raise UserError(f"{source}: the weights of trial {record.number} are not there")
     kept = _kept(folder, spec, task)
-    outcome["encoding_sha256"] = kept.encoding.digest
-    if kept.data is not None:
-        outcome["data"] = kept.data.model_dump(mode="json")
-    if kept.earlier:
-        outcome["earlier_data"] = [data.model_dump(mode="json") for data in kept.earlier]
-    write_aside(aside / exported.WEIGHTS, source.read_bytes())
-    _require_whole(aside / exported.WEIGHTS, source)
+    return _Winner(record, task, final, kept, outcome | _measured_on(kept), source)
+
+
+def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> None:
+    record, kept = winner.record, winner.kept
+    write_aside(aside / exported.WEIGHTS, winner.source.read_bytes())
+    _require_whole(aside / exported.WEIGHTS, winner.source)
     config: dict[str, Any] = {
         "configuration": record.configuration,
-        "task": spec.tasks_by_name[task].portable.model_dump(mode="json"),
+        "task": spec.tasks_by_name[winner.task].portable.model_dump(mode="json"),
         "inputs": asdict(kept.inputs),
         "answer": asdict(kept.answer),
     }
     config["plugins"] = needed(spec.plugins, config)
     write_aside(aside / exported.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
-    write_aside(aside / exported.OUTCOME, (json.dumps(outcome, indent=2) + "\n").encode())
+    write_aside(aside / exported.OUTCOME, (json.dumps(winner.outcome, indent=2) + "\n").encode())
     encoding = json.dumps(kept.encoding.model_dump(mode="json"), indent=1) + "\n"
     write_aside(aside / exported.ENCODING, encoding.encode())
     names = (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME, exported.ENCODING)
     sums.write(aside, names)
     label = describe(record.configuration)
-    final = record.report.final.get(task, FinalPoints())
-    if final.curve:
-        picture = forgetting_curves({label: final.curve}, spec.ladder.success)
+    if winner.final.curve:
+        picture = forgetting_curves({label: winner.final.curve}, spec.ladder.success)
         (aside / "forgetting_curve.png").write_bytes(picture)
-    if final.horizon:
-        norms = gradient_horizons({label: final.horizon})
+    if winner.final.horizon:
+        norms = gradient_horizons({label: winner.final.horizon})
         (aside / "gradient_horizon.png").write_bytes(norms)
-    copy_certificates(folder.path, record.digest, task, aside)
+    copy_certificates(folder.path, record.digest, winner.task, aside)
     (aside / "CARD.md").write_text(card_of(aside))
+
+
+def _measured_on(kept: KeptTask) -> dict[str, Any]:
+    """Of an outcome, which rows it was measured on, and how they became inputs."""
+    told: dict[str, Any] = {"encoding_sha256": kept.encoding.digest}
+    if kept.data is not None:
+        told["data"] = kept.data.model_dump(mode="json")
+    if kept.earlier:
+        told["earlier_data"] = [data.model_dump(mode="json") for data in kept.earlier]
+    return told
 
 
 def _kept(folder: SearchFolder, spec: Spec, task: str) -> KeptTask:
@@ -242,5 +260,6 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "forgetting_curve": [asdict(point) for point in final.curve],
         "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
         "gradient_horizon": [asdict(point) for point in final.horizon],
+        "kernels": record.report.kernels,
         "versions": versions(),
     }

@@ -15,6 +15,7 @@ from search.spec import ResourcesConfig, Spec
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.measure.ladder_config import LadderConfig
+from trainables.models import kernels
 from trainables.tasks.task import TaskConfig
 from trainables.trial import TrialSpec
 
@@ -54,6 +55,7 @@ def prepare_for(
 ) -> tuple[TrialSpec, torch.device]:
     """The same, of something else than a search's trial; ``options`` are a `TrialSpec`'s."""
     torch.set_num_threads(max(1, int(resources.cpus)))
+    kernels.describe()  # built now, once a machine, and in no trial's time
     trial = TrialSpec(
         config=TrialConfig.model_validate(configuration),
         tasks=tasks,

@@ -17,6 +17,7 @@ from search.cluster.trial_folders import start_store
 from search.disk.folder import SearchFolder
 from search.scheduling.machines import Machine, here, of_cluster
 from search.spec import Spec
+from trainables.models.kernels import switch
 
 DRIVER_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
@@ -80,7 +81,9 @@ def local_ray() -> Iterator[RaySession]:
 @contextmanager
 def _cluster_ray(folder: SearchFolder) -> Iterator[RaySession]:
     _set(DRIVER_ENVIRONMENT | CLUSTER_ENVIRONMENT)
-    travels = {"working_dir": str(folder.files)} if any(folder.files.glob("*")) else {}
+    travels: dict[str, Any] = {"env_vars": switch()}
+    if any(folder.files.glob("*")):
+        travels["working_dir"] = str(folder.files)
     ray.init(address="auto", runtime_env=travels, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield RaySession(of_cluster(), start_store(folder.trials))

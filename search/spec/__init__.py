@@ -1,6 +1,6 @@
 """The spec: what is searched, on what, and how; read from YAML, with its space."""
 
-from search.spec.reading import read, revive
+from search.spec.reading import read, revive, take
 from search.spec.spec import (
     CertifyConfig,
     ConstraintsConfig,
@@ -19,4 +19,5 @@ __all__ = [
     "TrackingConfig",
     "read",
     "revive",
+    "take",
 ]

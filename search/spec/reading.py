@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from search.spec.spec import Spec
 from search.spec.yaml_files import load_yaml
 from trainables.messages import one_line
 from trainables.plugins import load_plugins
+from trainables.tasks.rows.lakes import PREFIX, is_delta
 
 
 def read(path: Path) -> Spec:
@@ -24,16 +26,28 @@ def read(path: Path) -> Spec:
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
-    content = load_yaml(path, "a spec")
-    _take_in_space(content, path.parent)
+    return _take(load_yaml(path, "a spec"), path.parent, str(path))
+
+
+def take(content: Mapping[str, Any]) -> Spec:
+    """The spec in a mapping, as `read` takes it from a file in the current folder.
+
+    Raises:
+        UserError: in one line, if a key is not as it should be.
+    """
+    return _take(dict(content), Path.cwd(), "spec")
+
+
+def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
+    _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
     if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
-        located = [str(_located(Path(str(folder)), path.parent)) for folder in folders]
+        located = [str(_located(Path(str(each)), folder)) for each in folders]
         content["import_from"] = list(dict.fromkeys(located))
     try:
-        return _with_files_located(revive(content), path.parent)
+        return _with_files_located(revive(content), folder)
     except ValueError as error:
-        raise UserError(f"{path}: {one_line(error)}") from None
+        raise UserError(f"{origin}: {one_line(error)}") from None
 
 
 def revive(content: Mapping[str, Any]) -> Spec:
@@ -81,5 +95,12 @@ def _take_in_space(content: dict[str, Any], folder: Path) -> None:
 
 
 def _located(data: Path, folder: Path) -> Path:
+    if is_delta(data):
+        return Path(f"{PREFIX}{_located(Path(str(data).removeprefix(PREFIX)), folder)}")
+    data = data.expanduser()
     beside = folder / data
-    return (beside if beside.exists() else data).absolute()
+    if has_magic(str(data)) and not beside.exists():
+        is_there = any(glob(str(data), root_dir=folder, recursive=True))  # noqa: PTH207 - a pattern
+    else:
+        is_there = beside.exists()
+    return (beside if is_there else data).absolute()

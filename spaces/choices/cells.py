@@ -9,19 +9,29 @@ def suggest_inside(trial: Trial, cell: str) -> None:
     """How a cell of this kind starts and how much it holds."""
     if cell in ("rnn", "lstm", "gru", "dilated_lstm"):
         suggest_recurrent_weights(trial)
-    if cell in ("lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"):
+    if cell in ("lstm", "gru", "min_gru", "min_lstm", "dilated_lstm", "slstm"):
         suggest_forget_bias(trial)
     if cell == "dilated_lstm":
         suggest_levels(trial)
-    if cell == "ind_rnn":
+    if cell in ("ind_rnn", "hyena"):
         suggest_longest_lag(trial)
-    if cell in ("lru", "s4d", "mamba"):
+    if cell in ("lru", "s4d", "mamba", "linoss"):
         suggest_state_size(trial)
+    if cell == "lem":
+        suggest_largest_step(trial)
+    if cell == "co_rnn":
+        suggest_springs(trial)
+    if cell == "orthogonal_rnn":
+        suggest_rotation(trial)
+    if cell == "linoss":
+        suggest_sampling(trial)
+    if cell == "lmu":
+        suggest_sliding_window(trial)
     if cell == "lru":
         suggest_damping(trial)
-    if cell in ("s4d", "mamba", "gated_delta"):
+    if cell in ("s4d", "mamba", "gated_delta", "kda", "rwkv7"):
         suggest_timescale(trial)
-    if cell in ("mlstm", "gated_delta", "transformer", "self_attention"):
+    if cell in ("slstm", "mlstm", "gated_delta", "kda", "rwkv7", "transformer", "self_attention"):
         suggest_heads(trial)
     if cell in ("ntm", "dnc"):
         suggest_memory_size(trial)
@@ -56,13 +66,42 @@ def suggest_levels(trial: Trial) -> None:
 
 
 def suggest_longest_lag(trial: Trial) -> None:
-    """The lag over which no unit's state may more than double."""
+    """The lag that a cell is made for: no state more than doubles in it, or filters span it."""
     trial.suggest_categorical("model/cell/longest_lag", [64, 512, 4096])
 
 
 def suggest_state_size(trial: Trial) -> None:
     """Numbers that a state space carries."""
     trial.suggest_categorical("model/cell/state_size", [16, 64])
+
+
+def suggest_largest_step(trial: Trial) -> None:
+    """The largest share of a state that is written over at a step."""
+    trial.suggest_categorical("model/cell/largest_step", [0.01, 0.1, 1.0])
+
+
+def suggest_springs(trial: Trial) -> None:
+    """The time of a step, and how stiff and how damped springs are."""
+    trial.suggest_categorical("model/cell/time_step", [0.01, 0.04, 0.1])
+    trial.suggest_categorical("model/cell/gamma", [1.0, 3.0, 10.0])
+    trial.suggest_categorical("model/cell/epsilon", [0.1, 1.0, 5.0])
+
+
+def suggest_rotation(trial: Trial) -> None:
+    """How an orthogonal matrix is made, and whether it mirrors half the units."""
+    trial.suggest_categorical("model/cell/parametrisation", ["exponential", "cayley"])
+    trial.suggest_categorical("model/cell/flipped_share", [0.0, 0.5])
+
+
+def suggest_sampling(trial: Trial) -> None:
+    """Oscillators that lose energy, or that keep it."""
+    trial.suggest_categorical("model/cell/sampling", ["implicit", "implicit_explicit"])
+
+
+def suggest_sliding_window(trial: Trial) -> None:
+    """The steps that a Legendre memory covers, and by how many polynomials."""
+    trial.suggest_categorical("model/cell/theta", [64, 512, 4096])
+    trial.suggest_categorical("model/cell/order", [16, 64])
 
 
 def suggest_damping(trial: Trial) -> None:
@@ -78,6 +117,13 @@ def suggest_timescale(trial: Trial) -> None:
 def suggest_heads(trial: Trial) -> None:
     """Heads; each count divides every hidden size offered, into even widths."""
     trial.suggest_categorical("model/cell/num_heads", [1, 2, 4, 8])
+
+
+def suggest_writes(trial: Trial, cell: str) -> None:
+    """Whether a write may turn around what a key recalled, and how many a step takes."""
+    trial.suggest_categorical("model/cell/largest_write", [1.0, 2.0])
+    if cell == "gated_delta":
+        trial.suggest_categorical("model/cell/num_writes", [1, 2, 3])
 
 
 def suggest_window(trial: Trial) -> None:

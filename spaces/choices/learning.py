@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from optuna import Trial
 
+STATE_SPACES = (
+    "lru",
+    "s4d",
+    "mamba",
+    "mlstm",
+    "gated_delta",
+    "kda",
+    "rwkv7",
+    "linoss",
+    "hyena",
+    "orthogonal_rnn",
+)
+"""Kinds that learn to recall in a narrow window of learning rates only (arXiv 2508.19029)."""
+
 
 def suggest_regime(trial: Trial) -> None:
     """Whether weights are carried up the ladder, and which lags a batch is drawn at."""
@@ -13,13 +27,10 @@ def suggest_regime(trial: Trial) -> None:
 
 
 def suggest_optimisation(trial: Trial, cell: str) -> None:
-    """Clipping, and a learning rate from the range of the cell's family.
-
-    State spaces learn to recall in a narrow window only (arXiv 2508.19029).
-    """
+    """Clipping, and a learning rate from the range of the cell's family."""
     trial.suggest_categorical("training/clip_norm", [0.1, 1.0, 10.0])
     low, high = 1e-3, 1e-2
-    if cell in ("lru", "s4d", "mamba", "mlstm", "gated_delta"):
+    if cell in STATE_SPACES:
         low, high = 5e-4, 4e-3
     if cell in ("transformer", "self_attention"):
         low, high = 2e-4, 3e-3

@@ -47,12 +47,8 @@ def assert_same(kept: Any, found: Any) -> None:
     assert not told, f"{len(told)} fields differ:\n" + "\n".join(told[:20])
 
 
-def test_in_peace(golden: dict[str, Any], tmp_path: Path) -> None:
-    assert_same(golden["in_peace"], in_peace(tmp_path, TWO_TASKS))
-
-
 def test_cut_off_resumed_and_made_longer(golden: dict[str, Any], tmp_path: Path) -> None:
-    """Killed in the middle, it comes to the same; then it goes on to more trials and lags."""
+    """Killed in the middle, it comes to what it was in peace; then to more trials and lags."""
     assert_same(golden["in_peace"], cut_off_and_resumed(tmp_path, TWO_TASKS, after=2))
     assert_same(golden["made_longer"], made_longer(tmp_path, TWO_TASKS, TRIALS, STOP))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,7 +24,13 @@ space: quick
 tasks: [{kind: recall}]
 ladder: {start: 4, stop: 16, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}
 search: {trials: 14, sampler: random, scheduler: none, seed: 3}
+controls: off
 """
+
+
+def first(trials: int) -> str:
+    """The same spec with fewer trials, which are the first of those."""
+    return SMALL.replace("trials: 14", f"trials: {trials}")
 
 
 def longspan(*arguments: str, timeout: float = HANGS) -> subprocess.CompletedProcess[str]:
@@ -63,8 +71,20 @@ def write_spec(folder: Path, text: str = SMALL, name: str = "small") -> Path:
 
 @pytest.fixture(scope="session")
 def small_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs folder of a finished search of 14 short trials called ``small``."""
-    runs = tmp_path_factory.mktemp("runs")
+    """The runs folder of a finished search of 14 short trials called ``small``.
+
+    Of the processes that test side by side the first to ask runs it; each has a copy of its own.
+    """
+    base = tmp_path_factory.getbasetemp()
+    note = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-search"
+    with note.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not note.exists():
+            note.write_text(str(_searched(tmp_path_factory.mktemp("made"))))
+    return shutil.copytree(note.read_text(), tmp_path_factory.mktemp("small") / "runs")
+
+
+def _searched(runs: Path) -> Path:
     done = longspan("search", str(write_spec(runs)), "--runs", str(runs))
     assert done.returncode == 0, done.stderr + done.stdout
     return runs

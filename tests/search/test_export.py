@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import trainables
 from tests.search.conftest import in_process, longspan
+from trainables.models import kernels
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,17 @@ def test_the_claim_is_measured_again(exported: Path) -> None:
     done = in_process("verify", str(exported), "--seed", "5")
     assert done.returncode == 0, done.stderr + done.stdout
     assert "holds" in done.stdout
+
+
+def test_other_kernels_than_it_was_trained_by_are_said(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained_by = kernels.describe()
+    assert trained_by not in in_process("verify", str(exported), "--seed", "5").stdout
+    monkeypatch.setattr(kernels, "describe", lambda: "torch: of another machine")
+    done = in_process("verify", str(exported), "--seed", "5")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert trained_by in done.stdout.replace("\n", " ")
 
 
 def test_a_false_claim_is_found_out(exported: Path, tmp_path: Path) -> None:

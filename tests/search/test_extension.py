@@ -20,9 +20,9 @@ from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
 from search.spec import Spec
 from search.spec.extension import extended
-from tests.search.conftest import longspan, write_spec
+from tests.search.conftest import first, longspan, write_spec
 from tests.search.test_damage import result
-from tests.search.test_search import assert_stores_agree, rows
+from tests.search.test_search import assert_stores_agree, first_rows, rows
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
@@ -119,33 +119,25 @@ def test_only_trials_that_ended_at_the_top_are_reopened(folder: SearchFolder) ->
 
 @pytest.mark.slow
 def test_a_copied_search_made_longer_is_as_if_it_had_been_so_from_the_start(
-    tmp_path: Path,
+    small_search: Path, tmp_path: Path
 ) -> None:
     """By the command: 6 trials up to lag 8, the folder moved away, then 8 trials up to lag 16."""
-    text = """\
-name: small
-space: quick
-tasks: [{kind: recall}]
-ladder: {start: 4, stop: STOP, members: 2, quorum: 2, sequences: 1500, test_sequences: 128}
-search: {trials: TRIALS, sampler: random, scheduler: none, seed: 3}
-"""
-    first, second, whole = (tmp_path / name for name in ("first", "second", "whole"))
-    for runs, stop, trials in ((first, "8", "6"), (whole, "16", "8")):
-        runs.mkdir()
-        spec = write_spec(runs, text.replace("STOP", stop).replace("TRIALS", trials))
-        done = longspan("search", str(spec), "--runs", str(runs))
-        assert done.returncode == 0, done.stderr
-    assert "top" in outcomes_of(first)
-    shutil.copytree(first, second)
-    shutil.rmtree(first)
+    there, second = tmp_path / "there", tmp_path / "second"
+    there.mkdir()
+    spec = write_spec(there, first(6).replace("stop: 16", "stop: 8"))
+    done = longspan("search", str(spec), "--runs", str(there))
+    assert done.returncode == 0, done.stderr
+    assert "top" in outcomes_of(there)
+    shutil.copytree(there, second)
+    shutil.rmtree(there)
     options = ("--runs", str(second), "--trials", "8", "--stop", "16")
     done = longspan("resume", "small", *options)
     assert done.returncode == 0, done.stderr
-    assert rows(second, "small") == rows(whole, "small")
-    assert outcomes_of(second) == outcomes_of(whole)
+    assert rows(second, "small") == first_rows(small_search, 8)
+    assert outcomes_of(second) == outcomes_of(small_search)[:8]
     assert_stores_agree(second, "small", 8)
     assert specs.read(SearchFolder(second, "small").spec).ladder.stop == 16
-    assert not first.exists()
+    assert not there.exists()
 
 
 def outcomes_of(runs: Path) -> list[str | None]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from search.scheduling import preparation
 from search.scheduling.preparation import prepare, prepare_for
 from search.spec import ResourcesConfig, Spec
 
@@ -75,6 +76,13 @@ def test_a_member_of_a_certificate_has_a_seed_and_a_ladder_of_its_own() -> None:
     trial, device = prepare_for(resources, LSTM, asked.tasks_by_name, ladder, 9, curve=False)
     assert (trial.ladder, trial.seed, trial.curve) == (ladder, 9, False)
     assert (trial.precision, device.type) == ("bf16", "cuda")
+
+
+def test_its_kernels_are_built_before_a_trial_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(preparation.kernels, "describe", lambda: asked.append(True))
+    prepare(spec(), LSTM)
+    assert asked == [True]
 
 
 def test_what_is_no_configuration_is_refused() -> None:

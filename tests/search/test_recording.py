@@ -14,7 +14,7 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.recording import recorder as recording
-from search.recording import tracker as tracking
+from search.recording import sending
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
@@ -170,13 +170,13 @@ def test_the_best_are_laid_over_each_other_on_the_search(
     """Two pictures on the parent, each with a label a trial."""
     drawn: dict[str, list[str]] = {}
     for name in ("forgetting_curves", "gradient_horizons"):
-        draw: Any = getattr(tracking, name)
+        draw: Any = getattr(sending, name)
 
         def kept(by_label: dict[str, Any], *rest: Any, name: str = name, draw: Any = draw) -> bytes:
             drawn[name] = list(by_label)
             return bytes(draw(by_label, *rest))
 
-        monkeypatch.setattr(tracking, name, kept)
+        monkeypatch.setattr(sending, name, kept)
     other = replace(record, number=1, report=replace(record.report, progress=3.2))
     Tracker(SPEC, folder).end([other, record], finished=True)
     assert [label.split(":")[0] for label in drawn["forgetting_curves"]] == ["0", "1"]
@@ -193,7 +193,7 @@ def test_sent_again_by_another_driver_nothing_doubles(
 ) -> None:
     """A driver that died before it could end the run; the next finds the run and sends it all."""
     with monkeypatch.context() as patched:
-        patched.setattr(Tracker, "_send_end", lambda *_: (_ for _ in ()).throw(OSError("died")))
+        patched.setattr(sending, "end", lambda *_: (_ for _ in ()).throw(OSError("died")))
         with pytest.raises(OSError, match="died"):
             Tracker(SPEC, folder).send(record)
     Tracker(SPEC, folder).send(record)

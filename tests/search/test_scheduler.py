@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
+import optuna
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
@@ -15,9 +16,12 @@ from search.proposing.draws import nested
 from search.scheduling.asha import Bracket, SuccessiveHalving
 from search.scheduling.scheduler import COST, SCHEDULERS, make_scheduler, typical_cost
 from search.spec import SearchConfig, Spec
-from spaces import SPACES
+from spaces import SPACES, Space
+from trainables.config import TrialConfig
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report, cost_and_progress
+from trainables.models.model import outline
+from trainables.tasks.recall import Recall
 
 
 def spec(**search: Any) -> Spec:
@@ -139,6 +143,59 @@ def test_cost_grows_with_the_budget() -> None:
     )
     ratio = typical_cost(longer, SPACES["quick"]) / typical_cost(spec(), SPACES["quick"])
     assert ratio == pytest.approx(3)
+
+
+def test_the_first_comparison_is_at_a_tenth_of_a_members_first_rung() -> None:
+    """Of one of two choices, in the middle of the draws: three passes a sequence, in GFLOP."""
+
+    def one_size(size: int) -> Space:
+        def space(trial: optuna.Trial) -> dict[str, object]:
+            trial.suggest_float("training/learning_rate", 0.01, 0.1)
+            return {"model/cell/kind": "rnn", "model/hidden_size": size}
+
+        return space
+
+    task = Recall(Recall.Config())
+    for size in (8, 64):
+        config = TrialConfig.model_validate({"model": {"cell": "rnn", "hidden_size": size}})
+        flops = outline(config.model, task).flops(task.length(8), 1)
+        assert typical_cost(spec(), one_size(size)) == pytest.approx(0.1 * 3e-9 * 1000 * flops)
+
+
+def test_what_the_constraints_refuse_costs_nothing_unless_that_is_all() -> None:
+    """Of 200 draws, not of the 32 that are enough where nothing is refused."""
+    sizes: list[int] = []
+
+    def mostly_large(trial: optuna.Trial) -> dict[str, object]:
+        sizes.append(8 if trial.number in (50, 100) else 256)
+        trial.suggest_float("training/learning_rate", 0.01, 0.1)
+        return {"model/cell/kind": "rnn", "model/hidden_size": sizes[-1]}
+
+    def only(size: int) -> float:
+        return typical_cost(spec(), lambda trial: mostly_large(trial) | {"model/hidden_size": size})
+
+    small, large = only(8), only(256)
+    assert small < large / 10
+    drawn = []
+    for most, expected in ((2000, small), (10, large), (None, large)):
+        sizes.clear()
+        constraints = {"max_parameters": most} if most else {}
+        limited = spec().model_copy(
+            update={"constraints": spec().constraints.model_copy(update=constraints)}
+        )
+        assert typical_cost(limited, mostly_large) == pytest.approx(expected)
+        drawn.append(len(sizes))
+    assert drawn == [200, 200, 32]
+
+
+def test_a_trial_that_goes_on_after_a_resume_is_not_compared_with_itself() -> None:
+    """It is known by its number, as it was measured before."""
+    before = finished(3, [(8, True), (8, True)], 1e6)
+    scheduler = make_scheduler(spec(), SPACES["quick"], [before])
+    again = SimpleNamespace(config={"number": 3})
+    scheduler.on_trial_add(None, again)
+    worse = {COST: 1e6, "progress": 0.1}
+    assert scheduler.on_trial_result(None, again, worse) == TrialScheduler.CONTINUE
 
 
 def test_no_scheduler_lets_every_trial_climb() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,12 @@ from ray.tune.search import Searcher
 
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
-from search.proposing.samplers import make_sampler
+from search.errors import UserError
+from search.proposing.samplers import METRIC, make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
 from spaces import SPACES, Space
+from trainables.config import TrialConfig
 from trainables.measure.report import Report
 
 
@@ -87,6 +90,71 @@ def test_a_trial_stopped_by_the_scheduler_is_pruned_and_keeps_its_progress(
     record = Ledger(folder).records[0]
     assert (record.ended_by, record.progress, record.censored) == ("pruned", 3.5, True)
     assert open_study(folder.journal, "study").trials[0].value == 3.5
+
+
+def test_a_trial_that_ended_without_a_last_word_is_kept_as_it_was_heard(
+    folder: SearchFolder,
+) -> None:
+    """Tune repeats the last result, or has none, or one of its own without a report."""
+    search = searcher(folder, 3)
+    for life, last in (("a", None), ("b", {"training_iteration": 1}), ("c", result(2.0, "error"))):
+        search.suggest(life)
+        said = result(2.0, "error")
+        said["report"] = json.dumps(json.loads(str(said["report"])) | {"error": "the sky fell"})
+        search.on_trial_result(life, said)
+        search.on_trial_complete(life, said if life == "c" else last)
+    for record in Ledger(folder).records.values():
+        assert (record.ended_by, record.error) == ("error", "the sky fell")
+
+
+def test_only_a_trial_that_has_not_ended_is_under_way(folder: SearchFolder) -> None:
+    search = searcher(folder, 1)
+    assert not search.is_under_way("a")
+    search.suggest("a")
+    assert search.is_under_way("a")
+    search.on_trial_complete("a", result(1.0))
+    assert not search.is_under_way("a")
+    search.on_trial_complete("a", result(2.0))
+    assert Ledger(folder).records[0].progress == 1.0
+
+
+def test_what_is_handed_out_is_kept_with_its_digest_as_plain_values(
+    folder: SearchFolder,
+) -> None:
+    proposed = searcher(folder, 1).suggest("a")
+    record = Ledger(folder).records[0]
+    config = TrialConfig.model_validate(record.configuration)
+    assert record.digest == config.digest
+    assert proposed["configuration"] == record.configuration == config.model_dump(mode="json")
+
+
+def test_tune_is_told_what_is_best(folder: SearchFolder) -> None:
+    search = searcher(folder, 1)
+    assert (search.metric, search.mode) == (METRIC, "max")
+
+
+def test_there_is_nothing_to_save_or_to_restore(folder: SearchFolder, tmp_path: Path) -> None:
+    """The study and the ledger are on disk; Tune wants a file all the same."""
+    search = searcher(folder, 1)
+    search.save(str(tmp_path / "saved"))
+    assert json.loads((tmp_path / "saved").read_text()) == {}
+    search.restore(str(tmp_path / "saved"))
+    assert pickle.loads(pickle.dumps(search)).__dict__ == {}
+
+
+def test_a_space_that_proposes_no_model_is_named_in_one_line(folder: SearchFolder) -> None:
+    def broken(trial: optuna.Trial) -> dict[str, object]:
+        trial.suggest_categorical("model/cell/kind", ["rnn"])
+        return {"model/hidden_size": -1}
+
+    ledger = Ledger(folder)
+    study = restore_study(folder.journal, "study", broken, ledger)
+    search = StudySearch(broken, study, ledger, lambda n: make_sampler("random", 7, n), 1)
+    with pytest.raises(
+        UserError, match=r"^space: proposes what gives no model: .*hidden_size"
+    ) as e:
+        search.suggest("a")
+    assert "\n" not in str(e.value)
 
 
 def test_a_trial_whose_worker_is_gone_has_not_ended(folder: SearchFolder) -> None:

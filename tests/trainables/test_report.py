@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import NotReadableError
 from trainables.measure.records import (
     CurvePoint,
@@ -15,8 +16,9 @@ from trainables.measure.records import (
     HorizonPoint,
     MemberRung,
     TracePoint,
+    of_task,
 )
-from trainables.measure.report import Report
+from trainables.measure.report import Report, cost_and_progress
 
 CURVE = CurvePoint("recall", 8, 127, 128, True)
 REPORT = Report(
@@ -48,6 +50,21 @@ def written(report: Report = REPORT) -> dict[str, Any]:
 def test_it_comes_back_as_it_was() -> None:
     assert Report.from_json(written()) == REPORT
     assert Report.from_json(written(Report())) == Report() == Report.from_json({})
+
+
+def test_rows_are_of_their_task() -> None:
+    rows = [replace(REPORT.rows[0], task=task, member=n) for n, task in enumerate("abab")]
+    assert [row.member for row in of_task(rows, "b")] == [1, 3]
+
+
+def test_of_several_tasks_progress_is_the_mean() -> None:
+    """One that has not begun counts as nothing; cost is of them all."""
+    ladder = LadderConfig.model_validate({"start": 8, "stop": 16, "members": 1, "quorum": 1})
+    rows = [
+        MemberRung("recall", 8, 0, "solved", 0.99, 0.95, training_gflop=2.0),
+        MemberRung("recall-2", 8, 0, "solved", 0.99, 0.95, training_gflop=3.0),
+    ]
+    assert cost_and_progress(rows, REPORT.reaches, ladder) == [(2.0, 1.5), (5.0, 3.0)]
 
 
 def test_its_json_has_the_keys_that_earlier_versions_read() -> None:

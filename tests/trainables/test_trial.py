@@ -24,6 +24,7 @@ from trainables.measure.ladder import Climb, EndedClimb
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import EndedRung, FinalPoints, MemberRung, best_member
 from trainables.measure.report import Report
+from trainables.models import kernels
 from trainables.models.model import Model, build
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch
@@ -132,6 +133,13 @@ def test_the_small_trials_are_worth_testing_with(name: str) -> None:
         assert result.reaches["recall"] >= 4
     assert len(reports) > len(result.rows) + 5
     assert weights
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_report_says_how_recurrences_were_computed(name: str) -> None:
+    result, reports, _, _ = in_peace(name)
+    assert result.kernels.startswith(("c: ", "torch: "))
+    assert {report.kernels for report in [*reports, result]} == {kernels.describe()}
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,67 @@ def test_only_what_dead_writers_left_is_taken_away(
     remove_left_over(tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {living.name, "file", "file.new", ".hidden"}
+
+
+def test_a_writer_that_belongs_to_somebody_else_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not be signalled; and no writer is sent more than the question."""
+    asked = []
+
+    def not_yours(process: int, signal: int) -> None:
+        asked.append(signal)
+        raise PermissionError
+
+    theirs = aside_of(tmp_path / "file")
+    theirs.touch()
+    monkeypatch.setattr(os, "kill", not_yours)
+    remove_left_over(tmp_path)
+    assert theirs.exists()
+    assert asked == [0]
+
+
+@pytest.mark.parametrize(
+    ("number", "minded"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)]
+)
+def test_a_folder_that_cannot_be_asked_is_not_and_one_that_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, minded: bool
+) -> None:
+    fsync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == tmp_path:
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError, match="Input/output") if minded else nullcontext():
+        write_aside(tmp_path / "file", b"1")
+    assert (tmp_path / "file").read_bytes() == b"1"
+
+
+def test_what_somebody_else_takes_away_at_that_moment_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_process: int
+) -> None:
+    """Two drivers may tidy one folder; and a writer's own may be gone when its disk fails."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(os, "getpid", lambda: ended_process)
+        aside_of(tmp_path / "file").touch()
+    unlink = Path.unlink
+
+    def too_late(path: Path, missing_ok: bool = False) -> None:
+        unlink(path)
+        unlink(path, missing_ok)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "unlink", too_late)
+    remove_left_over(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_aside(tmp_path / "file", b"1")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["checkpoint.new", "8-0.new", ".record.json.4711"])

@@ -99,6 +99,11 @@ class Encoding(Config):
         """The column that sequences stand in."""
         return self.columns["sequence"]
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The columns that sequences stand in, where they are several."""
+        return tuple(name for key, name in self.columns.items() if key.split(" ")[0] == "sequence")
+
     def require_gap(self, gap: int | None, lag: int) -> int:
         """The steps of filler after a row before it is asked: those given, or the ``lag``.
 

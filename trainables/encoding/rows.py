@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 
 from trainables.encoding.encoding import Encoding
+from trainables.encoding.plain import plain
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
 
 
@@ -44,13 +45,11 @@ def _column(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
         if name not in columns:
             there = ", ".join(repr(str(each)) for each in columns) or "none"
             raise ValueError(f"rows: {name!r} is not a column of the table; its columns: {there}")
+        channels = encoding.channels
+        if len(channels) > 1 and all(each in columns for each in channels):
+            return enumerate(_together([list(_plainly(rows[each])) for each in channels], channels))
         rows = rows[name]
-    if isinstance(rows, torch.Tensor):
-        rows = _array(rows)
-    elif isinstance(rows, pa.Array | pa.ChunkedArray):
-        rows = rows.to_pylist()
-    elif _is_pandas(rows, "Series"):
-        rows = rows.to_numpy()
+    rows = _plainly(rows)
     if isinstance(rows, np.ndarray):
         if rows.ndim == 0 or (rows.ndim == 1 and rows.dtype != object):
             raise ValueError(
@@ -69,11 +68,51 @@ def _column(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
         if lacking is not None:
             raise ValueError(f"rows: {name!r} is not in record {lacking}")
         found = [row[name] for row in found]
-    if found and isinstance(found[0], Number | np.generic | str):
+    is_text = bool(found) and isinstance(found[0], str)
+    if (
+        found
+        and isinstance(found[0], Number | np.generic | str)
+        and not (is_text and not isinstance(rows, str) and _is_of_characters(encoding))
+    ):
         raise ValueError(
             f"rows: {name!r}: {found[0]!r} is no row; give a list of rows, each a list: [row]"
         )
     return enumerate(found)
+
+
+def _plainly(rows: Any) -> Any:
+    """A column of torch, Arrow or pandas as an array or a list; anything else as it is."""
+    if isinstance(rows, torch.Tensor):
+        return _array(rows)
+    if isinstance(rows, pa.Array | pa.ChunkedArray):
+        chunks = rows.chunks if isinstance(rows, pa.ChunkedArray) else [rows]
+        return [row for chunk in chunks for row in plain(chunk).to_pylist()]
+    return rows.to_numpy() if _is_pandas(rows, "Series") else rows
+
+
+def _is_of_characters(encoding: Encoding) -> bool:
+    """Whether a text is a row: each of the model's symbols is one character."""
+    steps = encoding.steps
+    if not isinstance(steps, TokenSteps):
+        return False
+    return all(isinstance(name, str) and len(name) == 1 for name in steps.vocabulary)
+
+
+def _together(parts: list[list[Any]], channels: Sequence[str]) -> list[Any]:
+    """Rows of steps of as many values as there are channels (n, F)."""
+    rows: list[Any] = []
+    for number, row in enumerate(zip(*parts, strict=True)):
+        if any(part is None for part in row):
+            rows.append(None)
+            continue
+        if all(isinstance(part, Number | np.generic) for part in row):  # columns that are steps
+            rows.append(list(row))
+            continue
+        if len({len(part) for part in row}) > 1:
+            listed = ", ".join(map(repr, channels))
+            raise ValueError(f"rows: {listed} are of different length in row {number}")
+        rows.append([list(step) for step in zip(*row, strict=True)])
+    return rows
 
 
 def _columns(rows: Any) -> list[Any] | None:
@@ -101,6 +140,8 @@ def _row(row: Any, column: str, number: int, encoding: Encoding) -> np.ndarray:
 
     if row is None or isinstance(row, float):  # a table's missing value
         raise refuse("has a null")
+    if isinstance(row, str) and _is_of_characters(encoding):
+        row = list(row)
     if isinstance(row, Number | str | bytes | Mapping):
         raise refuse(f"holds {type(row).__name__}, which is no list of steps,")
     values = _flat(_array(row) if isinstance(row, torch.Tensor) else row, refuse)
@@ -127,6 +168,8 @@ def _flat(row: Any, refuse: Any) -> np.ndarray:
     if not isinstance(row, Sequence | np.ndarray):
         raise refuse(f"holds {type(row).__name__}, which is no list of steps,")
     inner = [_array(step) if isinstance(step, torch.Tensor) else step for step in row]
+    if inner and all(isinstance(step, Mapping) for step in inner):  # records, as `plain` has them
+        inner = [[step[name] for name in sorted(step)] for step in inner]
     nested = [isinstance(step, list | tuple | np.ndarray) and np.ndim(step) > 0 for step in inner]
     if any(nested):
         if not all(nested):

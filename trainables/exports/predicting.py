@@ -13,6 +13,7 @@ from torch import Tensor
 from trainables.encoding.answers import ClassAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.rows import read_rows
+from trainables.exports.streaming import RowStream
 from trainables.models.config import ModelConfig
 from trainables.models.model import Model
 from trainables.tasks.task import Interface
@@ -25,7 +26,7 @@ NO_ENCODING = (
 
 
 class Predictor(Model):
-    """A `Model` that knows what its rows were: ``predict``, ``predict_proba``.
+    """A `Model` that knows what its rows were: ``predict``, ``predict_proba``, ``stream``.
 
     ``forward`` is the model's, on inputs that are encoded already.
 
@@ -76,6 +77,16 @@ class Predictor(Model):
         logits = torch.from_numpy(self.outputs_of(rows, gap))
         shares = logits.softmax(-1).numpy()
         return shares[:, 0] if encoding.answers == 1 else shares
+
+    def stream(self, batch_size: int) -> RowStream:
+        """Rows side by side that come a step at a time; it answers as `predict` does on the whole.
+
+        Raises:
+            ValueError: in one line, if the export keeps no encoding, or there is no row.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size: {batch_size!r} is not allowed; a number of rows, from 1")
+        return RowStream(self, self._require_encoding(), self.lag, batch_size)
 
     def outputs_of(self, rows: Any, gap: int | None = None) -> np.ndarray:
         """What `forward` gives for raw rows (N, S, C)."""

@@ -35,6 +35,7 @@ class MemberRung:
         parameters: trainable numbers of the model
         state_bytes: what one sequence carries from step to step at this lag
         peak_memory_bytes: largest memory of the worker (host) or allocated (CUDA) meanwhile
+        data: the fingerprint of the data it was measured on; None if the task generates
     """
 
     task: str
@@ -51,6 +52,7 @@ class MemberRung:
     parameters: int = 0
     state_bytes: int = 0
     peak_memory_bytes: int = 0
+    data: str | None = None
     control: str = ""
     control_rate: float = 0.0
 

@@ -19,7 +19,7 @@ from trainables.measure.records import CurvePoint, FinalPoints, HorizonPoint, Me
 class Report:
     """What is known of a trial; one that is empty has reported nothing yet.
 
-    All but the times and the worker is the same whenever the trial is repeated.
+    All but the times, the worker and the kernels is the same whenever the trial is repeated.
 
     Attributes:
         progress: log2(reach) and the part of the failing rung, the mean over the tasks
@@ -37,6 +37,8 @@ class Report:
         trace: moments of training
         busy_seconds: wall time of the trial's last run, waiting for the scheduler not counted
         worker: host and process that reported
+        kernels: how recurrences were computed (`trainables.models.kernels.describe`); empty where
+            an earlier version reported
     """
 
     progress: float = 0.0
@@ -53,6 +55,7 @@ class Report:
     trace: tuple[TracePoint, ...] = ()
     busy_seconds: float = 0.0
     worker: str = ""
+    kernels: str = ""
 
     @property
     def curve(self) -> tuple[CurvePoint, ...]:

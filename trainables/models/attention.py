@@ -48,6 +48,17 @@ def causal_attention(
     return scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
+def late_attention(
+    q: Heads,
+    k: Float[Tensor, "B H S E"],
+    v: Float[Tensor, "B H S E"],
+    slopes: tuple[float, ...] | None,
+    window: int | None,
+) -> Heads:
+    """`causal_attention` of the last steps alone, S >= T keys and values up to the last of them."""
+    return _masked(q, k, v, k.shape[2] - q.shape[2], slopes, window)
+
+
 def mean_span(length: int, window: int | None) -> float:
     """How many steps a step sees, on average over a sequence of ``length``."""
     longest = length if window is None else min(length, window)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, Self, cast
 
 import torch
 from jaxtyping import Float
@@ -11,10 +12,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from trainables.models.layer import PartConfig
+from trainables.models.causal_conv import CausalConv, Features
+from trainables.models.layer import PartConfig, State
 from trainables.shapes import Stream
 
-Features = Float[Tensor, "B T F"]
 Frames = Float[Tensor, "B N D"]
 """The stream at the blocks' rate: N = ceil(T / stride), one for every `FrontEnd.stride` steps."""
 
@@ -45,6 +46,26 @@ class FrontEnd(nn.Module, ABC):
         """The blocks' answers at every step, each from frames ended by then, and ``x``."""
         return frames
 
+    def initial_state(self, batch_size: int) -> State:
+        """What `scan` carries before the first step."""
+        return ()
+
+    @abstractmethod
+    def scan(self, x: Features, state: State) -> tuple[Stream, State]:
+        """`forward` of steps that follow on ``state``, and what is carried after them."""
+
+    def initial_frame(self, batch_size: int) -> State:
+        """What `down_from` and `up_from` carry before the first step."""
+        return ()
+
+    def down_from(self, x: Stream, frame: State) -> Frames:
+        """The frames that end within steps that follow on ``frame``."""
+        return x
+
+    def up_from(self, frames: Frames, x: Stream, frame: State) -> tuple[Stream, State]:
+        """`up` of steps that follow on ``frame``, and what is carried after them."""
+        return frames, ()
+
     @abstractmethod
     def flops_per_step(self) -> float:
         """Floating-point operations a step, forward."""
@@ -52,18 +73,6 @@ class FrontEnd(nn.Module, ABC):
     @abstractmethod
     def state_bytes(self) -> int:
         """Bytes that one sequence must carry from step to step, in float32."""
-
-
-class CausalConv(nn.Conv1d):
-    """A convolution over a step and the ``(kernel_width - 1) * dilation`` steps before it."""
-
-    def __init__(self, features: int, width: int, kernel_width: int, dilation: int = 1) -> None:
-        super().__init__(features, width, kernel_width, dilation=dilation)
-        self.reach = (kernel_width - 1) * dilation
-
-    def forward(self, x: Features) -> Stream:
-        """Time stays the second axis."""
-        return super().forward(pad(x.transpose(1, 2), (self.reach, 0))).transpose(1, 2)
 
 
 class Pointwise(FrontEnd):
@@ -81,6 +90,10 @@ class Pointwise(FrontEnd):
     def forward(self, x: Features) -> Stream:
         """W x_t + b."""
         return self.map(x)
+
+    def scan(self, x: Features, state: State) -> tuple[Stream, State]:
+        """Nothing is carried."""
+        return self.map(x), ()
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight."""
@@ -110,6 +123,15 @@ class Conv(FrontEnd):
     def forward(self, x: Features) -> Stream:
         """relu(W * x + b)."""
         return torch.relu(self.conv(x))
+
+    def initial_state(self, batch_size: int) -> State:
+        """The inputs that the kernel still needs."""
+        return (self.conv.initial_state(batch_size),)
+
+    def scan(self, x: Features, state: State) -> tuple[Stream, State]:
+        """relu(W * x + b)."""
+        y, past = self.conv.scan(x, *state)
+        return torch.relu(y), (past,)
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight."""
@@ -147,9 +169,30 @@ class Dilated(FrontEnd):
         """One layer after the other on a residual path."""
         x = self.map(x)
         for conv, mix in zip(self.convs, self.mixes, strict=True):
-            signal, gate = conv(x).chunk(2, dim=-1)
-            x = x + mix(torch.tanh(signal) * torch.sigmoid(gate))
+            x = self._joined(x, conv(x), mix)
         return x
+
+    @staticmethod
+    def _joined(x: Stream, answer: Float[Tensor, "B T D2"], mix: nn.Module) -> Stream:
+        signal, gate = answer.chunk(2, dim=-1)
+        return x + mix(torch.tanh(signal) * torch.sigmoid(gate))
+
+    def initial_state(self, batch_size: int) -> State:
+        """The steps that each kernel still needs."""
+        return tuple(conv.initial_state(batch_size) for conv in self._each)
+
+    def scan(self, x: Features, state: State) -> tuple[Stream, State]:
+        """One layer after the other."""
+        x, carried = self.map(x), []
+        for conv, mix, past in zip(self._each, self.mixes, state, strict=True):
+            answer, past = conv.scan(x, past)
+            x = self._joined(x, answer, mix)
+            carried.append(past)
+        return x, tuple(carried)
+
+    @property
+    def _each(self) -> Iterable[CausalConv]:
+        return cast(Iterable[CausalConv], self.convs)
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight."""
@@ -207,6 +250,38 @@ class Strided(FrontEnd):
         """relu(U y_floor(t / stride) + V x_t + b)."""
         held = self.from_frame(frames).repeat_interleave(self.stride, dim=1)[:, : x.shape[1]]
         return torch.relu(held + self.from_step(x))
+
+    def initial_state(self, batch_size: int) -> State:
+        """The inputs that the kernel still needs."""
+        return (self.conv.initial_state(batch_size),)
+
+    def scan(self, x: Features, state: State) -> tuple[Stream, State]:
+        """relu(W * x + b)."""
+        y, past = self.conv.scan(x, *state)
+        return torch.relu(y), (past,)
+
+    def initial_frame(self, batch_size: int) -> State:
+        """The steps of the frame begun, all but the last of the first; and the frame held."""
+        zeros = self.from_step.weight.new_zeros(batch_size, self.stride, self.width)
+        return zeros[:, 1:], zeros[:, :1]
+
+    def down_from(self, x: Stream, frame: State) -> Frames:
+        """One linear map of the steps of each frame."""
+        steps = torch.cat((frame[0], x), dim=1)
+        frames = steps.shape[1] // self.stride
+        return self.frame(
+            steps[:, : frames * self.stride].unflatten(1, (frames, self.stride)).flatten(2)
+        )
+
+    def up_from(self, frames: Frames, x: Stream, frame: State) -> tuple[Stream, State]:
+        """relu(U y + V x_t + b), where y is the frame that ended last at each step."""
+        begun, held = frame
+        known = torch.cat((held, frames), dim=1)
+        step = torch.arange(x.shape[1], device=x.device)
+        ended = (begun.shape[1] + 1 + step) // self.stride
+        y = torch.relu(self.from_frame(known[:, ended]) + self.from_step(x))
+        rest = torch.cat((begun, x), dim=1)[:, frames.shape[1] * self.stride :]
+        return y, (rest, known[:, -1:])
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight; a frame's maps are shared by its steps."""

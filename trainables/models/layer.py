@@ -20,6 +20,9 @@ Rotation = Callable[[Float[Tensor, "B H T E"]], Float[Tensor, "B H T E"]]
 Slopes = Callable[[int], tuple[float, ...]]
 """From a number of heads to what each takes off a score for every step between query and key."""
 
+State = tuple[Tensor, ...]
+"""What is carried from one piece of a sequence to the next: tensors, the batch first."""
+
 
 class PartConfig(Config):
     """A part's configuration; its ``kind`` is the part's key in its table."""
@@ -76,33 +79,41 @@ class Layer(nn.Module, ABC):
     def state_bytes(self, length: int) -> int:
         """Bytes that one sequence must carry from step ``length`` to the next, in float32."""
 
+    def initial_state(self, batch_size: int) -> State:
+        """What is carried before the first step: tensors, the batch first, where the weights are.
+
+        By default the inputs so far, of which there are none yet.
+        """
+        like = next(self.parameters(), torch.empty(0))
+        return (like.new_zeros(batch_size, 0, self.width),)
+
+    def scan(self, x: Stream, state: State) -> tuple[Stream, State]:
+        """The answers of steps that follow on ``state``, and what is carried after the last.
+
+        However a sequence is cut, its pieces answer as `forward` does on the whole of it. By
+        default by answering again from the first step on.
+        """
+        so_far = torch.cat((state[0], x), dim=1)
+        return self(so_far)[:, -x.shape[1] :], (so_far,)
+
 
 class Recurrence(Layer):
-    """A layer whose `forward` is the scan of a `step`; a fused kernel may stand in for the scan.
-
-    A state is a tuple of tensors, the batch first. `scan` goes on from one, so that a sequence may
-    come in pieces.
-    """
+    """A layer whose `forward` is the scan of a `step`; a fused kernel may stand in for the scan."""
 
     @abstractmethod
-    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+    def initial_state(self, batch_size: int) -> State:
         """The state before the first step, on the device and of the type of the parameters."""
 
     @abstractmethod
-    def step(
-        self, x: Float[Tensor, "B D"], state: tuple[Tensor, ...]
-    ) -> tuple[Float[Tensor, "B D"], tuple[Tensor, ...]]:
+    def step(self, x: Float[Tensor, "B D"], state: State) -> tuple[Float[Tensor, "B D"], State]:
         """One step: its answer and the next state."""
 
     def forward(self, x: Stream) -> Stream:
         """The scan over time from the first state."""
         return self.scan(x, self.initial_state(x.shape[0]))[0]
 
-    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
-        """The answers of steps that follow on ``state``, and the state after the last of them.
-
-        However a sequence is cut, its pieces answer as `forward` does on the whole of it.
-        """
+    def scan(self, x: Stream, state: State) -> tuple[Stream, State]:
+        """Step by step."""
         answers = []
         for x_t in x.unbind(1):  # indexing x[:, t] instead makes the backward pass quadratic
             y_t, state = self.step(x_t, state)

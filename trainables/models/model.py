@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -11,12 +12,37 @@ from torch import nn
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
-from trainables.models.layer import Surroundings
+from trainables.models.layer import State, Surroundings
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS, Residual
 from trainables.shapes import Inputs, Numbers, Predictions, Scored, Stream
 from trainables.tasks.task import Interface, Reals, Symbols
+
+FAR = 1 << 24
+"""A length, in steps, at which every window is full."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What goes from one piece of a sequence to the next.
+
+    Attributes:
+        front: the front end's state
+        frame: its frame's
+        frames: how many frames have ended
+        blocks: the state of each
+    """
+
+    front: State
+    frame: State
+    frames: int
+    blocks: tuple[State, ...]
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All that is carried."""
+        return (*self.front, *self.frame, *(part for block in self.blocks for part in block))
 
 
 class Model(nn.Module):
@@ -52,19 +78,43 @@ class Model(nn.Module):
 
     def forward(self, inputs: Inputs, scored: Scored) -> Predictions:
         """The answers at the scored steps, each from inputs up to its own step."""
-        return self.readout(self.stream(self.embed(inputs)), scored)
+        return self.readout(self.hidden(self.embed(inputs)), scored)
 
     def embed(self, inputs: Inputs) -> Numbers:
         """Numbers (B, T, F), from symbols by a table."""
         return inputs if self.embedding is None else self.embedding(inputs)
 
-    def stream(self, embedded: Numbers) -> Stream:
+    def hidden(self, embedded: Numbers) -> Stream:
         """What the read-out sees, at every step."""
         x = self.front_end(embedded)
         frames = self.positions(self.front_end.down(x))
         for block in self.blocks:
             frames = block(frames)
         return self.norm(self.front_end.up(frames, x))
+
+    def initial_state(self, batch_size: int) -> Carried:
+        """What is carried before the first step."""
+        return Carried(
+            self.front_end.initial_state(batch_size),
+            self.front_end.initial_frame(batch_size),
+            0,
+            tuple(path.initial_state(batch_size) for path in self._paths),
+        )
+
+    def scan(self, embedded: Numbers, carried: Carried) -> tuple[Stream, Carried]:
+        """`hidden` of steps that follow on ``carried``, and what is carried after them."""
+        x, front = self.front_end.scan(embedded, carried.front)
+        frames = self.front_end.down_from(x, carried.frame)
+        ended, blocks = frames.shape[1], carried.blocks
+        if ended:
+            frames = self.positions(frames, carried.frames)
+            after = []
+            for path, state in zip(self._paths, blocks, strict=True):
+                frames, state = path.scan(frames, state)
+                after.append(state)
+            blocks = tuple(after)
+        y, frame = self.front_end.up_from(frames, x, carried.frame)
+        return self.norm(y), Carried(front, frame, carried.frames + ended, blocks)
 
     @property
     def longest(self) -> int | None:
@@ -92,6 +142,12 @@ class Model(nn.Module):
         """Bytes one sequence must carry after ``length`` steps to go on, in float32."""
         carried = sum(path.state_bytes(self._frames(length)) for path in self._paths)
         return self.front_end.state_bytes() + carried + self.readout.state_bytes(length)
+
+    @property
+    def bytes_a_step(self) -> int:
+        """What each further step adds to `state_bytes`, once windows are full; 0 of recurrences."""
+        stride = self.front_end.stride
+        return (self.state_bytes(FAR + stride) - self.state_bytes(FAR)) // stride
 
     @property
     def _paths(self) -> Iterable[Residual]:

@@ -27,8 +27,11 @@ class Positions(nn.Module, ABC):
         super().__init__()
         self.config, self.width = config, width
 
-    def forward(self, x: Stream) -> Stream:
-        """The stream with its positions; as it was, where they act inside attention."""
+    def forward(self, x: Stream, start: int = 0) -> Stream:
+        """The stream with its positions, the first of them ``start``.
+
+        As it was, where they act inside attention.
+        """
         return x
 
     @property
@@ -65,9 +68,9 @@ class Sinusoidal(Positions):
         kind: Literal["sinusoidal"] = "sinusoidal"
         base: float = Field(default=10_000.0, gt=1)
 
-    def forward(self, x: Stream) -> Stream:
+    def forward(self, x: Stream, start: int = 0) -> Stream:
         """x_t + p_t, where p_t[2i] = sin(t w_i), p_t[2i+1] = cos(t w_i), w_i = base**(-2i/D)."""
-        angle_TI = _angles(x.shape[1], self.width, self.config.base, x)
+        angle_TI = _angles(x.shape[1], self.width, self.config.base, x, start)
         p_TD = torch.stack((angle_TI.sin(), angle_TI.cos()), dim=-1).flatten(1)
         return x + p_TD[:, : self.width].to(x.dtype)
 
@@ -85,19 +88,20 @@ class Learned(Positions):
         super().__init__(config, width)
         self.table = nn.Parameter(torch.empty(config.max_length, width).normal_(std=0.02))
 
-    def forward(self, x: Stream) -> Stream:
+    def forward(self, x: Stream, start: int = 0) -> Stream:
         """x_t + p_t.
 
         Raises:
             ValueError: if the sequence is longer than the table.
 
         """
-        if x.shape[1] > self.config.max_length:
+        length = start + x.shape[1]
+        if length > self.config.max_length:
             raise ValueError(
                 f"positions.max_length: {self.config.max_length} is not allowed; the sequence has "
-                f"{x.shape[1]} steps"
+                f"{length} steps"
             )
-        return x + self.table[: x.shape[1]]
+        return x + self.table[start:length]
 
     @property
     def longest(self) -> int:
@@ -161,11 +165,13 @@ def _rotated(x: Float[Tensor, "B H T E"], base: float) -> Float[Tensor, "B H T E
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
-def _angles(length: int, width: int, base: float, like: Tensor) -> Float[Tensor, "T I"]:
+def _angles(
+    length: int, width: int, base: float, like: Tensor, start: int = 0
+) -> Float[Tensor, "T I"]:
     """The angle t * base**(-2i/width) of each step t and pair i, in float32 or better."""
     precise = torch.promote_types(like.dtype, torch.float32)
     i = torch.arange(0, width, 2, device=like.device, dtype=precise)
-    t = torch.arange(length, device=like.device, dtype=precise)
+    t = torch.arange(start, start + length, device=like.device, dtype=precise)
     return torch.outer(t, torch.exp(-math.log(base) * i / width))
 
 

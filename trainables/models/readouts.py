@@ -25,6 +25,8 @@ class Readout(nn.Module, ABC):
     """(B, T, D) and the scored steps (B, S) -> (B, S, C)."""
 
     Config: ClassVar[type[PartConfig]]
+    looks_back: ClassVar[bool] = False
+    """Whether it needs the stream at steps before the scored one."""
 
     def __init__(self, config: Any, width: int, outputs: int) -> None:
         super().__init__()
@@ -151,6 +153,8 @@ class Attention(Readout):
         kind: Literal["attention"] = "attention"
         score: Literal["dot", "additive"] = "dot"
         num_heads: int = Field(default=1, ge=1, le=64)
+
+    looks_back = True
 
     def __init__(self, config: Config, width: int, outputs: int) -> None:
         super().__init__(config, width, outputs)

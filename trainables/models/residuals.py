@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.models.layer import Layer, PartConfig
 from trainables.shapes import Stream
@@ -22,9 +22,26 @@ class Residual(nn.Module, ABC):
         super().__init__()
         self.config, self.layer = config, layer
 
-    @abstractmethod
     def forward(self, x: Stream) -> Stream:
         """The stream after the layer."""
+        return self.after(x, self.layer(self.before(x)))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """That of the layer."""
+        return self.layer.initial_state(batch_size)
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """`forward` on steps that follow on ``state``, and what is carried after them."""
+        answer, state = self.layer.scan(self.before(x), state)
+        return self.after(x, answer), state
+
+    @abstractmethod
+    def before(self, x: Stream) -> Stream:
+        """What the layer is shown of the stream."""
+
+    @abstractmethod
+    def after(self, x: Stream, answer: Stream) -> Stream:
+        """The stream and the layer's answer, as one."""
 
     @classmethod
     def last_norm(cls, config: Any, width: int) -> nn.Module:
@@ -48,9 +65,13 @@ class Straight(Residual):
 
         kind: Literal["none"] = "none"
 
-    def forward(self, x: Stream) -> Stream:
+    def before(self, x: Stream) -> Stream:
+        """All of it."""
+        return x
+
+    def after(self, x: Stream, answer: Stream) -> Stream:
         """The layer's answer alone."""
-        return self.layer(x)
+        return answer
 
 
 class NormConfig(PartConfig):
@@ -73,9 +94,13 @@ class Normed(Residual):
         self.pre = nn.LayerNorm(layer.width) if config.norm == "pre" else nn.Identity()
         self.post = nn.LayerNorm(layer.width) if config.norm == "post" else nn.Identity()
 
-    def forward(self, x: Stream) -> Stream:
-        """The stream and the layer's answer, joined."""
-        return self.post(self.join(x, self.layer(self.pre(x))))
+    def before(self, x: Stream) -> Stream:
+        """The stream, normed if the norm stands ahead."""
+        return self.pre(x)
+
+    def after(self, x: Stream, answer: Stream) -> Stream:
+        """Both joined, normed if the norm stands behind."""
+        return self.post(self.join(x, answer))
 
     @abstractmethod
     def join(self, x: Stream, answer: Stream) -> Stream:

@@ -20,12 +20,24 @@ class ShortConvolution(nn.Module):
 
     def forward(self, x: Stream) -> Stream:
         """All steps at once; zeros stand before the first."""
+        return nn.functional.silu(self.weighted(x))
+
+    def weighted(self, x: Stream) -> Stream:
+        """The sum alone."""
         K, T = len(self.taps), x.shape[1]
         padded = nn.functional.pad(x, (0, 0, K - 1, 0))
         y: Tensor = self.bias
         for k, tap in enumerate(self.taps.unbind()):  # far faster backwards than a grouped conv1d
             y = torch.addcmul(y, tap, padded[:, K - 1 - k : K - 1 - k + T])
-        return nn.functional.silu(y)
+        return y
+
+    def scan(
+        self, x: Stream, past: Float[Tensor, "B P D"]
+    ) -> tuple[Stream, Float[Tensor, "B P D"]]:
+        """Steps that follow on ``past``: their answers and the inputs that the next step sees."""
+        seen = torch.cat([past, x], dim=1)
+        answers = nn.functional.silu(self.weighted(seen)[:, past.shape[1] :])
+        return answers, seen[:, seen.shape[1] - past.shape[1] :]
 
     def initial_state(self, batch_size: int) -> Float[Tensor, "B P D"]:
         """The inputs before the first step: zeros, the oldest first."""

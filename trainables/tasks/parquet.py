@@ -23,9 +23,10 @@ from trainables.encoding.encoding import Encoding, Padding
 from trainables.encoding.steps import FillerKind
 from trainables.tasks.rows.fitting import ValueKind, fit
 from trainables.tasks.rows.labels import AnswerKind, labels
+from trainables.tasks.rows.layout import Layout
 from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import in_part
-from trainables.tasks.rows.task import RowsConfig, RowsTask
+from trainables.tasks.rows.task import TEXT, RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer
 
 NEARNESS = 2.0
@@ -54,7 +55,8 @@ class Parquet(RowsTask):
             tolerance: of a number, in its own units: right if off by less
             filler: ``noise``: uniform over the training values' range; ``blank``: their mean, or a
                 symbol of its own; ``resample``: training values, drawn one by one
-            values: ``numbers``, which are standardised, or ``tokens``: integers that are symbols
+            values: ``numbers``, which are standardised, or ``tokens``: integers
+                or text that are symbols, or ``characters`` of a text
 
         """
 
@@ -75,8 +77,12 @@ class Parquet(RowsTask):
 
         @property
         def columns(self) -> dict[str, str]:
-            named = {"sequence": self.sequence, "target": self.target}
+            named = {**super().columns, "target": self.target}
             return named if self.lag is None else {**named, "lag": self.lag}
+
+        @property
+        def layout(self) -> Layout:
+            return Layout(TEXT[self.values])
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -84,7 +90,7 @@ class Parquet(RowsTask):
         target = f"{config.target!r} of {config.path}"
         column = rows.columns["target"]
         self.labels = labels(column, target, config.answer, config.tolerance, train)
-        self.fitted = fit(rows, config.values, config.filler, config.sequence)
+        self.fitted = fit(rows, config.values, config.filler, config.sequence_name)
         self.lags = None if config.lag is None else lags_of(rows, config.lag)
         self.padding = self._padding()
         self.answer, self.inputs = self.labels.answer, self.fitted.inputs

@@ -26,7 +26,8 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
 from trainables.tasks.rows.fitting import Fitted, ValueKind, fit
-from trainables.tasks.rows.task import RowsConfig, RowsTask
+from trainables.tasks.rows.layout import Layout
+from trainables.tasks.rows.task import TEXT, RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
 REDRAWS = 8
@@ -52,7 +53,9 @@ class Stream(RowsTask):
             sequence: a column of lists of numbers; rows too short for a window are left out
             context: steps shown before the first one predicted; the longest lag there is
             answers: steps predicted a window
-            values: ``numbers``, which are standardised, or ``tokens``: integers that are symbols
+            values: ``numbers``, which are standardised, or ``tokens``: integers
+                or text that are symbols, or ``characters`` of a text
+            cut: null; or rows longer than so many steps are cut into rows of so many
 
         """
 
@@ -60,11 +63,16 @@ class Stream(RowsTask):
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
         values: ValueKind = "numbers"
+        cut: int | None = Field(default=None, ge=1)
+
+        @property
+        def layout(self) -> Layout:
+            return Layout(TEXT[self.values], self.cut or 0)
 
     def __init__(self, config: Config) -> None:
         self.steps = config.context + config.answers
         super().__init__(config)
-        self.fitted = fit(self.rows, config.values, "noise", config.sequence, self.steps)
+        self.fitted = fit(self.rows, config.values, "noise", config.sequence_name, self.steps)
         self.inputs, self.answer = self.fitted.inputs, _answer(self.fitted)
 
     @property
@@ -89,7 +97,7 @@ class Stream(RowsTask):
     def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
         """Rows of numbers that are long enough for a window."""
         config, steps = self.config, self.steps
-        name = f"{config.sequence!r} of {config.path}"
+        name = f"{config.sequence_name!r} of {config.path}"
         if self.rows.values.shape[1] != 1:
             raise ValueError(f"sequence: {name} holds lists of lists; allowed: lists of numbers")
         is_long = self.rows.lengths >= steps

@@ -213,6 +213,11 @@ class Task(ABC):
         """Which data it draws from; None where it generates."""
         return None
 
+    @property
+    def data_fingerprint(self) -> str | None:
+        """Its `DataIdentity.fingerprint`; None where it generates."""
+        return None
+
     def under(self, encoding: Encoding) -> Self:
         """The task with rows as inputs and answers as ``encoding`` has them; nothing is fitted.
 

@@ -90,6 +90,7 @@ class Climber:
             parameters=self.outline.num_parameters,
             state_bytes=self.outline.state_bytes(self.task.length(lag)),
             peak_memory_bytes=peak_bytes(self.device),
+            data=self.task.data_fingerprint,
         )
 
     def _trained(self, lag: int, number: int) -> MemberRung:

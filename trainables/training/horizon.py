@@ -53,7 +53,7 @@ def squared_norms(model: Model, batch: Batch, signs: Float[Tensor, "B C"]) -> Fl
     model.train()  # cuDNN's recurrent kernels have no gradient otherwise
     with torch.enable_grad():
         embedded = model.embed(batch.inputs).detach().requires_grad_()
-        answers = model.readout(model.stream(embedded), last[:, None])[:, 0]
+        answers = model.readout(model.hidden(embedded), last[:, None])[:, 0]
         (gradient,) = torch.autograd.grad((answers * signs).sum(), embedded)
     model.train(was_training)
     squares = gradient.double().square().sum(-1)

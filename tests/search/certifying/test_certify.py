@@ -32,6 +32,7 @@ from tests.search.test_refusals import run
 from tests.waiting import HANGS
 from trainables.config import TrialConfig
 from trainables.measure.certificate import plan_for
+from trainables.models import kernels
 from trainables.trial import TrialSpec, run_trial
 
 PLAN = ["--reliability", "0.6", "--confidence", "0.9"]
@@ -171,6 +172,7 @@ def test_the_certificate_says_what_it_must(certified: dict[str, Any], runs: Path
     assert certified["task_parameters"]["kind"] == "recall"
     assert certified["versions"]["torch"]
     assert certified["device_seconds"] > 0
+    assert {member["kernels"] for member in certified["members"]} == {kernels.describe()}
     assert any("below 4" in line for line in certified["assumptions"])
     assert len({member["seed"] for member in certified["members"]}) == len(certified["members"])
     (text,) = (runs / "small" / "certificates").glob("seed-0/*/CERTIFICATE.md")

@@ -120,12 +120,11 @@ def test_forward_is_the_scan_of_step(kind: str) -> None:
     torch.testing.assert_close(by_forward, by_step, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", RECURRENCES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cuts", [(1,), (64, 65), (3, 40, 129)])
 def test_a_sequence_may_come_in_pieces(kind: str, cuts: tuple[int, ...]) -> None:
     """Pieces that hand on the state answer as the whole; gradients cross between them."""
     layer = layer_of(kind)
-    assert isinstance(layer, Recurrence)
     x = stream(2, LONG).requires_grad_()
     state, answers = layer.initial_state(2), []
     for piece in x.tensor_split(cuts, dim=1):

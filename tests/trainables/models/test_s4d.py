@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
-from trainables.models.cells.s4d import CHUNK, S4d, toeplitz
+from trainables.models.cells.s4d import CHUNK, S4d
+from trainables.models.kernels.chunked.system import toeplitz
 from trainables.models.layer import Surroundings
 
 WIDTH, STATES = 3, 8

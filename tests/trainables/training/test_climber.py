@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def climber(
     steps: LadderConfig,
     config: TrialConfig | None = None,
     rows: list[MemberRung] | None = None,
+    tick: Tick = no_tick,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Climber:
     return Climber(
         config=config or trial_config(),
@@ -79,8 +82,9 @@ def climber(
         seed=7,
         weights=weights,
         device=CPU,
-        tick=no_tick,
+        tick=tick,
         measured=(rows if rows is not None else []).append,
+        clock=clock,
     )
 
 
@@ -224,6 +228,99 @@ def test_what_is_measured_is_not_measured_again(
     assert climbed(c) == first
     assert not seen.began
     assert len(rows) == 12
+
+
+def test_what_cannot_be_trained_is_a_row_of_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of positions that ends too early; then no memory to build the model in."""
+    positions = {"kind": "learned", "max_length": 4}
+    for config, ended_by in ((trial_config(positions=positions), "length"), (None, "memory")):
+        rows: list[MemberRung] = []
+        if ended_by == "memory":
+            monkeypatch.setattr(module, "Member", no_memory)
+        c = climber(tmp_path, ladder(), config, rows)
+        assert climbed(c).ended_by == ended_by
+        (row,) = rows
+        assert (row.task, row.lag, row.member, row.ended_by) == ("recall", 4, 0, ended_by)
+
+
+def no_memory(*_: Any) -> None:
+    raise MemoryError
+
+
+# Cut off
+
+CARRYING = {"stop": 8, "members": 2, "quorum": 2, "sequences": 480, "success": 0.3}
+"""Two members on two rungs, of which they solve the first at least."""
+
+
+class CutOffError(Exception):
+    """The machine is gone."""
+
+
+def at(lag: int, member: int, steps: int) -> Tick:
+    """Cuts off after so many training steps of a member on a rung."""
+
+    def tick(training: RungTraining) -> None:
+        here = training.lag, training.member.number, training.progress.sequences
+        if here == (lag, member, 16 * steps):
+            raise CutOffError
+
+    return tick
+
+
+class Still:
+    """A clock that stands: what is measured is the same whenever it is measured."""
+
+    def __call__(self) -> float:
+        return 1.0
+
+
+def measured(rows: list[MemberRung]) -> list[MemberRung]:
+    return [replace(row, peak_memory_bytes=0) for row in rows]
+
+
+@pytest.mark.parametrize("regime", ["incremental", "scratch"])
+@pytest.mark.parametrize(("lag", "member"), [(4, 0), (4, 1), (8, 0), (8, 1)])
+def test_cut_off_it_goes_on_as_if_left_in_peace(
+    tmp_path: Path, regime: str, lag: int, member: int
+) -> None:
+    """Through its state alone: rows, weights, and no step taken twice."""
+    steps, config = ladder(**CARRYING), trial_config(regime=regime)
+    rows: list[MemberRung] = []
+    expected: list[MemberRung] = []
+    taken: list[tuple[int, int, int]] = []
+    climb = climbed(climber(tmp_path / "peace", steps, config, expected, clock=Still()))
+    assert [(row.lag, row.member) for row in expected] == [(4, 0), (4, 1), (8, 0), (8, 1)]
+    first = climber(tmp_path / "cut", steps, config, rows, at(lag, member, 3), Still())
+    with pytest.raises(CutOffError):
+        first.climb()
+    state = first.state()
+    assert set(state["members"]) <= ({0, 1} if regime == "incremental" else set())
+    second = climber(
+        tmp_path / "cut", steps, config, rows,
+        lambda t: taken.append((t.lag, t.member.number, t.progress.sequences)), Still(),
+    )  # fmt: skip
+    second.restore(state)
+    assert (climbed(second).reach, climbed(second).ended_by) == (climb.reach, climb.ended_by)
+    assert measured(rows) == measured(expected)
+    assert min(taken) == (lag, member, 16 * 4)
+    for file in (tmp_path / "peace").iterdir():
+        assert same(load_file(file), load_file(tmp_path / "cut" / file.name))
+
+
+def test_a_member_that_cannot_be_built_again_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = climber(tmp_path, ladder(**CARRYING), tick=at(8, 0, 3))
+    with pytest.raises(CutOffError):
+        first.climb()
+    second = climber(tmp_path, ladder(**CARRYING))
+    second.restore(first.state())
+    monkeypatch.setattr(module, "Member", no_memory)
+    assert climbed(second).ended_by == "memory"
+    assert set(second.state()["members"]) == {1}, "of which the turn never came"
 
 
 def test_streams_depend_on_the_configuration_and_the_task(tmp_path: Path) -> None:

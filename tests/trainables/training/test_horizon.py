@@ -31,7 +31,7 @@ def linear_recurrence(radius: float, width: int = 6) -> nn.Module:
         def embed(self, inputs: torch.Tensor) -> torch.Tensor:
             return self.table[inputs]
 
-        def stream(self, embedded: torch.Tensor) -> torch.Tensor:
+        def hidden(self, embedded: torch.Tensor) -> torch.Tensor:
             h, states = torch.zeros_like(embedded[:, 0]), []
             for x_t in embedded.unbind(1):
                 h = radius * h @ self.turn.T + x_t
@@ -89,7 +89,7 @@ def test_answers_at_different_steps_are_counted_from_their_own() -> None:
         def embed(self, inputs: torch.Tensor) -> torch.Tensor:
             return inputs
 
-        def stream(self, embedded: torch.Tensor) -> torch.Tensor:
+        def hidden(self, embedded: torch.Tensor) -> torch.Tensor:
             return nn.functional.pad(embedded, (0, 0, 1, 0))[:, :-1]
 
         def readout(self, stream: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from tests.trainables.training.stand_ins import (
     LAG,
@@ -20,15 +21,16 @@ from tests.trainables.training.stand_ins import (
     knowing,
     ladder,
     no_tick,
+    recall,
 )
 from trainables.measure.records import MemberRung
 from trainables.measure.reliability import look_confidence, lower_bound, successes_needed
 from trainables.randomness import Streams
 from trainables.tasks.recall import Recall
-from trainables.tasks.task import Split
+from trainables.tasks.task import Batch, Split
 from trainables.training import rung
 from trainables.training.evaluation import Tally
-from trainables.training.rung import RungTraining, out_of_memory
+from trainables.training.rung import RungTraining, Tick, out_of_memory
 
 REHEARSING = {"kind": "incremental", "rehearsal_fraction": 0.75}
 
@@ -48,6 +50,14 @@ def test_a_member_that_knows_is_solved_at_the_first_look() -> None:
     assert (measured.looks, measured.test_sequences) == (1, 100)
     assert measured.success_rate == 1.0
     assert measured.lower_bound == lower_bound(100, 100, look_confidence(1))
+
+
+def test_a_row_says_whose_it_is() -> None:
+    member = knowing(1.0)
+    member.number = 2
+    steps = ladder(start=2, stop=8)
+    measured = attempt(member, steps, lag=8, name="recall-2").run(no_tick)
+    assert (measured.task, measured.lag, measured.member) == ("recall-2", 8, 2)
 
 
 def test_a_rate_above_the_success_is_not_enough_without_its_bound() -> None:
@@ -127,6 +137,55 @@ def test_the_selection_and_the_look_draw_each_from_a_split_of_its_own(
         (256, "selection", streams.seed_of("selection", LAG, 0)),
         (100, "test", streams.seed_of("test", LAG, 0)),
     ]
+
+
+def test_rates_just_as_wanted_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the recent sequences, of the selection, and of the look the bound itself."""
+    needed = successes_needed(128, 0.8, look_confidence(1))
+    assert needed is not None
+    script = Scripted(monkeypatch, needed / 128, needed / 128)
+    script.member.learn = lambda batch: script.member.sizes.append(128) or (1.0, needed)  # type: ignore[func-returns-value,method-assign]
+    bound = lower_bound(needed, 128, look_confidence(1))
+    steps = ladder(test_sequences=128, success=bound)
+    monkeypatch.setattr(rung, "rate_needed", lambda *_: needed / 128)
+    measured = attempt(script.member, steps, batch_size=128).run(no_tick)
+    assert script.calls == [(128, 256), (128, 128)]
+    assert (measured.ended_by, measured.lower_bound) == ("solved", bound)
+
+
+def test_the_rate_wanted_is_that_of_the_next_look_at_what_the_test_can_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At lag 2 there are so few sequences that the test shows each of them once."""
+
+    class Few(Recall):
+        def distinct_sequences(self, lag: int) -> int | None:
+            return 64 if lag == LAG else None
+
+    asked: list[tuple[int, float, int]] = []
+
+    def note(*wanted: Any) -> float:
+        asked.append(wanted)
+        return 0.5
+
+    monkeypatch.setattr(rung, "rate_needed", note)
+    for task, shown in ((recall(), 100), (Few(Recall.Config(alphabet=4)), 64)):
+        asked.clear()
+        script = Scripted(monkeypatch, 1.0, 0.0, 1.0, 1.0)
+        attempt(script.member, ladder(), batch_size=128, task=task).run(no_tick)
+        assert asked == [(shown, 0.8, 1), (shown, 0.8, 2)]
+
+
+def test_on_a_paired_task_only_a_member_that_is_done_learning_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Paired(Recall):
+        paired = True
+
+    script = Scripted(monkeypatch, 1.0)
+    task = Paired(Recall.Config(alphabet=4))
+    attempt(script.member, ladder(sequences=320), task=task).run(no_tick)
+    assert script.calls == [(320, 100)]
 
 
 def test_a_selection_that_fails_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +359,7 @@ OUT_OF_MEMORY = [
 def test_running_out_of_memory_is_an_outcome(error: Callable[[], None]) -> None:
     measured = attempt(knowing(1.0, raises(error)), ladder()).run(no_tick)
     assert (measured.ended_by, measured.sequences) == ("memory", 48)
-    assert (measured.success_rate, measured.looks) == (0, 0)
+    assert (measured.success_rate, measured.looks, measured.test_sequences) == (0, 0, 0)
 
 
 def test_any_other_error_is_not_swallowed() -> None:
@@ -343,6 +402,8 @@ def test_the_budget_can_be_one_of_cost() -> None:
     measured = attempt(knowing(0.0), ladder(gflop=most)).run(no_tick)
     assert (measured.ended_by, measured.sequences) == ("budget", 112)
     assert (measured.looks, measured.training_gflop >= most) == (1, True)
+    to_the_letter = attempt(knowing(0.0), ladder(gflop=measured.training_gflop)).run(no_tick)
+    assert to_the_letter.sequences == 112
 
 
 def test_every_training_step_but_the_last_is_told() -> None:
@@ -420,3 +481,70 @@ def test_the_recent_loss_is_the_mean_over_them() -> None:
     assert seen[0][1] == pytest.approx(losses[0])
     for (earlier, _), (loss, recent) in pairwise(seen):
         assert recent == pytest.approx((earlier + loss) / 2)
+
+
+# Cut off
+
+
+class Noting(KnowingMember):
+    """Knows a half, and keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda step: 0.5, lambda step: 1 / (step + 1))
+        self.shown: list[Tensor] = []
+
+    def learn(self, batch: Batch) -> tuple[float, int]:
+        self.shown.append(batch.inputs)
+        return super().learn(batch)
+
+
+class CutOffError(Exception):
+    """The machine is gone."""
+
+
+def cut_off_after(sequences: int) -> Tick:
+    def tick(training: RungTraining) -> None:
+        if training.progress.sequences == sequences:
+            raise CutOffError
+
+    return tick
+
+
+def rehearsing(member: KnowingMember, **changes: Any) -> RungTraining:
+    steps = ladder(start=2, stop=8, sequences=400, stall=None)
+    return attempt(member, steps, lag=8, regime=REHEARSING, **changes)
+
+
+def test_what_is_drawn_follows_from_the_seed_alone() -> None:
+    """Lags and sequences; whatever else in the process draws numbers."""
+    drawn = []
+    for others in (1, 2):
+        torch.manual_seed(others)
+        member = Noting()
+        rehearsing(member).run(no_tick)
+        drawn.append(member.shown)
+    assert len({batch.shape[1] for batch in drawn[0]}) == 3
+    assert [b.tolist() for b in drawn[0]] == [b.tolist() for b in drawn[1]]
+
+
+def test_cut_off_it_goes_on_as_if_left_in_peace() -> None:
+    """The same sequences, the same tallies, and seconds that count on from where they stood."""
+    peaceful, member = Noting(), Noting()
+    told: list[dict[str, Any]] = []
+    expected = rehearsing(peaceful, clock=Ticking()).run(lambda t: told.append(t.state()))
+    training = rehearsing(member, clock=Ticking())
+    with pytest.raises(CutOffError):
+        training.run(cut_off_after(192))
+    state = training.state()
+    assert set(state) == {"progress", "stretches", "recent", "generators"}
+    resumed = rehearsing(member, clock=Ticking())
+    resumed.restore(state)
+    assert (resumed.progress, resumed.recent) == (training.progress, training.recent)
+    assert vars(resumed.stretches) == vars(training.stretches)
+    again: list[dict[str, Any]] = []
+    assert resumed.run(lambda t: again.append(t.state())) == expected
+    assert [b.tolist() for b in member.shown] == [b.tolist() for b in peaceful.shown]
+    assert [told[-1]["recent"], told[-1]["stretches"]] == [
+        again[-1]["recent"],
+        again[-1]["stretches"],
+    ]

@@ -61,7 +61,17 @@ def test_damage_is_found_and_named(file: Path, damage: Callable[[bytes], bytes])
     assert "\n" not in str(error.value)
 
 
+def test_what_is_no_such_file_is_named_with_what_its_reader_says(file: Path) -> None:
+    file.write_bytes(b"")
+    with pytest.raises(weights.DamagedWeightsError) as error:
+        weights.read(file)
+    _, _, reason = str(error.value).rpartition("are damaged: ")
+    assert "header" in reason.lower()
+
+
 def test_weights_without_a_checksum_are_not_taken_on_trust(tmp_path: Path) -> None:
     save_file({"a": torch.ones(2)}, tmp_path / "x.safetensors")
-    with pytest.raises(weights.DamagedWeightsError):
+    with pytest.raises(
+        weights.DamagedWeightsError, match=r"x\.safetensors: .*: they carry no checksum$"
+    ):
         weights.read(tmp_path / "x.safetensors")

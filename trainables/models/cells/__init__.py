@@ -1,18 +1,27 @@
 """Cells: the kinds of layer a model stacks."""
 
+from trainables.models.cells.co_rnn import CoRnn
 from trainables.models.cells.dilated_lstm import DilatedLstm
 from trainables.models.cells.gated_delta import GatedDelta
 from trainables.models.cells.gru import Gru
+from trainables.models.cells.hyena import Hyena
 from trainables.models.cells.ind_rnn import IndRnn
+from trainables.models.cells.kda import Kda
+from trainables.models.cells.lem import Lem
+from trainables.models.cells.linoss import LinOss
+from trainables.models.cells.lmu import Lmu
 from trainables.models.cells.lru import Lru
 from trainables.models.cells.lstm import Lstm
 from trainables.models.cells.mamba import Mamba
 from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
+from trainables.models.cells.orthogonal_rnn import OrthogonalRnn
 from trainables.models.cells.rnn import Rnn
+from trainables.models.cells.rwkv7 import Rwkv7
 from trainables.models.cells.s4d import S4d
 from trainables.models.cells.self_attention import SelfAttention
+from trainables.models.cells.slstm import Slstm
 from trainables.models.cells.transformer import Transformer
 from trainables.models.layer import Layer
 from trainables.models.memory.dnc import Dnc
@@ -31,6 +40,15 @@ LAYERS: dict[str, type[Layer]] = {
     "mamba": Mamba,
     "mlstm": Mlstm,
     "gated_delta": GatedDelta,
+    "kda": Kda,
+    "rwkv7": Rwkv7,
+    "slstm": Slstm,
+    "lem": Lem,
+    "co_rnn": CoRnn,
+    "orthogonal_rnn": OrthogonalRnn,
+    "hyena": Hyena,
+    "linoss": LinOss,
+    "lmu": Lmu,
     "transformer": Transformer,
     "self_attention": SelfAttention,
     "ntm": Ntm,

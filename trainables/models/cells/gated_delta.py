@@ -1,14 +1,18 @@
 """``gated_delta``: a matrix memory that corrects itself and forgets (Yang et al. 2024).
 
 q, k, v = silu(convolution of W x over a few steps), q and k of length 1, in each of H heads
-alpha = exp(-a softplus(w_a . x_t + b_a)), beta = sigmoid(w_b . x_t + b_b)
+alpha = exp(-a softplus(w_a . x_t + b_a)), beta = m sigmoid(w_b . x_t + b_b)
 S_t = alpha S_{t-1} + beta k (v - alpha S_{t-1}^T k)^T
 y_t = W_out (norm(S_t^T q) silu(W_g x_t))
+
+With m = 2 a step may turn around what a key recalled: an eigenvalue of -1 (Grazzi et al. 2024).
+Several pairs of k and v a step, one after the other, are a product of such steps, and any rotation
+of the memory is one (DeltaProduct, Siems et al. 2025).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -37,23 +41,30 @@ class GatedDelta(Recurrence):
         Attributes:
             num_heads: H, must divide the hidden size; fewer heads, more memory
             taps: steps that the convolution sees
+            largest_write: m, of beta; 1 overwrites, up to 2 turns around what a key recalled
+            num_writes: pairs of a key and a value that are written at a step
 
         """
 
         kind: Literal["gated_delta"] = "gated_delta"
         num_heads: int = Field(default=4, ge=1)
         taps: int = Field(default=4, ge=1)
+        largest_write: float = Field(default=1.0, gt=0, le=2)
+        num_writes: int = Field(default=1, ge=1, le=16)
+
+        later: ClassVar[frozenset[str]] = frozenset({"largest_write", "num_writes"})
 
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, H = around.width, config.num_heads
         if D % H:
             raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
-        self.qkv = nn.Linear(D, 3 * D, bias=False)
-        self.convolution = ShortConvolution(3 * D, config.taps)
+        maps = 1 + 2 * config.num_writes
+        self.qkv = nn.Linear(D, maps * D, bias=False)
+        self.convolution = ShortConvolution(maps * D, config.taps)
         self.keep = nn.Linear(D, H)
         self.log_rate = nn.Parameter(torch.empty(H).uniform_(1, 16).log())
-        self.write = nn.Linear(D, H)
+        self.write = nn.Linear(D, config.num_writes * H)
         self.norm = nn.RMSNorm(D // H, eps=1e-5)
         self.gate = nn.Linear(D, D, bias=False)
         self.out = nn.Linear(D, D, bias=False)
@@ -65,9 +76,13 @@ class GatedDelta(Recurrence):
         state = self.initial_state(x.shape[0])
         if suits(x, *state, *self.parameters()):
             return self.scan(x, state)[0]
-        q, k, v = (part.transpose(1, 2) for part in self._heads(self.convolution(self.qkv(x))))
-        beta, log_alpha = (part.transpose(1, 2) for part in self._gates(x))
-        return self._answer(gated_delta_rule(q, k, v, beta, log_alpha).transpose(1, 2), x)
+        qkv, *gates = (
+            part.flatten(1, 2) for part in self._writes(x, self.convolution(self.qkv(x)))
+        )
+        q, k, v = (part.transpose(1, 2) for part in self._heads(qkv))
+        beta, log_alpha = (part.transpose(1, 2) for part in gates)
+        o = gated_delta_rule(q, k, v, beta, log_alpha).transpose(1, 2)
+        return self._answer(o[:, self.config.num_writes - 1 :: self.config.num_writes], x)
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """By compiled kernels where they run, else step by step."""
@@ -78,7 +93,9 @@ class GatedDelta(Recurrence):
         qkv, past = short_convolution(
             self.qkv(x), self.convolution.taps, self.convolution.bias, past
         )
-        o, S = delta_scan(qkv, *self._gates(x), S)
+        qkv, beta, log_alpha = (part.movedim(2, 1).flatten(0, 1) for part in self._writes(x, qkv))
+        o, S = delta_scan(qkv, beta, log_alpha, S)
+        o = o[self.config.num_writes - 1 :: self.config.num_writes]
         weight, eps = self.norm.weight, self.norm.eps or 0.0
         return self.out(gated_root_mean_square(o, weight, self.gate(x), eps)).transpose(0, 1), (
             past,
@@ -98,11 +115,30 @@ class GatedDelta(Recurrence):
         """One step of the equations above."""
         past, S = state
         qkv, past = self.convolution.step(self.qkv(x), past)
-        q, k, v = (part[..., None, :] for part in self._heads(qkv))  # rows
-        beta, log_alpha = (part[..., None, None] for part in self._gates(x))
-        S = log_alpha.exp() * S
-        S = S + beta * k.mT * (v - k @ S)
+        for write in zip(*(part.unbind(1) for part in self._writes(x, qkv)), strict=True):
+            q, k, v = (part[..., None, :] for part in self._heads(write[0]))  # rows
+            beta, log_alpha = (part[..., None, None] for part in write[1:])
+            S = log_alpha.exp() * S
+            S = S + beta * k.mT * (v - k @ S)
         return self._answer((q @ S).squeeze(-2), x), (past, S)
+
+    def _writes(
+        self, x: Float[Tensor, "*N D"], qkv: Float[Tensor, "*N M"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is written one after the other at a step: qkv (*N, n, 3 D), the gates (*N, n, H).
+
+        All is forgotten ahead of the first of them, and what follows it forgets nothing.
+        """
+        n, H = self.config.num_writes, self.config.num_heads
+        beta, log_alpha = self._gates(x)
+        if n > 1:
+            q, k, v = qkv.split([self.width, n * self.width, n * self.width], dim=-1)
+            pairs = (part.unflatten(-1, (n, -1)) for part in (k, v))
+            qkv = torch.cat([q[..., None, :].expand(*q.shape[:-1], n, -1), *pairs], dim=-1)
+            log_alpha = nn.functional.pad(log_alpha, (0, (n - 1) * H))
+        else:
+            qkv = qkv[..., None, :]
+        return qkv, beta.unflatten(-1, (n, H)), log_alpha.unflatten(-1, (n, H))
 
     def _heads(self, qkv: Float[Tensor, "*N M"]) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v (*N, H, E)."""
@@ -111,19 +147,21 @@ class GatedDelta(Recurrence):
         return nn.functional.normalize(q, dim=-1), nn.functional.normalize(k, dim=-1), v
 
     def _gates(self, x: Float[Tensor, "*N D"]) -> tuple[Tensor, Tensor]:
-        """Beta and log alpha (*N, H)."""
+        """Beta (*N, n H) and log alpha (*N, H)."""
         wide = precise(x.dtype)
         rate = self.log_rate.to(wide).exp()
         log_alpha = -rate * nn.functional.softplus(self.keep(x).to(wide))
-        return torch.sigmoid(self.write(x).to(wide)), log_alpha
+        beta = self.config.largest_write * torch.sigmoid(self.write(x).to(wide))
+        return beta, log_alpha
 
     def _answer(self, o: Float[Tensor, "*N H E"], x: Float[Tensor, "*N D"]) -> Tensor:
         """The gated and normed heads, mixed."""
         return self.out(self.norm(o.to(x.dtype)).flatten(-2) * nn.functional.silu(self.gate(x)))
 
     def flops_per_step(self, length: int) -> float:
-        """Five square maps, gates, convolution; for each head products in and between chunks."""
-        H, E = self.config.num_heads, self.width // self.config.num_heads
-        L = min(length, chunk_size(E))
-        maps = 5 * self.width**2 + 2 * H * self.width + 3 * self.width * self.config.taps
-        return 2.0 * (maps + H * (4 * L * E + 3 * E**2))
+        """Square maps, gates, convolution; for each head products in and between chunks."""
+        H, E, n = self.config.num_heads, self.width // self.config.num_heads, self.config.num_writes
+        L = min(n * length, chunk_size(E))
+        maps = (3 + 2 * n) * self.width**2 + (1 + n) * H * self.width
+        convolved = (1 + 2 * n) * self.width * self.config.taps
+        return 2.0 * (maps + convolved + n * H * (4 * L * E + 3 * E**2))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig
 from trainables.models.gated_mix import GatedMix
+from trainables.models.kernels.chunked.system import toeplitz
 from trainables.models.kernels.compiled.linear import diagonal_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
@@ -132,12 +133,6 @@ class S4d(Recurrence):
 def _apart(z: Complex[Tensor, "D n"]) -> Float[Tensor, "2 n D"]:
     """Real parts, then imaginary ones."""
     return torch.view_as_real(z).permute(2, 1, 0)
-
-
-def toeplitz(kernel: Float[Tensor, "D L"]) -> Float[Tensor, "D L L"]:
-    """The lower triangular matrices with entry kernel[i - j] in row i, column j."""
-    L = kernel.shape[1]
-    return nn.functional.pad(kernel, (L - 1, 0)).unfold(1, L, 1).flip(-1)
 
 
 def _parts(z: Complex[Tensor, "D n M"]) -> Float[Tensor, "D 2*n M"]:

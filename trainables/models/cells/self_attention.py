@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from trainables.models.attention import causal_attention, mean_span
+from trainables.models.attention import causal_attention, late_attention, mean_span
 from trainables.models.layer import Layer, PartConfig, Surroundings
 from trainables.shapes import Stream
 
@@ -62,6 +64,34 @@ class SelfAttention(Layer):
             q_BHTE, k_BHTE = self.rotate(q_BHTE), self.rotate(k_BHTE)
         y_BHTE = causal_attention(q_BHTE, k_BHTE, v_BHTE, self.slopes, self.config.window)
         return self.out(y_BHTE.transpose(1, 2).reshape(B, T, D))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """The cache: keys, not rotated yet, and values (B, H, S, E), of no steps."""
+        H = self.config.num_heads
+        none = self.out.weight.new_zeros(batch_size, H, 0, self.width // H)
+        return none, none
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """Attend to the cache and to the piece; the cache grows, up to the window.
+
+        Scores depend on distances alone, so positions are counted from the cache's first step.
+        """
+        B, T, D = x.shape
+        qkv = self.qkv(x).view(B, T, 3, self.config.num_heads, -1)
+        q_BHTE, *new = qkv.permute(2, 0, 3, 1, 4)
+        k_BHSE, v_BHSE = (
+            torch.cat((kept, piece), dim=2) for kept, piece in zip(state, new, strict=True)
+        )
+        keys = k_BHSE
+        if self.rotate is not None:
+            before = k_BHSE.shape[2] - T
+            q_BHTE = self.rotate(pad(q_BHTE, (0, 0, before, 0)))[:, :, before:]
+            keys = self.rotate(keys)
+        y_BHTE = late_attention(q_BHTE, keys, v_BHSE, self.slopes, self.config.window)
+        window = self.config.window
+        past = 0 if window is None else max(0, k_BHSE.shape[2] - (window - 1))
+        carried = k_BHSE[:, :, past:], v_BHSE[:, :, past:]
+        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, D)), carried
 
     def flops_per_step(self, length: int) -> float:
         """Four square maps; a score and a value for each step seen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from trainables.models.cells.self_attention import HeadsConfig, SelfAttention
@@ -24,6 +24,14 @@ class FeedForward(Layer):
     def forward(self, x: Stream) -> Stream:
         """Each step by itself."""
         return self.narrow(gelu(self.widen(x)))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Nothing."""
+        return ()
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """Each step by itself."""
+        return self(x), ()
 
     def flops_per_step(self, length: int) -> float:
         """Two maps of D x 4 D."""
@@ -56,6 +64,15 @@ class Transformer(Layer):
     def forward(self, x: Stream) -> Stream:
         """One layer after the other, without residual paths."""
         return self.feed_forward(self.attention(x))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """The attention's cache."""
+        return self.attention.initial_state(batch_size)
+
+    def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
+        """Through the attention's cache."""
+        x, state = self.attention.scan(x, state)
+        return self.feed_forward(x), state
 
     def flops_per_step(self, length: int) -> float:
         """Those of the two layers."""

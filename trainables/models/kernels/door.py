@@ -19,6 +19,8 @@ from trainables.models.kernels.build import NUMBERS, NotBuiltError, cache_folder
 SWITCH = "LONGSPAN_KERNELS"
 """``off`` turns the kernels off."""
 
+CPU = torch.device("cpu")
+
 
 def suits(*tensors: Tensor) -> bool:
     """Whether compiled kernels take these tensors, here and now."""
@@ -32,15 +34,27 @@ def suits(*tensors: Tensor) -> bool:
     )
 
 
-def describe() -> str:
-    """Which path a recurrence takes on this processor: ``c: avx2, DIGEST`` or ``torch: WHY``."""
+def describe(device: torch.device = CPU) -> str:
+    """Which path a recurrence takes here, in float32: ``c: avx2, DIGEST`` or ``torch: WHY``.
+
+    The library is built first, where this machine has none.
+    """
+    if device.type != "cpu":
+        return f"torch: {device.type}"
     if not switched_on():
         return f"torch: {SWITCH}=off"
+    if torch.is_autocast_enabled("cpu"):
+        return f"torch: {torch.get_autocast_dtype('cpu')}".replace("torch.", "")
     library = _library(torch.float32)
     if isinstance(library, str):
         return f"torch: {library}"
     library.target.restype = ctypes.c_char_p
     return f"c: {library.target().decode()}, {library._name.split('-')[-1][:8]}"
+
+
+def switch() -> dict[str, str]:
+    """The environment that makes other processes decide as this one does."""
+    return {SWITCH: os.environ[SWITCH]} if SWITCH in os.environ else {}
 
 
 def switched_on() -> bool:

@@ -16,6 +16,8 @@ from pyarrow import fs
 from pydantic import Field
 
 from trainables.messages import one_line
+from trainables.tasks.rows.finding import may_hold_rows
+from trainables.tasks.rows.lakes import require_plain
 
 BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
 """Such as ``s3://bucket/folder/data.parquet``; whatever pyarrow's file systems know."""
@@ -56,7 +58,9 @@ def _files(there: fs.FileSystem, root: str, path: str) -> list[fs.FileInfo]:
     if info.type == fs.FileType.File:
         return [info]
     below = there.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
-    found = [file for file in below if file.is_file and file.path.endswith(".parquet")]
+    names = {file.path: file.path.removeprefix(root).lstrip("/") for file in below}
+    require_plain(names.values(), path)
+    found = [file for file in below if file.is_file and may_hold_rows(names[file.path])]
     if not found:
         raise ValueError(f"path: nothing is at {path}; allowed: a Parquet file or a folder of them")
     return sorted(found, key=lambda file: str(file.path))

@@ -1,18 +1,30 @@
 """Which Parquet files a path names, and their columns a few rows at a time.
 
-A path is a file, or a folder of files at any depth; folders called ``key=value`` are a hive layout,
-whose keys are columns of the files below them. Names that begin with ``_`` or ``.`` are left out.
+A path is a file, a folder of files at any depth, or a pattern of either (``data/2024-*``); folders
+called ``key=value`` are a hive layout, whose keys are columns of the files below them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from trainables.messages import one_line
+from trainables.tasks.rows.finding import Found, LeftOut, find, names_of
+from trainables.tasks.rows.hive import hive_keys, key_column, typed_keys
+from trainables.tasks.rows.lakes import (
+    below,
+    delta_files,
+    is_delta,
+    require_outside,
+    require_plain,
+)
+from trainables.tasks.rows.layout import is_sequence
 
 ROWS_AT_ONCE = 512
 BYTES_AT_ONCE = 2**24
@@ -20,65 +32,104 @@ BYTES_AT_ONCE = 2**24
 
 READ_AHEAD_BYTES = 2**20
 
+SIZE_COMPLAINT = "Expected all lists to be of size"
+"""What pyarrow says of a null among lists of a fixed size, which it writes and does not read."""
+
 Stamp = tuple[tuple[str, int, int], ...]
 """What tells whether files have changed: name, bytes and time of each."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A Parquet file with the columns that its folders' names add to it."""
+    """A Parquet file with the columns that its folders' names add to it; None for a null."""
 
     path: Path
-    keys: Mapping[str, int | str]
+    keys: Mapping[str, int | str | None]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a path names.
+
+    Attributes:
+        files: that are read, in the order of their names
+        left_out: what lies beside them and is not, each with why
+
+    """
+
+    files: Sequence[File]
+    left_out: LeftOut
 
 
 def files_of(path: Path) -> Sequence[File]:
-    """The file, or every ``.parquet`` file below the folder, in the order of their names.
+    """The files that are read, as of `all_of`, which says what it raises."""
+    return all_of(path).files
 
-    A key of a hive layout is a column of integers if all of its values are some, else of text.
+
+def all_of(path: Path) -> Files:
+    """The file, or every Parquet file below the folder, or those that a pattern names.
+
+    A key of a hive layout is a column of integers if all of its values are some as one writes them
+    (``01`` is text, and so is what 64 bits do not hold), else of text.
 
     Raises:
-        ValueError: if there is nothing, or no file in the folder.
+        ValueError: in one line, if there is nothing, no file in the folder, or a table with a log
+            of which files count (`lakes`)
 
     """
+    path = path.expanduser()
+    try:
+        if is_delta(path):
+            root, taken = delta_files(path)
+            found = Found(tuple(taken), ())
+        else:
+            root, found = _found(path)
+    except OSError as error:
+        raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
+    return Files(_with_keys(found.taken, root), found.left_out)
+
+
+def _found(path: Path) -> tuple[Path, Found]:
+    """The folder that keys count from, and the files."""
+    if not path.exists() and has_magic(str(path)):
+        return _matching(path)
     if not path.exists():
         raise ValueError(
             f"path: {path} does not exist; allowed: a Parquet file or a folder of them"
         )
+    require_outside(path)
+    if path.is_file():
+        return path.parent, Found((path,), ())
     if not path.is_dir():
-        return [File(path, {})]
-    found = sorted(p for p in path.rglob("*.parquet") if p.is_file() and not _hidden(p, path))
-    if not found:
-        raise ValueError(f"path: {path} is a folder without a .parquet file")
-    texts = [_keys(file.relative_to(path)) for file in found]
-    values: dict[str, list[str]] = {}
-    for keys in texts:
-        for key, text in keys.items():
-            values.setdefault(key, []).append(text)
-    whole = {key for key, given in values.items() if all(_is_integer(text) for text in given)}
-    return [
-        File(file, {key: int(text) if key in whole else text for key, text in keys.items()})
-        for file, keys in zip(found, texts, strict=True)
-    ]
+        raise ValueError(f"path: {path} is no regular file; allowed: a file or a folder of them")
+    require_plain(below(path), str(path))
+    found = find(path)
+    if not found.taken:
+        others = f" ({names_of(found.left_out)})" if found.left_out else ""
+        raise ValueError(f"path: {path} is a folder without a .parquet file{others}")
+    return path, found
+
+
+def _matching(pattern: Path) -> tuple[Path, Found]:
+    root = next(folder for folder in pattern.parents if not has_magic(str(folder)))
+    names = glob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob follows no links
+    matches = [Path(name) for name in sorted(names)]
+    parts = [_found(match)[1] for match in matches if match.is_file() or find(match).taken]
+    taken = dict.fromkeys(file for part in parts for file in part.taken)
+    if not taken:
+        raise ValueError(f"path: nothing is at {pattern}; allowed: a pattern of Parquet files")
+    return root, Found(tuple(sorted(taken)), tuple(out for part in parts for out in part.left_out))
+
+
+def _with_keys(taken: Sequence[Path], root: Path) -> Sequence[File]:
+    texts = [hive_keys(file.relative_to(root)) for file in taken]
+    return [File(file, keys) for file, keys in zip(taken, typed_keys(texts), strict=True)]
 
 
 def stamp(path: Path) -> Stamp:
     """The files of ``path`` as they are now; raises as `files_of`."""
     stats = [(str(file.path), file.path.stat()) for file in files_of(path)]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
-
-
-def _keys(file: Path) -> dict[str, str]:
-    pairs = (part.split("=", 1) for part in file.parts[:-1] if "=" in part)
-    return {unquote(key): unquote(text) for key, text in pairs}
-
-
-def _is_integer(text: str) -> bool:
-    return text.lstrip("-").isdecimal() and text.isascii()
 
 
 def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.Array]]:
@@ -91,33 +142,63 @@ def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.
         ValueError: if a column is not there, is the sequence once more, or the file is broken.
 
     """
-    path, stored = file.path, [name for name in columns.values() if name not in file.keys]
+    path = file.path
     try:
-        with pq.ParquetFile(path, buffer_size=READ_AHEAD_BYTES) as parquet:
+        with pq.ParquetFile(
+            path, buffer_size=READ_AHEAD_BYTES, page_checksum_verification=True
+        ) as parquet:
             _require(file, parquet.schema_arrow, columns)
+            stored = [
+                name
+                for name in dict.fromkeys(columns.values())
+                if name in parquet.schema_arrow.names
+            ]
             batches = parquet.iter_batches(
                 _rows_at_once(parquet.metadata, stored), columns=stored, use_threads=False
             )
             for batch in batches:
+                batch.validate(full=True)  # else text that is no UTF-8 is found where it is decoded
+                own = {name: _written_out(batch.column(name)) for name in stored}
                 yield {
-                    key: _written_out(batch.column(name))
-                    if name in stored
-                    else pa.array([file.keys[name]] * len(batch))
+                    key: own[name]
+                    if name not in file.keys
+                    else key_column(key, name, file.keys[name], len(batch), own.get(name), path)
                     for key, name in columns.items()
                 }
-    except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = one_line(error)
+        if SIZE_COMPLAINT in reason:
+            _refuse_null_row(file, columns)
         raise ValueError(f"path: {path} cannot be read as a Parquet file: {reason}") from None
+
+
+def _refuse_null_row(file: File, columns: Mapping[str, str]) -> None:
+    """Name the row of a list of fixed size that is null: pyarrow cannot read it, nor name it."""
+    for key, name in columns.items():
+        with pq.ParquetFile(file.path, page_checksum_verification=True) as parquet:
+            if name not in parquet.schema_arrow.names:
+                continue
+            row = 0
+            try:
+                for _ in parquet.iter_batches(1, columns=[name], use_threads=False):
+                    row += 1
+            except pa.ArrowInvalid as error:
+                if SIZE_COMPLAINT in str(error):
+                    raise ValueError(
+                        f"{key}: {name!r} of {file.path} has a null in row {row}"
+                    ) from None
 
 
 def _require(file: File, schema: pa.Schema, columns: Mapping[str, str]) -> None:
     names = [*(name for name in schema.names if name not in file.keys), *file.keys]
     for key, column in columns.items():
-        if names.count(column) != 1 or (key == "sequence" and column in file.keys):
+        if names.count(column) != 1 or (is_sequence(key) and column in file.keys):
             raise ValueError(
                 f"{key}: {column!r} is not a column of {file.path}; allowed: {', '.join(names)}"
             )
-        if key != "sequence" and column == columns["sequence"]:
+        if any(
+            is_sequence(other) and column == columns[other] for other in columns if other != key
+        ):
             raise ValueError(f"{key}: {column!r} of {file.path} is the sequence itself")
 
 

@@ -22,7 +22,7 @@ from trainables.tasks.rows.reading import Rows
 from trainables.tasks.rows.splitting import in_part
 from trainables.tasks.task import Reals, Symbols
 
-ValueKind = Literal["numbers", "tokens"]
+ValueKind = Literal["numbers", "tokens", "characters"]
 
 POOL_VALUES = 2**20
 """Training values that ``resample`` draws from; where there are more, whole rows picked by hash."""
@@ -82,9 +82,10 @@ def _numbers(rows: Rows, train: Bool[np.ndarray, " R"]) -> NumberSteps:
 
 
 def _tokens(rows: Rows, name: str, filler: FillerKind) -> TokenSteps:
-    if rows.values.dtype.kind not in "iu" or rows.values.shape[1] != 1:
+    if rows.values.dtype.kind not in "iuU" or rows.values.shape[1] != 1:
         raise ValueError(
-            f"values: tokens, but {name!r} of {rows.file} is no list of integers; allowed: numbers"
+            f"values: tokens, but {name!r} of {rows.file} is no list of integers or of text;"
+            " allowed: numbers"
         )
     return TokenSteps(vocabulary=tuple(_distinct(rows).tolist()), has_blank=filler == "blank")
 
@@ -141,7 +142,7 @@ def fit(rows: Rows, values: ValueKind, filler: FillerKind, name: str, shortest: 
             is their column.
     """
     train = in_part(rows.hashes, "train") & (rows.lengths >= shortest)
-    steps = _tokens(rows, name, filler) if values == "tokens" else _numbers(rows, train)
+    steps = _numbers(rows, train) if values == "numbers" else _tokens(rows, name, filler)
     pool = _pool(rows, train)
     spread = np.linspace(0, len(pool) - 1, min(len(pool), KEPT_STEPS)).astype(np.int64)
     return Fitted(steps, filler, steps.encode(pool), pool[spread])

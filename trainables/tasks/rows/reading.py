@@ -20,11 +20,23 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
+from trainables.encoding.plain import plain
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
+from trainables.tasks.rows.layout import (
+    SEQUENCE,
+    Layout,
+    cut,
+    gathered,
+    is_sequence,
+    joined,
+)
 from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.splitting import row_hashes
 from trainables.tasks.rows.steps import Steps, steps_of
+from trainables.tasks.rows.symbols import Spelled, Symbols, holds_text
+
+AS_LISTS = Layout()
 
 IN_MEMORY_BYTES = 2**28
 """Numbers of more bytes than this stay in a temporary file."""
@@ -39,7 +51,8 @@ class Rows:
 
     Attributes:
         file: the file or folder they come from, for errors
-        values: the F numbers of every step (N, F), one row after the other
+        values: the F numbers of every step (N, F), or its symbol's text (N, 1), one row after
+            the other
         ends: the step behind the last of each row (R,)
         lengths: steps of each row (R,), at least 1
         hashes: of each row's sequence (R,): equal sequences, equal hashes
@@ -48,7 +61,7 @@ class Rows:
     """
 
     file: Path
-    values: Num[np.ndarray, "N F"] | OnDisk
+    values: Num[np.ndarray, "N F"] | OnDisk | Spelled
     ends: Int[np.ndarray, " R"]
     lengths: Int[np.ndarray, " R"]
     hashes: UInt64[np.ndarray, " R"]
@@ -97,12 +110,14 @@ class Rows:
             first = last
 
 
-def read_rows(path: Path | str, columns: Mapping[str, str]) -> Rows:
+def read_rows(path: Path | str, columns: Mapping[str, str], layout: Layout = AS_LISTS) -> Rows:
     """The rows of a Parquet file, or of a folder of them.
 
     Args:
         path: the file or folder, or the address of one in a bucket
-        columns: key of the configuration -> column; ``sequence`` is one of the keys
+        columns: key of the configuration -> column; ``sequence`` is one of the keys, others are
+            as `sequence_keys` calls them; ``group_by`` and ``order_by`` are of a step a row
+        layout: what is made of the columns
 
     Raises:
         ValueError: naming the file, and the column and row where there is one, if a file is
@@ -112,19 +127,21 @@ def read_rows(path: Path | str, columns: Mapping[str, str]) -> Rows:
 
     """
     there = local(path)
-    return _read(there, tuple(columns.items()), stamp(there))
+    return _read(there, tuple(columns.items()), layout, stamp(there))
 
 
 @functools.lru_cache(maxsize=2)
-def _read(path: Path, columns: tuple[tuple[str, str], ...], stamp: Stamp) -> Rows:
+def _read(path: Path, columns: tuple[tuple[str, str], ...], layout: Layout, stamp: Stamp) -> Rows:
     """Kept for the next trial of this process, while the files are as they were."""
-    reader = _Reader()
+    reader = _Reader(layout)
     with TemporaryFile() as unpacked:
         for file in files_of(path):
             reader.read(file, dict(columns), unpacked)
+        reader.finish(path, dict(columns), unpacked)
         if not reader.lengths:
             raise ValueError(f"path: {path} has no rows")
-        values = _kept(unpacked, reader)
+        kept = _kept(unpacked, reader)
+    values = Spelled(kept, reader.symbols.names) if reader.symbols else kept
     lengths = np.concatenate(reader.lengths)
     return Rows(
         file=path,
@@ -139,7 +156,8 @@ def _read(path: Path, columns: tuple[tuple[str, str], ...], stamp: Stamp) -> Row
 class _Reader:
     """What was read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.symbols = layout, Symbols()
         self.lengths: list[Int[np.ndarray, " R"]] = []
         self.hashes: list[UInt64[np.ndarray, " R"]] = []
         self.columns: dict[str, list[pa.Array]] = {}
@@ -147,25 +165,55 @@ class _Reader:
         self.dtype = np.dtype(np.float64)
         self._first: Path | None = None
         self._types: dict[str, pa.DataType] = {}
+        self._long: list[pa.Table] = []
 
     def read(self, file: File, columns: Mapping[str, str], unpacked: IO[bytes]) -> None:
         """Take up a file: its numbers go to ``unpacked``."""
         first_row = 0
+        name = f"{_sequence(columns)} of {file.path}"
         for batch in columns_of(file, columns):
             self._require_types(file.path, batch, columns)
-            name = f"{columns['sequence']!r} of {file.path}"
-            steps = steps_of(batch.pop("sequence"), name, first_row, self.features)
-            for key, column in batch.items():
-                _require_no_null(column, f"{key}: {columns[key]!r} of {file.path}", first_row)
-                self.columns.setdefault(key, []).append(column)
-            self._add(steps, unpacked)
-            first_row += len(steps.lengths)
+            held = {key: plain(column) for key, column in batch.items()}
+            if self.layout.is_long({key: column.type for key, column in held.items()}):
+                self._long.append(pa.table(held))
+            else:
+                rows = joined(held, name, first_row)
+                self._take(rows, columns, file.path, first_row, unpacked)
+            first_row += len(held[SEQUENCE])
 
-    def _add(self, steps: Steps, unpacked: IO[bytes]) -> None:
+    def finish(self, path: Path, columns: Mapping[str, str], unpacked: IO[bytes]) -> None:
+        """Take up what had to be seen as a whole: rows that are steps of groups."""
+        if self._long:
+            table = pa.concat_tables(self._long)
+            if len(table):
+                made = gathered(table, columns, f"{_sequence(columns)} of {path}")
+                self._take(made, columns, path, 0, unpacked)
+
+    def _take(
+        self,
+        batch: Mapping[str, pa.Array],
+        columns: Mapping[str, str],
+        file: Path,
+        first_row: int,
+        unpacked: IO[bytes],
+    ) -> None:
+        """Take up some rows, of one sequence each."""
+        steps = self._steps_of(batch[SEQUENCE], f"{_sequence(columns)} of {file}", first_row)
+        for key, column in batch.items():
+            if key != SEQUENCE:
+                _require_no_null(column, f"{key}: {columns[key]!r} of {file}", first_row)
+                self.columns.setdefault(key, []).append(column)
+        steps = cut(steps, self.layout.cut) if self.layout.cut else steps
         self.lengths.append(steps.lengths)
-        self.hashes.append(row_hashes(steps))
+        self.hashes.append(row_hashes(self.symbols.told(steps) if self.symbols else steps))
         self.num_bytes += unpacked.write(np.ascontiguousarray(steps.values).data)
         self.features, self.dtype = steps.values.shape[1], steps.values.dtype
+
+    def _steps_of(self, column: pa.Array, name: str, first_row: int) -> Steps:
+        text = self.layout.text
+        if text == "characters" or (text == "symbols" and holds_text(column.type)):
+            return self.symbols.steps_of(column, name, first_row, text)
+        return steps_of(column, name, first_row, self.features)
 
     def _require_types(
         self, file: Path, batch: Mapping[str, pa.Array], columns: Mapping[str, str]
@@ -179,6 +227,10 @@ class _Reader:
                     f"{key}: {columns[key]!r} of {file} holds {column.type}, but that of"
                     f" {self._first} {known}; the files of a folder must agree"
                 )
+
+
+def _sequence(columns: Mapping[str, str]) -> str:
+    return ", ".join(repr(name) for key, name in columns.items() if is_sequence(key))
 
 
 def _require_no_null(column: pa.Array, name: str, first_row: int) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from copy import copy
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Bool
+from pydantic import Field
 
 from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding
@@ -18,10 +20,17 @@ from trainables.encoding.steps import NumberSteps, TokenSteps
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import stamp
-from trainables.tasks.rows.fitting import Fitted, refitted
+from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
+from trainables.tasks.rows.layout import Layout, TextKind, sequence_keys
 from trainables.tasks.rows.reading import read_rows
 from trainables.tasks.rows.splitting import in_part, require_parts
 from trainables.tasks.task import Split, Task, TaskConfig
+
+TEXT: Mapping[ValueKind, TextKind] = {
+    "numbers": "refused",
+    "tokens": "symbols",
+    "characters": "characters",
+}
 
 
 class RowsConfig(TaskConfig):
@@ -29,16 +38,24 @@ class RowsConfig(TaskConfig):
 
     Attributes:
         path: a Parquet file, or a folder of them, here or in a bucket
-        sequence: a column of lists of numbers, or of lists of as many numbers each
+        sequence: a column of lists of numbers, or of lists of as many numbers each; or several
+            columns: of lists, the channels of its steps; of numbers, its steps
+        group_by: null; or a column that says which sequence a row is one step of
+        order_by: null; or a column that says where among them; else they are in order
 
     """
 
     path: DataPath
-    sequence: str
+    sequence: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    group_by: str | None = None
+    order_by: str | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude={"path"})
+        """Without the path, and without what was added later where it is not given."""
+        found = self.model_dump(mode="json", exclude={"path"})
+        added = {"group_by": None, "order_by": None, "cut": None}
+        return {key: value for key, value in found.items() if (key, value) not in added.items()}
 
     @property
     def files(self) -> DataPath:
@@ -50,7 +67,19 @@ class RowsConfig(TaskConfig):
     @property
     def columns(self) -> Mapping[str, str]:
         """The columns to read, by key."""
-        return {"sequence": self.sequence}
+        steps = {"group_by": self.group_by, "order_by": self.order_by}
+        given = {key: name for key, name in steps.items() if name is not None}
+        return {**sequence_keys(self.sequence), **given}
+
+    @property
+    def sequence_name(self) -> str:
+        """The column of sequences, or all of them, for errors and people."""
+        return self.sequence if isinstance(self.sequence, str) else ", ".join(self.sequence)
+
+    @property
+    def layout(self) -> Layout:
+        """What is made of the columns."""
+        return Layout()
 
 
 class RowsTask(Task):
@@ -73,7 +102,7 @@ class RowsTask(Task):
 
     def __init__(self, config: RowsConfig) -> None:
         super().__init__(config)
-        self.rows = read_rows(config.path, config.columns)
+        self.rows = read_rows(config.path, config.columns, config.layout)
         self._usable, such = self.usable()
         require_parts(self.rows.hashes[self._usable], such)
         self._restrict(None)
@@ -124,13 +153,20 @@ class RowsTask(Task):
                 self._drawable[lag] = self._at_every_lag
         return self._drawable[lag]
 
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """That of all rows of the file, whatever the part and the encoding."""
+        if self._of_file is not None:
+            return self._of_file.data_fingerprint
+        return fingerprint([self.rows.hashes, *self.told_by_columns()], self.told_classes())
+
     @property
     def data(self) -> DataIdentity:
         if self._of_file is not None:
             return self._of_file.data
         rows, steps = self.rows, self.fitted.steps
         return DataIdentity(
-            fingerprint=fingerprint([rows.hashes, *self.told_by_columns()], self.told_classes()),
+            fingerprint=self.data_fingerprint,
             sequences=fingerprint([rows.hashes]),
             rows=len(rows),
             files=tuple(Path(name).name for name, _, _ in stamp(local(self.config.path))),
@@ -165,7 +201,7 @@ class RowsTask(Task):
 
     def _fitted_as(self, encoding: Encoding) -> Fitted:
         steps, own = encoding.steps, self.fitted
-        name = f"{self.config.sequence!r} of {self.rows.file}"
+        name = f"{self.config.sequence_name!r} of {self.rows.file}"
         if steps.features != self.rows.values.shape[1]:
             raise ValueError(
                 f"sequence: {name} has {self.rows.values.shape[1]} features a step; the model"

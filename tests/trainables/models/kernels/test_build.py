@@ -105,6 +105,20 @@ def test_off(monkeypatch: pytest.MonkeyPatch) -> None:
     answers_as_torch_does()
 
 
+def test_an_accelerator_and_half_precision_take_torchs_operators(cache: Path) -> None:
+    assert door.describe(torch.device("cuda")) == "torch: cuda"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert door.describe() == "torch: bfloat16"
+    assert door.describe().startswith("c: ")
+
+
+def test_other_processes_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(door.SWITCH, raising=False)
+    assert door.switch() == {}
+    monkeypatch.setenv(door.SWITCH, "off")
+    assert door.switch() == {door.SWITCH: "off"}
+
+
 def answers_as_torch_does() -> None:
     """A layer with a kernel answers to the last bit what it does with the kernels off."""
     torch.manual_seed(0)

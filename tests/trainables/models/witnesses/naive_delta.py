@@ -1,6 +1,6 @@
 """The reference that flash-linear-attention keeps beside its kernels, without the kernels.
 
-The package imports Triton, which only CUDA builds of torch bring; this one file of it does not.
+The package imports Triton, which only CUDA builds of torch bring; these files of it do not.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(str(distribution("fla-core").locate_file("fla/ops/gated_delta_rule")))
+OPS = Path(str(distribution("fla-core").locate_file("fla/ops")))
+FOLDER = OPS / "gated_delta_rule"
 
 
-def _load() -> Any:
-    spec = importlib.util.spec_from_file_location("fla_naive", FOLDER / "naive.py")
+def naive(kind: str) -> Any:
+    """The file ``naive.py`` of one kind of operator, by its folder."""
+    spec = importlib.util.spec_from_file_location("fla_naive", OPS / kind / "naive.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -23,7 +25,7 @@ def _load() -> Any:
     return module
 
 
-naive_recurrent_gated_delta_rule = _load().naive_recurrent_gated_delta_rule
+naive_recurrent_gated_delta_rule = naive("gated_delta_rule").naive_recurrent_gated_delta_rule
 
 
 def kernel_arguments() -> list[str]:

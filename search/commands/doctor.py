@@ -1,0 +1,121 @@
+"""``doctor``: what this machine is to Longspan, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from search.commands import EXIT_USER_ERROR, RUNS, Json, Runs, console, print_json
+
+LEAST_FREE_BYTES = 2 * 2**30
+LEAST_SHARED_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        wrong: what to do, where it hinders a search
+        advice: what to do, where a search runs without it
+    """
+
+    about: str
+    found: str
+    wrong: str = ""
+    advice: str = ""
+
+
+def doctor(runs: Runs = RUNS, json: Json = False) -> None:
+    """Say what this machine offers a search, what is wrong, and what to do about it.
+
+    Exits with 2 if something would hinder a search.
+    """
+    found = list(_findings(runs))
+    if json:
+        print_json([asdict(one) for one in found])
+        raise typer.Exit(_code(found))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for one in found:
+        mark = "[red]wrong[/red]" if one.wrong else "[yellow]note[/yellow]" if one.advice else "ok"
+        told = "; ".join(filter(None, (one.found, one.wrong or one.advice)))
+        table.add_row(mark, one.about, escape(told))
+    console.print(table)
+    raise typer.Exit(_code(found))
+
+
+def _code(found: Iterable[Finding]) -> int:
+    return EXIT_USER_ERROR if any(one.wrong for one in found) else 0
+
+
+def _findings(runs: Path) -> Iterator[Finding]:
+    yield from _versions()
+    yield from _computing()
+    yield _folder("runs folder", runs.absolute())
+    yield _folder("temporary folder", Path(tempfile.gettempdir()))
+    yield from _shared_memory(Path("/dev/shm"))
+    yield _encoding()
+
+
+def _versions() -> Iterator[Finding]:
+    from search.disk.versions import versions
+
+    for name, version in versions().items():
+        missing = "run `make install`" if version == "not installed" and name != "longspan" else ""
+        yield Finding(name, version, wrong=missing)
+
+
+def _computing() -> Iterator[Finding]:
+    """Processors, devices, and how recurrences are computed."""
+    import torch
+
+    from trainables.models.kernels import describe
+
+    yield Finding("processors", str(len(os.sched_getaffinity(0)) if _counts() else os.cpu_count()))
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    yield Finding("CUDA devices", ", ".join(devices) or "none")
+    path = describe()
+    slow = "" if path.startswith("c: ") else "recurrences train several times slower without"
+    yield Finding("kernels", path, advice=slow)
+
+
+def _counts() -> bool:
+    return hasattr(os, "sched_getaffinity")
+
+
+def _folder(about: str, folder: Path) -> Finding:
+    """Whether it can be written and what is free: of the nearest folder that is there."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        free = shutil.disk_usage(there).free
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Finding(about, str(folder), wrong=f"{error.strerror}: name another by --runs")
+    text = f"{folder}, {free / 2**30:.1f} GiB free"
+    little = "make room: a search keeps weights and checkpoints" if free < LEAST_FREE_BYTES else ""
+    return Finding(about, text, wrong=little)
+
+
+def _shared_memory(folder: Path) -> Iterator[Finding]:
+    """Ray keeps its objects there."""
+    if folder.is_dir():
+        free = shutil.disk_usage(folder).free
+        little = "Ray writes to disk instead, slowly" if free < LEAST_SHARED_BYTES else ""
+        yield Finding("shared memory", f"{free / 2**30:.1f} GiB free", advice=little)
+
+
+def _encoding() -> Finding:
+    told = sys.stdout.encoding or locale.getpreferredencoding(do_setlocale=False)
+    other = told.lower().replace("-", "") != "utf8"
+    return Finding("terminal", told, advice="set PYTHONUTF8=1 for signs like ≥" if other else "")

@@ -1,0 +1,130 @@
+"""What a run in MLflow is sent: parameters, points, tables, pictures.
+
+Sent twice, each is as if it had been sent once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import yaml
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.tracking import MlflowClient
+
+from search.disk.folder import SearchFolder
+from search.disk.ranking import rank
+from search.disk.record import Record
+from search.recording.points import Point, status, tags
+from search.results.leaderboard import leaderboard_markdown
+from search.results.pictures import forgetting_curves, gradient_horizons
+from search.spec import Spec
+from trainables.config import describe
+from trainables.measure.records import CurvePoint
+
+METRICS_PER_BATCH = 1000
+PARAMS_PER_BATCH = 100
+LONGEST_PARAM = 6000
+BEST, DRAWN = 10, 5
+"""Of a search's trials, how many its leaderboard has, and how many of them its pictures."""
+
+
+def params(client: MlflowClient, run_id: str, record: Record) -> None:
+    """The trial's parameters, as Optuna suggested them."""
+    params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in record.parameters.items()]
+    for first in range(0, len(params), PARAMS_PER_BATCH):
+        client.log_batch(run_id, params=params[first : first + PARAMS_PER_BATCH])
+
+
+def points(client: MlflowClient, run_id: str, fresh: Sequence[Point], started_ms: int) -> None:
+    """In batches; one time for all of a run's points: sent twice, they are the same rows."""
+    for first in range(0, len(fresh), METRICS_PER_BATCH):
+        batch = fresh[first : first + METRICS_PER_BATCH]
+        metrics = [Metric(p.key, p.value, started_ms, p.step) for p in batch]
+        client.log_batch(run_id, metrics=metrics)
+
+
+def end(
+    client: MlflowClient, run_id: str, record: Record, spec: Spec, folder: SearchFolder
+) -> None:
+    """The configuration, the rows, and how the trial ended."""
+    client.log_text(run_id, yaml.safe_dump(record.configuration, sort_keys=False), "config.yaml")
+    table = folder.outcomes / f"{record.number:05d}.parquet"
+    if table.exists():
+        _send_bytes(client, run_id, table.read_bytes(), "outcomes.parquet", folder)
+    client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, spec).items()])
+    client.set_terminated(run_id, status(record), record.ended_ms)
+
+
+def final_pictures(
+    client: MlflowClient, run_id: str, record: Record, spec: Spec, folder: SearchFolder
+) -> None:
+    """The forgetting curve and the gradient horizon of the final weights, where there are any."""
+    norms = record.report.horizon
+    pictures = {
+        "forgetting_curve.png": _curves([record], spec),
+        "gradient_horizon.png": gradient_horizons({describe(record.configuration): norms})
+        if norms
+        else None,
+    }
+    _send_all(client, run_id, pictures, folder)
+
+
+def best(
+    client: MlflowClient,
+    run_id: str,
+    records: Sequence[Record],
+    spec: Spec,
+    folder: SearchFolder,
+) -> None:
+    """The search's leaderboard, and the pictures of its best."""
+    ranked = rank(records)[:BEST]
+    if ranked:
+        now = round(time.time() * 1000)
+        client.log_metric(run_id, "best_reach", ranked[0].reach, now)
+        client.log_metric(run_id, "trials", len(records), now)
+        table = leaderboard_markdown(ranked)
+        client.log_text(run_id, table, "leaderboard.md")
+        client.set_tag(run_id, "mlflow.note.content", table)
+    norms = {
+        f"{r.number}: {describe(r.configuration)}": r.report.horizon
+        for r in ranked[:DRAWN]
+        if r.report.horizon
+    }
+    pictures = {
+        "forgetting_curves.png": _curves(ranked[:DRAWN], spec),
+        "gradient_horizons.png": gradient_horizons(norms) if norms else None,
+    }
+    _send_all(client, run_id, pictures, folder)
+
+
+def _curves(records: Sequence[Record], spec: Spec) -> bytes | None:
+    """The forgetting curves of some trials in one picture; None where none has a curve."""
+    curves: dict[str, Sequence[CurvePoint]] = {}
+    for record in records:
+        for task, found in record.report.final.items():
+            if found.curve:
+                where = f" on {task}" if len(spec.tasks) > 1 else ""
+                label = f"{record.number}: {describe(record.configuration)}{where}"
+                curves[label] = found.curve
+    return forgetting_curves(curves, spec.ladder.success) if curves else None
+
+
+def _send_all(
+    client: MlflowClient, run_id: str, pictures: Mapping[str, bytes | None], folder: SearchFolder
+) -> None:
+    for name, picture in pictures.items():
+        if picture is not None:
+            _send_bytes(client, run_id, picture, name, folder)
+
+
+def _send_bytes(
+    client: MlflowClient, run_id: str, content: bytes, name: str, folder: SearchFolder
+) -> None:
+    """MLflow takes artifacts from files only."""
+    aside = folder.path / ".artifact"
+    aside.mkdir(exist_ok=True)
+    path = aside / name
+    path.write_bytes(content)
+    client.log_artifact(run_id, str(path))
+    path.unlink()

@@ -1,0 +1,1 @@
+"""What people review after a search: its trials as tables, what mattered, pictures, one page."""

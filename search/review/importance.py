@@ -1,0 +1,88 @@
+"""Which choices carry reach: the part of the spread of progress that each explains.
+
+Epsilon squared of the Kruskal-Wallis test (Kelley 1935; Tomczak & Tomczak 2014): among the trials
+that made the choice, their ranks by progress, between its values against in all; 0 for nothing,
+1 for everything, and about 0 by chance however many values there are. A choice that stands only
+where another is made is judged among the trials that have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kruskal, rankdata
+
+FEWEST_TRIALS = 8
+"""Of a choice that fewer trials made, nothing is said."""
+GROUPS = 4
+"""Numbers are parted into so many groups of equal size."""
+RESAMPLES = 400
+LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What one parameter explains.
+
+    Attributes:
+        explained: epsilon squared, at least 0
+        low, high: the middle 90 % over resampled trials (bootstrap percentiles)
+        p_value: of the Kruskal-Wallis test; by chance one parameter in twenty is below 0.05
+        trials: how many made the choice
+    """
+
+    parameter: str
+    explained: float
+    low: float
+    high: float
+    p_value: float
+    trials: int
+
+
+def importances(trials: pd.DataFrame, names: Sequence[str], seed: int = 0) -> list[Importance]:
+    """Of each parameter in a table of trials, largest first; without those that did not vary.
+
+    A sampler that prefers good choices is no experiment: intervals hold the noise of so few trials,
+    not that preference, nor what two choices do only together.
+    """
+    random = np.random.default_rng(seed)
+    found = []
+    for name in names:
+        chosen = trials[trials[name].notna()]
+        groups = grouped(chosen[name])
+        progress = chosen["progress"].to_numpy(float)
+        if len(chosen) < FEWEST_TRIALS or len(set(groups)) < 2 or len(set(progress)) < 2:
+            continue
+        draws = random.integers(len(chosen), size=(RESAMPLES, len(chosen)))
+        again = [explained(groups[draw], progress[draw]) for draw in draws]
+        tail = (1 - LEVEL) / 2
+        low, high = np.quantile(again, [tail, 1 - tail])
+        test = kruskal(*(progress[groups == group] for group in set(groups)))
+        of_all = explained(groups, progress)
+        p_value = float(test.pvalue)
+        found.append(Importance(name, of_all, float(low), float(high), p_value, len(chosen)))
+    return sorted(found, key=lambda one: (-one.explained, one.parameter))
+
+
+def explained(groups: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> float:
+    """Epsilon squared of values in groups, each (N,); 0 where there is nothing to tell apart."""
+    names, index = np.unique(groups, return_inverse=True)
+    ranks = rankdata(values)
+    free = len(ranks) - len(names)
+    if len(names) < 2 or free < 1 or ranks.std() == 0:
+        return 0.0
+    sums = np.bincount(index, weights=ranks)
+    between = float((sums**2 / np.bincount(index)).sum() - len(ranks) * ranks.mean() ** 2)
+    ratio = between / float(((ranks - ranks.mean()) ** 2).sum())
+    return max(0.0, 1 - (1 - ratio) * (len(ranks) - 1) / free)
+
+
+def grouped(values: pd.Series) -> np.ndarray[Any, Any]:
+    """Each value's group, (N,): numbers of many values by quartile, all else by itself."""
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > GROUPS:
+        return pd.qcut(values, GROUPS, labels=False, duplicates="drop").to_numpy()
+    return values.astype(str).to_numpy()

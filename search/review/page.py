@@ -1,0 +1,180 @@
+"""``report.html``: a search on one page, which needs no network and prints as it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from search.disk.certificates import certificates, certified_words
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.ranking import rank
+from search.review import charts, story, tables
+from search.review.importance import importances
+from search.spec import Spec
+
+OVERLAID = 6
+"""Curves that one picture can tell apart."""
+CHOICES = 4
+"""Choices that get a picture of their own, those that explain most."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with what it shows, in words that need no picture."""
+
+    title: str
+    about: str
+    html: str
+
+
+def page(folder: SearchFolder, spec: Spec, runs: Path | None = None) -> str:
+    """The whole page; its commands name the ``runs`` folder, where one is given."""
+    ledger = Ledger(folder)
+    records = list(ledger.records.values())
+    decided = list(certificates(folder.path))
+    table = tables.trials(records, certified_words(folder.path))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
+    )
+    return environment.get_template("page.html").render(
+        name=folder.name,
+        spec=spec,
+        spec_yaml=spec.to_yaml(),
+        won=story.what_won(records, spec, decided),
+        ended=story.how_it_ended(records),
+        damaged=[ledger.damaged[number] for number in sorted(ledger.damaged)],
+        refused=len(ledger.refused),
+        certificates=decided,
+        columns=_columns(table),
+        rows=_rows(table),
+        pictures=_pictures(records, spec, table),
+        following=story.what_next(records, spec, folder.name, runs, decided),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _pictures(records: Sequence[Any], spec: Spec, table: pd.DataFrame) -> list[Picture]:
+    if table.empty:
+        return []
+    ranked = [record for record in rank(records) if record.reach > 0]
+    best = ranked[:OVERLAID]
+    words = {record.number: f"trial {record.number}" for record in best}
+    found = []
+    curves = tables.forgetting_curves(best)
+    success = spec.ladder.success
+    if len(curves):
+        about = "Where each of the best forgets: its best member's final weights at every lag."
+        found.append(
+            _picture(
+                "Forgetting curves",
+                f"{about} Hollow: lags that were not trained on.",
+                charts.forgetting_curves(curves, words, success),
+            )
+        )
+    found.append(
+        _picture(
+            "Reach, trial by trial",
+            "When the best was found, and whether it still got better.",
+            charts.reach_over_time(table),
+        )
+    )
+    carried = importances(table, tables.parameters(table))
+    if carried:
+        found.append(
+            _picture(
+                "What carries reach",
+                "The part of the spread of progress that each choice explains alone (epsilon "
+                "squared), with 90 % intervals over resampled trials. The sampler prefers good "
+                "choices, so this is a hint and no experiment.",
+                charts.importance(carried),
+            )
+        )
+        found += [
+            _picture(
+                f"Reach by {one.parameter}",
+                f"Each of {one.trials} trials is a dot.",
+                charts.reach_by_choice(table, one.parameter),
+            )
+            for one in carried[:CHOICES]
+        ]
+    if ranked:
+        found.append(
+            _picture(
+                "Reach against its price",
+                "The line joins what nothing beats: as far for less, or farther for as much.",
+                charts.pareto(table),
+            )
+        )
+        found.append(
+            _picture(
+                f"Members of trial {ranked[0].number}",
+                "What each member showed at its last look on every rung; filled: it solved it.",
+                charts.members_by_rung(tables.members(ranked[0]), success),
+            )
+        )
+    found.append(_picture("Why trials ended", "All of them.", charts.ends(table)))
+    return found
+
+
+def _picture(title: str, about: str, figure: go.Figure) -> Picture:
+    html = figure.to_html(
+        include_plotlyjs=False,
+        full_html=False,
+        config={"displayModeBar": False, "responsive": True},
+    )
+    return Picture(title, about, html)
+
+
+HEADINGS = {
+    "trial": "trial",
+    "reach": "reach",
+    "certified": "certified",
+    "progress": "progress",
+    "ended_by": "ended",
+    "architecture": "architecture",
+    "members": "members",
+    "parameters": "parameters",
+    "state_bytes": "state, bytes",
+    "training_gflop": "GFLOP",
+    "busy_seconds": "minutes",
+}
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    names = [name for name in HEADINGS if name != "certified" or table[name].notna().any()]
+    by_task = [name for name in table if name.startswith("reach/")]
+    return [*(HEADINGS[name] for name in names), *by_task, *tables.parameters(table)]
+
+
+def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
+    """Of every trial, each column's text and what it is sorted by."""
+    names = [name for name in HEADINGS if name != "certified" or table[name].notna().any()]
+    names += [name for name in table if name.startswith("reach/")] + tables.parameters(table)
+    return [[_cell(name, row) for name in names] for row in table.to_dict("records")]
+
+
+def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
+    value = row[name]
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "", ""
+    if name == "reach":
+        text = ("≥ " if row["censored"] else "") + str(value)
+        return text if value else "none", value
+    if name == "ended_by":
+        return charts.ENDS.get(value, value), value
+    if name == "busy_seconds":
+        return f"{value / 60:.1f}", value
+    if isinstance(value, bool | str):
+        return str(value), value
+    if float(value).is_integer():
+        return f"{int(value):,}", value
+    return f"{value:.4g}", value

@@ -1,0 +1,173 @@
+"""What a search has to tell, in sentences: what won and why to believe it, and what to try next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.disk.ranking import rank
+from search.disk.record import Record
+from search.review.charts import ENDS
+from search.spec import Spec
+from trainables.config import describe
+
+LATE = 0.25
+"""A best that came in this last part of the trials was perhaps not the last to come."""
+
+
+def what_won(
+    records: Sequence[Record], spec: Spec, certificates: Sequence[Mapping[str, Any]]
+) -> str:
+    """A paragraph: the best, how far it is ahead, and how far to trust it."""
+    ranked = [record for record in rank(records) if record.reach > 0]
+    if not ranked:
+        return (
+            f"No trial has passed the first rung, lag {spec.ladder.start}: nothing was learned "
+            "reliably."
+        )
+    best = ranked[0]
+    ladder = spec.ladder
+    sentences = [
+        f"Trial {best.number} ({describe(best.configuration)}) learned "
+        f"{', '.join(spec.tasks_by_name)} over {_steps(best)} steps: {ladder.quorum} of "
+        f"{ladder.members} members, each from first weights of its own, answered at least "
+        f"{ladder.success:.0%} of sequences right (95 % confidence).",
+        _ahead(ranked),
+        _trust(best, len(records), certificates),
+    ]
+    return " ".join(sentences)
+
+
+def _ahead(ranked: Sequence[Record]) -> str:
+    best, others = ranked[0], ranked[1:]
+    if not others:
+        return "It is the only one that passed a rung."
+    equal = sum(record.reach == best.reach for record in others)
+    if equal:
+        one = "One other trial has" if equal == 1 else f"{equal} other trials have"
+        return f"{one} the same reach, so which is best among them is not decided."
+    return f"The next reached {_steps(others[0])} (trial {others[0].number})."
+
+
+def _trust(best: Record, trials: int, certificates: Sequence[Mapping[str, Any]]) -> str:
+    claims = _certified(best, certificates)
+    if claims:
+        return f"Its certificate, on members that the search never used, says: {claims[-1]}"
+    return (
+        f"It is the best of {trials} trials on the seeds it was chosen by, so its reach flatters; "
+        "a certificate does not."
+    )
+
+
+def _certified(best: Record, certificates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What its certificates claim."""
+    return [c["claim"] for c in certificates if c["configuration_sha256"] == best.digest]
+
+
+def how_it_ended(records: Sequence[Record]) -> list[str]:
+    """A line for each way to end, and one for each error."""
+    counts = Counter(record.ended_by or "running" for record in records)
+    lines = [f"{count} {ENDS.get(end, end)}" for end, count in counts.most_common()]
+    errors = Counter(record.error for record in records if record.error)
+    return lines + [f"{count} failed with: {error}" for error, count in errors.most_common()]
+
+
+def what_next(
+    records: Sequence[Record],
+    spec: Spec,
+    name: str,
+    runs: Path | None,
+    certificates: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, str]]:
+    """What these outcomes ask for, each a sentence and a command or key, the weightiest first.
+
+    Commands name the ``runs`` folder, where one is given.
+    """
+    ladder, at = spec.ladder, f" --runs {shlex.quote(str(runs))}" if runs else ""
+    ended = [record for record in records if record.finished and record.reported]
+    best = next((record for record in rank(ended) if record.reach > 0), None)
+    found = []
+    if best is not None and not _certified(best, certificates):
+        found.append(
+            (
+                "The best has no certificate: fresh members say what may be claimed.",
+                f"longspan certify {name}{at}",
+            )
+        )
+    top = sum(record.ended_by == "top" for record in ended)
+    if top:
+        found.append(
+            (
+                f"{_trials(top)} reached the ladder's top: a longer one tells them apart.",
+                f"longspan resume {name} --stop {4 * ladder.stop}{at}",
+            )
+        )
+    if best is None and ended:
+        shorter = max(2, ladder.start // 4)
+        found.append(
+            (
+                f"Nothing passed lag {ladder.start}: start lower, or give members more sequences.",
+                f"ladder: {{start: {shorter}, sequences: {4 * ladder.sequences}}}",
+            )
+        )
+    if best is not None and best.number >= (1 - LATE) * len(records) and len(records) > 4:
+        found.append(
+            (
+                f"The best came late, as trial {best.number} of {len(records)}: go on.",
+                f"longspan resume {name} --trials {2 * spec.search.trials}{at}",
+            )
+        )
+    starved = [record for record in ended if _last_end(record) == "budget"]
+    if 2 * len(starved) > len(ended):
+        found.append(
+            (
+                f"{_trials(len(starved))} ended where training sequences ran out, not learning.",
+                f"ladder: {{sequences: {4 * ladder.sequences}}}",
+            )
+        )
+    if best is not None and _split(best):
+        found.append(
+            (
+                "The best's members disagree on its failing rung: more of them narrow that down.",
+                f"ladder: {{members: {2 * ladder.members - 1}, quorum: {2 * ladder.quorum - 1}}}",
+            )
+        )
+    crowded = sum(record.ended_by == "memory" for record in ended)
+    if crowded:
+        found.append(
+            (
+                f"{_trials(crowded)} ran out of memory.",
+                "resources: {memory: auto}, or a smaller batch_size in the space",
+            )
+        )
+    failed = sum(record.ended_by == "error" for record in records)
+    if failed:
+        found.append(
+            (f"{_trials(failed)} failed; the errors stand above.", f"longspan status {name}{at}")
+        )
+    return found
+
+
+def _steps(record: Record) -> str:
+    return f"at least {record.reach}" if record.censored else str(record.reach)
+
+
+def _trials(count: int) -> str:
+    return "One trial" if count == 1 else f"{count} trials"
+
+
+def _last_end(record: Record) -> str | None:
+    """How the last attempt of a trial ended that failed a rung."""
+    unsolved = [row.ended_by for row in record.rows if not row.solved]
+    return unsolved[-1] if unsolved and record.ended_by == "failed_rung" else None
+
+
+def _split(record: Record) -> bool:
+    """Whether, on the lag that the trial failed, some members passed and some did not."""
+    if record.ended_by != "failed_rung" or not record.rows:
+        return False
+    last = max(row.lag for row in record.rows)
+    return len({row.solved for row in record.rows if row.lag == last}) == 2

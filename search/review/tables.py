@@ -1,0 +1,88 @@
+"""A search's trials, members and curves as data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from search.disk.ranking import rank
+from search.disk.record import Record
+from trainables.config import describe
+
+MEASURED = (
+    "trial",
+    "reach",
+    "censored",
+    "certified",
+    "progress",
+    "ended_by",
+    "error",
+    "architecture",
+    "members",
+    "parameters",
+    "state_bytes",
+    "sequences",
+    "training_gflop",
+    "busy_seconds",
+    "kernels",
+)
+"""The columns of every search's `trials`; a space's parameters follow them, by their paths."""
+
+
+def trials(records: Iterable[Record], certified: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """One row a trial, best first; those that have reported nothing stand last.
+
+    ``reach`` is in steps, the least over the tasks, ``reach/TASK`` that on each of several;
+    ``censored`` says that it is a lower bound. ``certified`` is what certificates show, by digest.
+    Parameters that a trial did not have are missing.
+    """
+    ranked = rank(records := list(records))
+    silent = [record for record in records if not record.reported]
+    rows = [_trial(record, certified or {}) for record in [*ranked, *silent]]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
+
+
+def _trial(record: Record, certified: Mapping[str, str]) -> dict[str, Any]:
+    rows, report = record.rows, record.report
+    several = record.tasks if len(record.tasks) > 1 else []
+    return {
+        "trial": record.number,
+        "reach": record.reach,
+        "censored": record.censored,
+        "certified": certified.get(record.digest),
+        "progress": record.progress,
+        "ended_by": record.ended_by or "running",
+        "error": record.error,
+        "architecture": describe(record.configuration),
+        "members": len({row.member for row in rows}),
+        "parameters": rows[0].parameters if rows else None,
+        "state_bytes": max((row.state_bytes for row in rows), default=None),
+        "sequences": sum(row.sequences for row in rows),
+        "training_gflop": float(report.training_gflop),
+        "busy_seconds": float(report.busy_seconds),
+        "kernels": report.kernels or None,
+        **{f"reach/{on.task}": on.reach for on in several},
+        **record.parameters,
+    }
+
+
+def parameters(table: pd.DataFrame) -> list[str]:
+    """Of a table of trials, the columns that the space chose."""
+    return [name for name in table if name not in MEASURED and not name.startswith("reach/")]
+
+
+def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a trial, task and lag: of so many ``sequences`` so many ``successes``."""
+    columns = ["trial", "task", "lag", "successes", "sequences", "learned"]
+    rows = [{"trial": r.number, **vars(point)} for r in rank(records) for point in r.report.curve]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def members(record: Record) -> pd.DataFrame:
+    """One row a task, lag and member: how the attempt ended and what it showed."""
+    columns = ["task", "lag", "member", "ended_by", "success_rate", "lower_bound", "sequences"]
+    rows = sorted(record.rows, key=lambda row: (row.task, row.lag, row.member))
+    return pd.DataFrame([vars(row) for row in rows], columns=columns)

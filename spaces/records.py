@@ -1,0 +1,37 @@
+"""``records``: the kinds that hold the longest lags reported, each as it is trained for them."""
+
+from __future__ import annotations
+
+from optuna import Trial
+
+from spaces.choices.cells import suggest_inside, suggest_writes
+from spaces.choices.learning import suggest_optimisation, suggest_regime
+from spaces.choices.stacks import suggest_depth, suggest_hidden_size, suggest_residual
+
+
+def records(trial: Trial) -> None:
+    """One to three blocks of a holder on residual paths, a regime, how to optimise."""
+    kinds = [
+        "lstm",
+        "ind_rnn",
+        "lru",
+        "mamba",
+        "gated_delta",
+        "kda",
+        "rwkv7",
+        "slstm",
+        "lem",
+        "orthogonal_rnn",
+        "hyena",
+        "linoss",
+        "lmu",
+    ]
+    cell = trial.suggest_categorical("model/cell/kind", kinds)
+    suggest_inside(trial, cell)
+    if cell in ("gated_delta", "kda"):
+        suggest_writes(trial, cell)
+    suggest_depth(trial)
+    suggest_residual(trial)
+    suggest_hidden_size(trial)
+    suggest_regime(trial)
+    suggest_optimisation(trial, cell)

@@ -1,0 +1,63 @@
+"""The sentences follow from the outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from search.disk.record import Record
+from search.review import story
+from tests.search.review.trials import spec, trial
+
+
+def following(records: list[Record], certificates: list[dict[str, Any]] | None = None) -> str:
+    return "\n".join(
+        map(" ".join, story.what_next(records, spec(), "made", None, certificates or []))
+    )
+
+
+def test_what_won_and_why_it_may_be_believed() -> None:
+    records = [trial(0, 8), trial(1, 32, "lstm"), trial(2, 16)]
+    told = story.what_won(records, spec(), [])
+    assert "Trial 1 (lstm 8" in told
+    assert "over 32 steps: 2 of 2 members" in told
+    assert "The next reached 16 (trial 2)" in told
+    assert "best of 3 trials on the seeds it was chosen by" in told
+    claim = {"configuration_sha256": records[1].digest, "claim": "Learns lag 16."}
+    assert "Learns lag 16." in story.what_won(records, spec(), [claim])
+
+
+def test_a_tie_is_said_and_a_bound_is_a_bound() -> None:
+    told = story.what_won([trial(0, 16, ended_by="pruned"), trial(1, 16)], spec(), [])
+    assert "not decided" in told
+    assert "at least 16 steps" in told
+
+
+def test_nothing_learned() -> None:
+    assert "passed the first rung, lag 8" in story.what_won([trial(0, 0)], spec(), [])
+    assert "start lower" in following([trial(0, 0)])
+
+
+def test_ends_and_errors_are_counted() -> None:
+    records = [trial(0, 8), trial(1, 8), trial(2, 0, error="RuntimeError: no", ended_by="error")]
+    assert story.how_it_ended(records) == [
+        "2 failed a rung",
+        "1 failed",
+        "1 failed with: RuntimeError: no",
+    ]
+
+
+def test_what_to_try_follows_from_what_was_seen() -> None:
+    assert "longspan resume made --stop 256" in following([trial(0, 64, ended_by="top")])
+    assert "sequences: 200000" in following([trial(0, 8, last=("budget", "budget"))])
+    assert "members: 3, quorum: 3" in following([trial(0, 8, last=("solved", "stalled"))])
+    assert "longspan certify made" in following([trial(0, 8)])
+    certified = [{"configuration_sha256": trial(0, 8).digest, "claim": "x"}]
+    assert following([trial(0, 8)], certified) == ""
+    late = [trial(number, 8 if number < 7 else 16) for number in range(8)]
+    assert "longspan resume made --trials 128" in following(late)
+
+
+def test_commands_name_the_runs_folder_so_that_they_can_be_pasted() -> None:
+    ((_, command),) = story.what_next([trial(0, 8)], spec(), "made", Path("/a b/runs"), [])
+    assert command == "longspan certify made --runs '/a b/runs'"

@@ -1,0 +1,49 @@
+"""What a machine is told to be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from search.cli import app
+from search.commands import doctor
+from search.disk import versions
+from trainables.models.kernels import door
+
+
+def said(*options: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The exit code, and by subject the mark and what was found."""
+    result = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
+    lines = [re.split(r"\s{2,}", line.strip(), maxsplit=2) for line in result.output.splitlines()]
+    return result.exit_code, {line[1]: (line[0], line[2]) for line in lines if len(line) == 3}
+
+
+def test_it_says_which_path_recurrences_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, found = said("--runs", str(tmp_path))
+    assert code == 0
+    assert found["kernels"][1].startswith(door.describe())
+    assert found["torch"] == ("ok", versions.versions()["torch"])
+    assert found["runs folder"][0] == "ok"
+    monkeypatch.setenv(door.SWITCH, "off")
+    code, found = said("--runs", str(tmp_path))
+    assert (code, found["kernels"][0]) == (0, "note")
+    assert found["kernels"][1].startswith("torch: LONGSPAN_KERNELS=off")
+
+
+def test_a_runs_folder_that_cannot_be_written_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, found = said("--runs", str(tmp_path / "file" / "runs"))
+    assert code == 2
+    assert found["runs folder"][0] == "wrong"
+    assert "--runs" in found["runs folder"][1]
+
+
+def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 2**62)
+    code, found = said("--runs", str(tmp_path))
+    assert (code, found["runs folder"][0]) == (2, "wrong")
