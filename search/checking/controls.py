@@ -51,7 +51,7 @@ def table(name: str, measured: Sequence[Controls], success: float) -> Table:
     ``at most`` is the 95 % upper bound of the highest of those that have to stay below it.
     """
     columns = (*CONTROLS, "at most", "asked for")
-    shown = Table("lag", "chance", *columns, title=f"{name}: without memory")
+    shown = Table("lag", "chance", *columns, title=f"{name}: without memory", padding=0)
     for one in measured:
         rates = (one.rates[control].rate for control in CONTROLS)
         most = one.rates[one.best].at_most
