@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from optuna import Trial
 
-from spaces.choices.cells import suggest_inside, suggest_window, suggest_writes
+from spaces.choices.cells import (
+    suggest_inside,
+    suggest_repairs,
+    suggest_scores,
+    suggest_window,
+    suggest_writes,
+)
 from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
-from spaces.choices.learning import suggest_optimisation, suggest_regime
+from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
 from spaces.choices.stacks import (
     suggest_depth,
     suggest_hidden_size,
@@ -30,9 +36,11 @@ def everything(trial: Trial) -> None:
         "mamba",
         "mlstm",
         "gated_delta",
+        "mamba2",
         "kda",
         "rwkv7",
         "slstm",
+        "refined_lstm",
         "lem",
         "co_rnn",
         "orthogonal_rnn",
@@ -48,9 +56,12 @@ def everything(trial: Trial) -> None:
     suggest_inside(trial, cell)
     if cell in ("gated_delta", "kda"):
         suggest_writes(trial, cell)
+    if cell == "dnc":
+        suggest_repairs(trial)
     attends = cell in ("transformer", "self_attention")
     if attends:
         suggest_window(trial)
+        suggest_scores(trial)
     suggest_front_end(trial)
     depth = suggest_depth(trial)
     if not attends:
@@ -61,4 +72,4 @@ def everything(trial: Trial) -> None:
     suggest_hidden_size(trial)
     suggest_readout(trial)
     suggest_regime(trial)
-    suggest_optimisation(trial, cell)
+    suggest_optimisation(trial, cell, suggest_learning(trial))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 from spaces.choices.cells import suggest_inside, suggest_writes
-from spaces.choices.learning import suggest_optimisation, suggest_regime
+from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
 from spaces.choices.stacks import suggest_depth, suggest_hidden_size, suggest_residual
 
 
@@ -17,9 +17,11 @@ def records(trial: Trial) -> None:
         "lru",
         "mamba",
         "gated_delta",
+        "mamba2",
         "kda",
         "rwkv7",
         "slstm",
+        "refined_lstm",
         "lem",
         "orthogonal_rnn",
         "hyena",
@@ -34,4 +36,4 @@ def records(trial: Trial) -> None:
     suggest_residual(trial)
     suggest_hidden_size(trial)
     suggest_regime(trial)
-    suggest_optimisation(trial, cell)
+    suggest_optimisation(trial, cell, suggest_learning(trial))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trainables.learning.optimisers import OPTIMISERS
+from trainables.learning.schedules import SCHEDULES
 from trainables.models.cells import LAYERS
 from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.hybrids import HYBRIDS
@@ -23,7 +25,17 @@ PATTERNS = {"trainables/models/cells/KIND.py", "trainables/tasks/KIND.py", "spac
 
 KINDS = {
     kind
-    for table in (LAYERS, FRONT_ENDS, POSITIONS, RESIDUALS, READOUTS, HYBRIDS, REGIMES)
+    for table in (
+        LAYERS,
+        FRONT_ENDS,
+        POSITIONS,
+        RESIDUALS,
+        READOUTS,
+        HYBRIDS,
+        REGIMES,
+        OPTIMISERS,
+        SCHEDULES,
+    )
     for kind in table
 }
 
@@ -38,14 +50,15 @@ def test_every_file_that_the_table_names_is_there() -> None:
     named = set(re.findall(r"`([\w./]+\.py)`", ARCHITECTURES))
     named |= set(re.findall(r"`([\w./]+\.py):?`?", ARCHITECTURES))
     assert len(named) > 30
-    places = (models, tests, tests / "memory", ROOT)
+    learning = ROOT / "tests" / "trainables" / "learning"
+    places = (models, tests, tests / "memory", learning, ROOT / "trainables", ROOT)
     missing = {name for name in named if not any((place / name).exists() for place in places)}
     assert not missing
 
 
 def mapped() -> list[str]:
     """Every path on the map: a root, and folders and files below the last one."""
-    (drawn,) = re.findall(r"```\n(search/.*?)```", CONTRIBUTING, flags=re.DOTALL)
+    (drawn,) = re.findall(r"```\n(longspan/.*?)```", CONTRIBUTING, flags=re.DOTALL)
     found, root = [], ""
     for line in drawn.splitlines():
         place = line.split()[0]
@@ -59,7 +72,7 @@ def test_the_map_is_the_tree() -> None:
     """Every room is on it, and all that is on it is there."""
     there = {
         f"{file.parent.relative_to(ROOT)}/"
-        for root in ("search", "spaces", "trainables")
+        for root in ("longspan", "search", "spaces", "trainables")
         for file in ROOT.glob(f"{root}/**/__init__.py")
     }
     assert {place for place in mapped() if place.endswith("/")} == there

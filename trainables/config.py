@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
+from trainables.learning.config import TrainingConfig
 from trainables.models.config import ModelConfig
-from trainables.parts import Config, OneOf
+from trainables.parts import Config
 from trainables.randomness import digest
-from trainables.regimes import REGIMES, RegimeConfig
-
-
-class TrainingConfig(Config):
-    """How a member is trained: Adam (Kingma & Ba 2015) on the mean loss of the scored answers.
-
-    Attributes:
-        batch_size: sequences a step
-        clip_norm: gradients are scaled down to this norm (Pascanu et al. 2013); null for never
-
-    """
-
-    regime: Annotated[RegimeConfig, OneOf(REGIMES)] = REGIMES["incremental"].Config(
-        kind="incremental"
-    )
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    clip_norm: float | None = Field(default=1.0, gt=0)
-    batch_size: int = Field(default=32, ge=1)
 
 
 class TrialConfig(Config):
@@ -56,5 +37,8 @@ def describe(configuration: Mapping[str, Any]) -> str:
     if model["residual"]["kind"] != "none":
         words.append(f"residual {model['residual']['kind']}")
     words.append(f"read-out {model['readout']['kind']}")
+    training = configuration["training"]
+    if "optimiser" in training:
+        words.append(training["optimiser"]["kind"])
     words.append(f"lr {configuration['training']['learning_rate']:.1e}")
     return " · ".join(words)

@@ -21,11 +21,13 @@ from trainables.measure.plain import read
 from trainables.measure.records import FinalPoints, MemberRung, TracePoint, of_task
 from trainables.measure.report import Report, final_from_json, final_to_json
 from trainables.models import kernels
+from trainables.models.model import build
+from trainables.models.promises import require_promises
 from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
 from trainables.training.closing_measurement import ClosingMeasurement
-from trainables.training.rung import RungTraining
+from trainables.training.rung import RungTraining, out_of_memory
 
 REPORTS_PER_BUDGET = 10
 """Reports while one member spends the whole of its budget on one rung."""
@@ -117,6 +119,8 @@ class Trial:
         climbs = []
         for name, task_config in self.spec.tasks.items():
             task = make_task(task_config, self.spec.encodings.get(name))
+            if not saved and not self.rows:
+                self._require_promises(task, task_config)
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
                 self.climber.restore(saved.pop("climber"))
@@ -160,6 +164,20 @@ class Trial:
             trace=tuple(self.trace),
             kernels=self._kernels,
         )
+
+    def _require_promises(self, task: Task, task_config: TaskConfig) -> None:
+        """Try what the measure asks of a model, before the first member is trained.
+
+        Where memory runs out nothing is said: training will end by it, as an outcome.
+        """
+        config, lags = self.spec.config, self.spec.ladder.rungs
+        streams = trial_streams(config, task_config, self.spec.seed)
+        try:
+            model = build(config.model, task, streams.seed_of("probe", lags[0], 0)).to(self.device)
+            require_promises(model, task, lags, config.training.batch_size, self.device)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
 
     def _measured(self, row: MemberRung) -> None:
         """Saved before it is reported: after a crash no later report falls below this one.

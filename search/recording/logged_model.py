@@ -17,7 +17,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
@@ -27,9 +27,9 @@ from mlflow.types.schema import Array
 from sqlalchemy.exc import SQLAlchemyError
 
 import trainables
-from search.disk.certificates import read_certificate
 from search.disk.folder import SearchFolder
 from search.errors import UserError
+from search.recording.model_claims import description, send_claims, send_version, version_tags
 from search.recording.tracker import Tracker
 from search.spec import Spec
 from trainables.encoding.answers import ClassAnswers
@@ -52,6 +52,8 @@ REQUIREMENTS = (
 
 CHAMPION = "champion"
 """The alias of a registered model's best version."""
+
+ABOUT = f"Sequence models found by Longspan; `{CHAMPION}` is the best of those last exported."
 
 
 def signature(encoding: Encoding) -> ModelSignature:
@@ -125,11 +127,20 @@ def publish(
         raise UserError(str(error)) from None
     try:
         client = tracker.connect()
-        models = [log(client, tracker.run_id(t), f) for t, f in zip(trials, folders, strict=True)]
+        models = [
+            log(client, tracker.run_id(t), f, spec) for t, f in zip(trials, folders, strict=True)
+        ]
         if name is None:
             return []
         versions = [
-            register(client, model, name, version_tags(tracker, folder), folder == folders[0])
+            register(
+                client,
+                model,
+                name,
+                version_tags(tracker, folder),
+                description(folder),
+                is_best=folder == folders[0],
+            )
             for model, folder in reversed(list(zip(models, folders, strict=True)))
         ]
         client.set_registered_model_alias(name, CHAMPION, str(versions[-1]))
@@ -139,19 +150,27 @@ def publish(
         raise UserError(f"MLflow at {tracker.uri}: {reason}") from None
 
 
-def log(client: MlflowClient, run_id: str, folder: Path) -> str:
+def log(client: MlflowClient, run_id: str, folder: Path, spec: Spec) -> str:
     """Log an exported folder as a model of its trial's run; one that is there already is kept.
+
+    What it claims, and how it is described, is brought up to date either way.
 
     Returns:
         the model's id
     """
+    run = client.get_run(run_id)
+    model_id = _logged(client, run, folder)
+    send_claims(client, run, model_id, folder, spec)
+    return model_id
+
+
+def _logged(client: MlflowClient, run: Run, folder: Path) -> str:
     claim = exported.read(folder)
     encoding = claim.encoding
     if encoding is None:  # whoever exports has one
         raise UserError(f"{folder}: it keeps no encoding; export it again from its search")
     name = "{search}-trial-{trial:05d}-{task}".format(**claim.outcome)
-    run = client.get_run(run_id)
-    experiment = run.info.experiment_id
+    run_id, experiment = run.info.run_id, run.info.experiment_id
     for known in client.search_logged_models(
         [experiment], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
     ):
@@ -184,21 +203,6 @@ def log(client: MlflowClient, run_id: str, folder: Path) -> str:
     return str(model.model_id)
 
 
-def version_tags(tracker: Tracker, folder: Path) -> dict[str, str]:
-    """What a version says of itself: its reach, its certificate, and where its run is."""
-    outcome = exported.read(folder).outcome
-    found = read_certificate(folder / "certificate.json")
-    certified = "none" if found is None else str(found["lag"] or "nothing")
-    reach = f"{'at least ' if outcome.get('censored') else ''}{outcome['lag']}"
-    return {
-        "reach": reach,
-        "certified_lag": certified,
-        "success": f"{outcome['success_rate']:.4f}",
-        "task": str(outcome["task"]),
-        "run": tracker.run_link(outcome["trial"]),
-    }
-
-
 @contextmanager
 def _looked_up_at(uri: str) -> Iterator[None]:
     """Where MLflow's registry looks a logged model up, for the length of the block.
@@ -218,18 +222,19 @@ def register(
     model_id: str,
     name: str,
     tags: Mapping[str, str] = {},
+    about: str | None = None,
     is_best: bool = False,
 ) -> int:
     """Make a logged model a version of the registered model ``name``, unless it is one already.
 
-    Its ``tags`` are brought up to date either way. The best becomes one again where another has
-    come after it: who asks for the latest gets the best.
+    Its ``tags`` and what is said ``about`` it are brought up to date either way. The best becomes
+    one again where another has come after it: who asks for the latest gets the best.
 
     Returns:
         the version
     """
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=ABOUT)
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
@@ -244,4 +249,7 @@ def register(
             version = client.create_model_version(name, source, run_id=run_id, model_id=model_id)
     for key, value in tags.items():
         client.set_model_version_tag(name, str(version.version), key, value)
+    if about is not None:
+        client.update_model_version(name, str(version.version), about)
+    send_version(client, model_id, name, int(version.version))
     return int(version.version)

@@ -11,7 +11,6 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.use import front_matter, how_to_use
 from trainables.config import describe
-from trainables.encoding.answers import ClassAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
 from trainables.measure.reliability import lower_bound, upper_bound
@@ -51,6 +50,7 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | success on held-out sequences at lag {outcome["lag"]} | {outcome["success_rate"]:.1%} of \
 {outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
 | success asked for | {outcome["success"]:.0%} |
+{_control(outcome)}\
 | how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
 {_by_task(outcome.get("by_task"))}\
 | parameters | {outcome["parameters"]:,} |
@@ -60,6 +60,14 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | found by | search `{outcome["search"]}`, trial {outcome["trial"]}, seed {outcome["seed"]} |
 | configuration | SHA-256 `{outcome["configuration_sha256"]}` |
 """
+
+
+def _control(outcome: dict[str, Any]) -> str:
+    """What whoever needs no memory is right on, of the same sequences; the member was better."""
+    if not outcome.get("control"):
+        return ""
+    words = f"without memory ({outcome['control']}), on the same sequences"
+    return f"| {words} | {outcome['control_rate']:.1%} |\n"
 
 
 def _by_task(reaches: str | None) -> str:
@@ -115,18 +123,13 @@ def _curve(outcome: dict[str, Any], encoding: Encoding | None) -> str:
     points = outcome["forgetting_curve"]
     if not points:
         return "## Forgetting curve\n\nNot measured: the trial was stopped before its end.\n"
+    chance = None if encoding is None else encoding.chance
     lines = [
         "## Forgetting curve\n",
         "![success rate by lag](forgetting_curve.png)\n",
-        "| lag | success | |",
-        "| ---: | ---: | --- |",
+        "Chance: " + ("not known.\n" if chance is None else f"{chance:.1%}.\n"),
+        *_table(points, outcome.get("members_by_lag", [])),
     ]
-    chance = chance_of(encoding)
-    if chance is not None:
-        lines.insert(2, f"Chance: {chance:.1%}.\n")
-    for p in points:
-        rate = p["successes"] / p["sequences"]
-        lines.append(f"| {p['lag']} | {rate:.1%} | {'learned' if p['learned'] else 'beyond'} |")
     lines += worse_below_the_reach(outcome)
     untrained = outcome.get("extrapolated_lag")
     if untrained is not None:
@@ -137,15 +140,31 @@ def _curve(outcome: dict[str, Any], encoding: Encoding | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def chance_of(encoding: Encoding | None) -> float | None:
-    """The success of a blind guess; None where it is not known."""
-    if encoding is None:
-        return None
-    if encoding.task == "stream":
-        return 0.5
-    if not isinstance(encoding.answer, ClassAnswers):
-        return None
-    return float(len(encoding.answer.names)) ** -encoding.answers
+def _table(points: list[dict[str, Any]], tried: list[dict[str, Any]]) -> list[str]:
+    """Success by lag: of these weights, and of every member with those it had on that rung."""
+    members = sorted({row["member"] for row in tried})
+    shown = {(row["lag"], row["member"]): row for row in tried if row["test_sequences"]}
+    curve = {point["lag"]: point for point in points}
+    lines = [
+        " | ".join(["| lag", "these weights", "", *(f"member {m}" for m in members)]) + " |",
+        "| ---: | ---: | --- |" + " ---: |" * len(members),
+    ]
+    for lag in sorted(curve.keys() | {lag for lag, _ in shown}):
+        cells = [str(lag), "", ""]
+        if lag in curve:
+            point = curve[lag]
+            rate = point["successes"] / point["sequences"]
+            cells = [str(lag), f"{rate:.1%}", "learned" if point["learned"] else "beyond"]
+        for member in members:
+            row = shown.get((lag, member))
+            cells.append("" if row is None else f"{row['success_rate']:.1%}")
+        lines.append("| " + " | ".join(cells) + " |")
+    if members:
+        lines.append(
+            "\nThe members' columns are what each showed when it tried the rung, with the weights"
+            " that it had there; these weights are one member's last, at every lag."
+        )
+    return lines
 
 
 def worse_below_the_reach(outcome: dict[str, Any]) -> list[str]:

@@ -33,6 +33,9 @@ from trainables.tasks import make_task
 from trainables.training.climber import weights_file
 from trainables.training.curve import extrapolated_lag
 
+MEMBER_KEYS = ("lag", "member", "ended_by", "success_rate", "lower_bound", "test_sequences")
+"""What an export says of every member on every rung that it tried."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -179,7 +182,9 @@ def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> Non
     sums.write(aside, names)
     label = describe(record.configuration)
     if winner.final.curve:
-        picture = forgetting_curves({label: winner.final.curve}, spec.ladder.success)
+        rows = of_task(record.rows, winner.task)
+        curves = {label: winner.final.curve}
+        picture = forgetting_curves(curves, spec.ladder.success, kept.encoding.chance, rows)
         (aside / "forgetting_curve.png").write_bytes(picture)
     if winner.final.horizon:
         norms = gradient_horizons({label: winner.final.horizon})
@@ -248,6 +253,8 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "solved": sum(r.solved for r in rung),
         "member": member,
         "success_rate": row.success_rate,
+        "control": row.control,
+        "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,
         "test_sequences": row.test_sequences,
         "training_sequences": sum(r.sequences for r in rows if r.member == member),
@@ -258,6 +265,10 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "ladder": spec.ladder.model_dump(mode="json"),
         "trials_searched": spec.search.trials,
         "forgetting_curve": [asdict(point) for point in final.curve],
+        "members_by_lag": [
+            {key: getattr(row, key) for key in MEMBER_KEYS}
+            for row in sorted(rows, key=lambda row: (row.lag, row.member))
+        ],
         "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
         "gradient_horizon": [asdict(point) for point in final.horizon],
         "kernels": record.report.kernels,

@@ -10,34 +10,39 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from trainables.measure.records import CurvePoint, HorizonPoint
+from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung
 from trainables.measure.reliability import lower_bound, upper_bound
 
 
-def forgetting_curves(curves: Mapping[str, Sequence[CurvePoint]], success: float) -> bytes:
+def forgetting_curves(
+    curves: Mapping[str, Sequence[CurvePoint]],
+    success: float,
+    chance: float | None = None,
+    members: Sequence[MemberRung] = (),
+) -> bytes:
     """A PNG of success by lag, one line a label, with the 95 % limits of each point.
 
-    A curve's points ascend in lag. Filled points were trained on; hollow ones lie beyond. The
-    dotted line is the success asked for.
+    A curve's points ascend in lag. Filled points were trained on; hollow ones lie beyond. Dotted
+    lines are the success asked for and, where it is known, that of chance. The thin lines are what
+    each of the ``members`` showed on the rungs that it tried, with the weights that it had there.
     """
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    lags = sorted({p.lag for points in curves.values() for p in points})
+    tried = [row for row in members if row.looks]
+    lags = {p.lag for points in curves.values() for p in points} | {row.lag for row in tried}
+    for place, member in enumerate(sorted({row.member for row in tried})):
+        own = sorted((row.lag, row.success_rate) for row in tried if row.member == member)
+        label = None if place else "each member, as it tried the rung"
+        axes.plot(*zip(*own, strict=True), color="0.7", linewidth=1, marker=".", label=label)
     for number, (label, points) in enumerate(curves.items()):
         _draw(axes, label, points, f"C{number}")
-    axes.axhline(success, color="0.4", linestyle=":", linewidth=1)
-    axes.annotate(
-        f"asked for: {success:g}",
-        (0.005, success),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, -11),
-        textcoords="offset points",
-        color="0.4",
-        fontsize=8,
-    )
+    _level(axes, success, f"asked for: {success:g}", points_above=-11)
+    if chance is not None:
+        _level(axes, chance, f"chance: {chance:.3g}", points_above=3)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(lags, [str(lag) for lag in lags], rotation=45 if len(lags) > 8 else 0)
+    ticks = sorted(lags)
+    axes.set_xticks(ticks, [str(lag) for lag in ticks], rotation=45 if len(ticks) > 8 else 0)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel="lag (steps)", ylabel="success rate on held-out sequences", ylim=(-0.02, 1.04))
@@ -45,6 +50,19 @@ def forgetting_curves(curves: Mapping[str, Sequence[CurvePoint]], success: float
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
     return _png(figure)
+
+
+def _level(axes: Any, success: float, said: str, points_above: int) -> None:
+    axes.axhline(success, color="0.4", linestyle=":", linewidth=1)
+    axes.annotate(
+        said,
+        (0.005, success),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, points_above),
+        textcoords="offset points",
+        color="0.4",
+        fontsize=8,
+    )
 
 
 def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:

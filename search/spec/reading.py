@@ -14,7 +14,7 @@ from search.spec.spec import Spec
 from search.spec.yaml_files import load_yaml
 from trainables.messages import one_line
 from trainables.plugins import load_plugins
-from trainables.tasks.rows.lakes import PREFIX, is_delta
+from trainables.tasks.layouts.lakes import PREFIX, is_delta
 
 
 def read(path: Path) -> Spec:

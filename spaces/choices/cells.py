@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from optuna import Trial
 
+HEADED = (
+    "mamba2",
+    "slstm",
+    "mlstm",
+    "gated_delta",
+    "kda",
+    "rwkv7",
+    "transformer",
+    "self_attention",
+)
+"""Kinds that work in several heads."""
+
 
 def suggest_inside(trial: Trial, cell: str) -> None:
     """How a cell of this kind starts and how much it holds."""
@@ -15,7 +27,7 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_levels(trial)
     if cell in ("ind_rnn", "hyena"):
         suggest_longest_lag(trial)
-    if cell in ("lru", "s4d", "mamba", "linoss"):
+    if cell in ("lru", "s4d", "mamba", "mamba2", "linoss"):
         suggest_state_size(trial)
     if cell == "lem":
         suggest_largest_step(trial)
@@ -29,9 +41,9 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_sliding_window(trial)
     if cell == "lru":
         suggest_damping(trial)
-    if cell in ("s4d", "mamba", "gated_delta", "kda", "rwkv7"):
+    if cell in ("s4d", "mamba", "mamba2", "gated_delta", "kda", "rwkv7"):
         suggest_timescale(trial)
-    if cell in ("slstm", "mlstm", "gated_delta", "kda", "rwkv7", "transformer", "self_attention"):
+    if cell in HEADED:
         suggest_heads(trial)
     if cell in ("ntm", "dnc"):
         suggest_memory_size(trial)
@@ -131,6 +143,13 @@ def suggest_window(trial: Trial) -> None:
     trial.suggest_categorical("model/cell/window", [None, 64, 512])
 
 
+def suggest_scores(trial: Trial) -> None:
+    """Scores of attention as they are; or bounded, sharpened with length, falling by a gate."""
+    trial.suggest_categorical("model/cell/normed", [False, True])
+    trial.suggest_categorical("model/cell/sharpened", [False, True])
+    trial.suggest_categorical("model/cell/forget_bias", [None, 1.0, 5.0])
+
+
 def suggest_memory_size(trial: Trial) -> None:
     """Slots, numbers in each, and how many are read at a step."""
     trial.suggest_categorical("model/cell/num_slots", [16, 64, 128])
@@ -151,3 +170,10 @@ def suggest_write_heads(trial: Trial) -> None:
 def suggest_links(trial: Trial) -> None:
     """Whether a DNC keeps the order of writing, at a cost of slots squared."""
     trial.suggest_categorical("model/cell/links", [True, False])
+
+
+def suggest_repairs(trial: Trial) -> None:
+    """What a DNC lacks: masks of keys, wiping what is let go, sharpened links."""
+    trial.suggest_categorical("model/cell/masked", [False, True])
+    trial.suggest_categorical("model/cell/erases_freed", [False, True])
+    trial.suggest_categorical("model/cell/sharpened", [False, True])

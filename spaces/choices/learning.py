@@ -8,6 +8,7 @@ STATE_SPACES = (
     "lru",
     "s4d",
     "mamba",
+    "mamba2",
     "mlstm",
     "gated_delta",
     "kda",
@@ -26,8 +27,24 @@ def suggest_regime(trial: Trial) -> None:
         trial.suggest_categorical("training/regime/rehearsal_fraction", [0.0, 0.1, 0.25])
 
 
-def suggest_optimisation(trial: Trial, cell: str) -> None:
-    """Clipping, and a learning rate from the range of the cell's family."""
+def suggest_learning(trial: Trial) -> str:
+    """An optimiser, how its rate goes with time and lag, smoothed labels, an average of weights."""
+    optimisers = ["adam", "adamw", "rmsprop", "lion", "muon"]
+    optimiser: str = trial.suggest_categorical("training/optimiser/kind", optimisers)
+    schedules = ["constant", "inverse_root", "cosine"]
+    trial.suggest_categorical("training/schedule/kind", schedules)
+    trial.suggest_categorical("training/schedule/warm_up_steps", [0, 30, 300])
+    trial.suggest_categorical("training/lag_scaling", [0.0, 0.25, 0.5])
+    trial.suggest_categorical("training/label_smoothing", [0.0, 0.1])
+    trial.suggest_categorical("training/average_decay", [0.0, 0.99])
+    return optimiser
+
+
+def suggest_optimisation(trial: Trial, cell: str, optimiser: str = "adam") -> None:
+    """Clipping, and a learning rate from the range of the cell's family.
+
+    Lion's steps are of one length, and want a tenth of the others' rate.
+    """
     trial.suggest_categorical("training/clip_norm", [0.1, 1.0, 10.0])
     low, high = 1e-3, 1e-2
     if cell in STATE_SPACES:
@@ -36,4 +53,5 @@ def suggest_optimisation(trial: Trial, cell: str) -> None:
         low, high = 2e-4, 3e-3
     if cell in ("ntm", "dnc"):
         low, high = 3e-4, 5e-3
-    trial.suggest_float("training/learning_rate", low, high, log=True)
+    share = 0.1 if optimiser == "lion" else 1.0
+    trial.suggest_float("training/learning_rate", share * low, share * high, log=True)

@@ -63,6 +63,9 @@ SINCE = {"final_measured", "deaths", "losses", "kernels"}
 ROWS_SINCE = {"data", "control", "control_rate"}
 """What a row says since then."""
 
+METRICS_SINCE = {"success_at_reach", "lower_bound_at_reach"}
+"""What MLflow holds of the best since then."""
+
 TABLES = ("curve", "horizon", "trace")
 
 
@@ -182,7 +185,8 @@ def _points(database: Path) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     with closing(sqlite3.connect(database)) as connection:
         for trial, metric, count in connection.execute(query):
-            found.setdefault(f"{int(trial):05d}", {})[metric] = count
+            if metric.partition("/")[0] not in METRICS_SINCE:
+                found.setdefault(f"{int(trial):05d}", {})[metric] = count
     return found
 
 

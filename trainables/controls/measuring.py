@@ -107,10 +107,10 @@ class Controls:
         for control in NEEDLESS:
             if self.rates[control].at_least >= success:
                 return f"{self._succeeds(control)}; success {success:g} then needs no memory"
-        for leak in LEAKING:
-            found = self.rates[leak]
+        for leaking in LEAKING:
+            found = self.rates[leaking]
             if lower_bound(found.successes, found.shown, SURE) > self.level:
-                return f"{self._succeeds(leak)}; chance is at most {self.level:.1%}"
+                return f"{self._succeeds(leaking)}; chance is at most {self.level:.1%}"
         for control in NEEDLESS:
             most = self.rates[control].at_most
             if most >= success and not self.paired:

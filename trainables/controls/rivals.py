@@ -82,7 +82,8 @@ class Rivals:
         count = shown_at(task, lag)
         train = task.split("train").sample(lag, count, generator)
         donors = draw_donors(task, lag, count, generator)
-        self._guessers = [self._learned(one, donors) for one in each_place(train)]
+        with torch.autocast("cpu", enabled=False):
+            self._guessers = [self._learned(one, donors) for one in each_place(train)]
 
     def compare(
         self,
@@ -100,7 +101,9 @@ class Rivals:
         for batch, member in batches:
             sequences += len(member)
             right += int(member.sum())
-            for control, guessed in self._right(batch, generator).items():
+            with torch.autocast("cpu", enabled=False):
+                by_control = self._right(batch, generator)
+            for control, guessed in by_control.items():
                 rivals[control] += int(guessed.sum())
                 won[control] += int((member & ~guessed).sum())
                 lost[control] += int((~member & guessed).sum())
@@ -108,12 +111,11 @@ class Rivals:
 
     def _learned(self, train: Batch, donors: Batch) -> dict[Needless, Guesser]:
         task, lag = self._task, self._lag
-        with torch.autocast("cpu", enabled=False):
-            return {
-                "constant": constant(task, train),
-                "last input": by_last_input(task, train),
-                "blinded": by_edges(task, blinded(task, train, donors, lag), lag),
-            }
+        return {
+            "constant": constant(task, train),
+            "last input": by_last_input(task, train),
+            "blinded": by_edges(task, blinded(task, train, donors, lag), lag),
+        }
 
     def _right(
         self, batch: Batch, generator: torch.Generator
@@ -124,10 +126,8 @@ class Rivals:
         for one, guessers in zip(each_place(batch), self._guessers, strict=True):
             shown = dict.fromkeys(NEEDLESS, one)
             shown["blinded"] = blinded(task, one, donors, self._lag)
-            with torch.autocast("cpu", enabled=False):
-                guessed = {control: guess(shown[control]) for control, guess in guessers.items()}
-            for control, outputs in guessed.items():
-                right[control] &= judged(task, outputs, one)
+            for control, guess in guessers.items():
+                right[control] &= judged(task, guess(shown[control]), one)
         return right
 
 

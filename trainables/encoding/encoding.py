@@ -17,7 +17,7 @@ from jaxtyping import Float
 from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers
+from trainables.encoding.answers import AnyAnswers, ClassAnswers
 from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
 from trainables.parts import Config
 from trainables.randomness import digest
@@ -68,7 +68,8 @@ class Encoding(Config):
         task: the task's kind
         columns: the file's columns by key; ``sequence`` is always one
         steps: what one step of a row is
-        missing: what becomes of nulls, NaN, infinity and empty rows
+        missing: what becomes of nulls, NaN, infinity and empty rows; where those that the steps
+            name are filled, the others are refused all the same
         filler: None where nothing is ever put to a row
         padding: None where rows are shown as they are
         after_gap: whether the answer is asked for after a gap of filler
@@ -81,7 +82,7 @@ class Encoding(Config):
     task: str
     columns: dict[str, str]
     steps: AnySteps
-    missing: Literal["refused"] = "refused"
+    missing: Literal["refused", "filled"] = "refused"
     filler: Filler | None = None
     padding: Padding | None = None
     after_gap: bool = False
@@ -98,6 +99,15 @@ class Encoding(Config):
     def column(self) -> str:
         """The column that sequences stand in."""
         return self.columns["sequence"]
+
+    @property
+    def chance(self) -> float | None:
+        """The success of a blind guess; None where it is not known, of numbers."""
+        if self.task == "stream":
+            return 0.5
+        if not isinstance(self.answer, ClassAnswers):
+            return None
+        return float(len(self.answer.names)) ** -self.answers
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -155,7 +165,10 @@ class Encoding(Config):
     def _pool(self, picks: np.ndarray) -> Tensor:
         pool = self._encoded_pool
         chosen = torch.from_numpy(picks)
-        return pool[chosen[:, 0]] if pool.ndim == 1 else pool.gather(0, chosen)
+        if pool.ndim == 1:
+            return pool[chosen[:, 0]]
+        spare = pool.shape[1] - chosen.shape[1]  # indicators: of filler, none is set
+        return pool.gather(0, torch.nn.functional.pad(chosen, (0, spare)))
 
     @cached_property
     def _encoded_pool(self) -> Tensor:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 
 from trainables.encoding.encoding import Encoding
+from trainables.encoding.missing import Missing, is_missing
 from trainables.encoding.plain import plain
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
 
@@ -144,7 +145,8 @@ def _row(row: Any, column: str, number: int, encoding: Encoding) -> np.ndarray:
         row = list(row)
     if isinstance(row, Number | str | bytes | Mapping):
         raise refuse(f"holds {type(row).__name__}, which is no list of steps,")
-    values = _flat(_array(row) if isinstance(row, torch.Tensor) else row, refuse)
+    row = _array(row) if isinstance(row, torch.Tensor) else row
+    values = _flat(row, refuse, _takes_nan(encoding))
     if values.size == 0:
         raise refuse("has an empty list")
     if values.ndim > 2:
@@ -155,13 +157,19 @@ def _row(row: Any, column: str, number: int, encoding: Encoding) -> np.ndarray:
         raise refuse(f"has {values.shape[1]} values a step; this model takes {features}:")
     steps = encoding.steps
     if isinstance(steps, NumberSteps | PlainSteps):
-        return _numbers(values, refuse)
+        return _numbers(values, refuse, steps.missing if isinstance(steps, NumberSteps) else None)
     if isinstance(steps, TokenSteps):
         return _tokens(values, steps, refuse)
     return _symbols(values, steps, refuse)
 
 
-def _flat(row: Any, refuse: Any) -> np.ndarray:
+def _takes_nan(encoding: Encoding) -> bool:
+    """Whether a null or NaN among a row's values is known to the model as missing."""
+    steps = encoding.steps
+    return isinstance(steps, NumberSteps) and steps.missing is not None and steps.missing.takes_nan
+
+
+def _flat(row: Any, refuse: Any, takes_nan: bool) -> np.ndarray:
     """A row's values (n,) or (n, F): of numbers, or objects where they are not."""
     if isinstance(row, np.ndarray) and row.dtype != object:
         return row
@@ -176,13 +184,14 @@ def _flat(row: Any, refuse: Any) -> np.ndarray:
             raise refuse("has a null" if any(s is None for s in inner) else "is ragged")
         if len({len(step) for step in inner}) > 1:
             raise refuse("has steps of different length")
-        return _levelled([value for step in inner for value in step], refuse).reshape(
-            len(inner), -1
-        )
-    return _levelled(inner, refuse)
+        levelled = _levelled([value for step in inner for value in step], refuse, takes_nan)
+        return levelled.reshape(len(inner), -1)
+    return _levelled(inner, refuse, takes_nan)
 
 
-def _levelled(values: list[Any], refuse: Any) -> np.ndarray:
+def _levelled(values: list[Any], refuse: Any, takes_nan: bool) -> np.ndarray:
+    if takes_nan:
+        values = [np.nan if value is None else value for value in values]
     if any(value is None for value in values):
         raise refuse("has a null")
     if any(isinstance(value, Decimal) for value in values):
@@ -196,23 +205,32 @@ def _levelled(values: list[Any], refuse: Any) -> np.ndarray:
         raise refuse("is ragged") from None
 
 
-def _require_numbers(values: np.ndarray, refuse: Any) -> np.ndarray:
+def _require_numbers(values: np.ndarray, refuse: Any, missing: Missing | None = None) -> np.ndarray:
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     if values.dtype.kind not in "iuf":
         kind = "text" if values.dtype.kind in "US" else str(values.dtype)
         raise refuse(f"holds {kind}; allowed: numbers;")
-    if not np.isfinite(values).all():
+    if not np.isfinite(_known(values, missing)).all():
         raise refuse("has NaN or infinity")
     return values
 
 
-def _numbers(values: np.ndarray, refuse: Any) -> np.ndarray:
-    numbers = _require_numbers(values, refuse)
+def _numbers(values: np.ndarray, refuse: Any, missing: Missing | None) -> np.ndarray:
+    numbers = _require_numbers(values, refuse, missing)
     with np.errstate(over="ignore"):
-        if not np.isfinite(numbers.astype(np.float32)).all():
+        if not np.isfinite(_known(numbers, missing).astype(np.float32)).all():
             raise refuse("has a number beyond float32")
     return numbers
+
+
+def _known(values: np.ndarray, missing: Missing | None) -> np.ndarray:
+    """Those of the values that have to be numbers."""
+    if missing is None:
+        return values
+    if not missing.takes_nan and values.dtype.kind == "f" and np.isnan(values).any():
+        return values
+    return values[~is_missing(values, missing.values)]
 
 
 def _tokens(values: np.ndarray, steps: TokenSteps, refuse: Any) -> np.ndarray:

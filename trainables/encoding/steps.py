@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,11 +16,15 @@ from jaxtyping import Bool, Float, Int, Num
 from pydantic import Field, StrictInt, StrictStr
 from torch import Tensor
 
+from trainables.encoding.missing import Missing, filled, is_missing
 from trainables.parts import Config
 from trainables.shapes import Inputs, Numbers, Tokens
 
 FillerKind = Literal["noise", "blank", "resample"]
 """``noise``: uniform over the range; ``blank``: a constant; ``resample``: training values."""
+
+Scale = Literal["standard", "robust", "none"]
+"""By mean and standard deviation, by median and quartiles, or not at all."""
 
 
 class FileSteps(Config):
@@ -76,14 +80,19 @@ class NumberSteps(FileSteps):
     """F numbers a step: each feature less its mean, over its deviation; blank is the mean.
 
     A feature that is constant in training has deviation 1. Everything is in the file's units.
+    Filler has no missing values.
 
     Attributes:
         whole: whether the column is of integers, or of booleans: then so is noise
-        mean: of each feature over the training steps
-        deviation: of each, the standard deviation
+        mean: of each feature over the training steps; the median, or 0, as the scale says
+        deviation: of each, the standard deviation; what the quartiles of a normal distribution
+            tell of it, or 1, as the scale says
         low: of each, the least
         high: of each, the greatest
+        missing: which values are none, and what is shown instead; None where none is allowed
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"scale", "missing"})
 
     kind: Literal["numbers"] = "numbers"
     whole: bool
@@ -91,14 +100,31 @@ class NumberSteps(FileSteps):
     deviation: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    scale: Scale = "standard"
+    missing: Missing | None = None
 
     @property
     def features(self) -> int:
         return len(self.mean)
 
-    def encode(self, values: Num[np.ndarray, "*shape F"]) -> Float[Tensor, "*shape F"]:
-        standardised = (values.astype(np.float64) - self._mean) / self._deviation
-        return torch.from_numpy(standardised.astype(np.float32))
+    @property
+    def shown(self) -> int:
+        """Numbers a step that a model is shown: F, or 2 F with indicators."""
+        return self.features * (2 if self._has_indicator else 1)
+
+    def encode(
+        self, values: Num[np.ndarray, "*shape F"]
+    ) -> Float[Tensor, "*shape F"] | Float[Tensor, "*shape 2*F"]:
+        encoded = self._scaled(self.filled(values))
+        if not self._has_indicator:
+            return encoded
+        assert self.missing is not None
+        gone = torch.from_numpy(is_missing(values, self.missing.values))
+        return torch.cat((encoded, gone.float()), dim=-1)
+
+    def filled(self, values: Num[np.ndarray, "*shape F"]) -> Num[np.ndarray, "*shape F"]:
+        """The file's values, with what stands for those that are missing."""
+        return values if self.missing is None else filled(values, self.missing)
 
     def noise(self, batch_size: int, length: int, generator: torch.Generator) -> Numbers:
         shape = (batch_size, length, self.features)
@@ -106,24 +132,40 @@ class NumberSteps(FileSteps):
             unit = torch.rand(shape, generator=generator, dtype=torch.float64)
             values = (unit * torch.from_numpy(self._high - self._low + 1)).floor_()
             values = values.add_(torch.from_numpy(self._low - self._mean))
-            return values.div_(torch.from_numpy(self._deviation)).float()
-        low, high = self.encode(self._low), self.encode(self._high)
-        return torch.rand(shape, generator=generator) * (high - low) + low
+            return self._none_missing(values.div_(torch.from_numpy(self._deviation)).float())
+        low, high = self._scaled(self._low), self._scaled(self._high)
+        return self._none_missing(torch.rand(shape, generator=generator) * (high - low) + low)
 
     def blank(self, batch_size: int, length: int) -> Numbers:
-        return torch.zeros(batch_size, length, self.features)
+        return torch.zeros(batch_size, length, self.shown)
 
     def resample(
         self, pool: Tensor, batch_size: int, length: int, generator: torch.Generator
     ) -> Numbers:
         shape = (batch_size, length, self.features)
         picks = torch.randint(len(pool), shape, generator=generator)
-        return pool[picks, torch.arange(self.features)]
+        return self._none_missing(pool[picks, torch.arange(self.features)])
 
     def noise_at(self, unit: Float[np.ndarray, "T F"]) -> Float[Tensor, "T F"]:
         if self.whole:
-            return self.encode(self._low + np.floor(unit * (self._high - self._low + 1)))
-        return self.encode(self._low + unit * (self._high - self._low))
+            drawn = self._low + np.floor(unit * (self._high - self._low + 1))
+        else:
+            drawn = self._low + unit * (self._high - self._low)
+        return self._none_missing(self._scaled(drawn))
+
+    @property
+    def _has_indicator(self) -> bool:
+        return self.missing is not None and self.missing.indicator
+
+    def _scaled(self, values: Num[np.ndarray, "*shape F"]) -> Float[Tensor, "*shape F"]:
+        standardised = (values.astype(np.float64) - self._mean) / self._deviation
+        return torch.from_numpy(standardised.astype(np.float32))
+
+    def _none_missing(self, values: Tensor) -> Tensor:
+        """With indicators that say so, if there are any."""
+        if not self._has_indicator:
+            return values
+        return torch.cat((values, torch.zeros_like(values)), dim=-1)
 
     @cached_property
     def _mean(self) -> Float[np.ndarray, " F"]:

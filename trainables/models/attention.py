@@ -59,6 +59,24 @@ def late_attention(
     return _masked(q, k, v, k.shape[2] - q.shape[2], slopes, window)
 
 
+def forgetting(
+    q: Float[Tensor, "B H T E"],
+    k: Float[Tensor, "B H S E"],
+    v: Float[Tensor, "B H S E"],
+    log_kept: Float[Tensor, "B H S"],
+) -> tuple[Heads, Heads, Heads]:
+    """One coordinate more, by which attention takes off log_kept[t] - log_kept[s], at most 0.
+
+    What is the same for all keys of a query makes no difference to a softmax, so the keys' part is
+    enough. In the type of ``log_kept``, as bfloat16 has no room for a long sum.
+    """
+    E, wide = q.shape[-1], log_kept.dtype
+    wider = (E + 1) ** 0.5  # scores are divided by this, and not by sqrt(E)
+    q = torch.cat((q.to(wide) * (wider / E**0.5), torch.ones_like(q[..., :1], dtype=wide)), dim=-1)
+    k = torch.cat((k.to(wide), -wider * log_kept[..., None]), dim=-1)
+    return q, k, pad(v.to(wide), (0, 1))
+
+
 def mean_span(length: int, window: int | None) -> float:
     """How many steps a step sees, on average over a sequence of ``length``."""
     longest = length if window is None else min(length, window)

@@ -64,7 +64,30 @@ class Chrono(ForgetBias):
         return torch.empty(width).uniform_(1, max(self.config.longest_lag - 1, 1)).log_()
 
 
-FORGET_BIASES: dict[str, type[ForgetBias]] = {"constant": Constant, "chrono": Chrono}
+class Uniform(ForgetBias):
+    """``uniform``: sigmoid(b) ~ U(1/D, 1 - 1/D) over D units (Gu et al. 2020, 3.2).
+
+    A unit forgets in about 1 / (1 - sigmoid(b)) steps: times up to D, as 1 / time^2, without a
+    lag that must be known.
+    """
+
+    class Config(PartConfig):
+        """Nothing is to be chosen."""
+
+        kind: Literal["uniform"] = "uniform"
+
+    opposes_input = True
+
+    def draw(self, width: int) -> Float[Tensor, " D"]:
+        least = min(1 / width, 0.5)
+        return torch.logit(torch.empty(width).uniform_(least, 1 - least))
+
+
+FORGET_BIASES: dict[str, type[ForgetBias]] = {
+    "constant": Constant,
+    "chrono": Chrono,
+    "uniform": Uniform,
+}
 
 
 def _number_is_constant(value: Any) -> Any:

@@ -96,6 +96,11 @@ class Layer(nn.Module, ABC):
         so_far = torch.cat((state[0], x), dim=1)
         return self(so_far)[:, -x.shape[1] :], (so_far,)
 
+    def carried_bytes(self, length: int) -> int:
+        """Bytes of one sequence's state in `scan` after ``length`` steps, in float32."""
+        has_own_scan = type(self).scan is not Layer.scan
+        return self.state_bytes(length) if has_own_scan else 4 * length * self.width
+
 
 class Recurrence(Layer):
     """A layer whose `forward` is the scan of a `step`; a fused kernel may stand in for the scan."""

@@ -145,9 +145,16 @@ class Model(nn.Module):
 
     @property
     def bytes_a_step(self) -> int:
-        """What each further step adds to `state_bytes`, once windows are full; 0 of recurrences."""
+        """What each further step adds to what `scan` carries and the read-out looks back on.
+
+        Once windows are full, for one sequence in float32; 0 of recurrences.
+        """
         stride = self.front_end.stride
-        return (self.state_bytes(FAR + stride) - self.state_bytes(FAR)) // stride
+        return (self._carried_bytes(FAR + stride) - self._carried_bytes(FAR)) // stride
+
+    def _carried_bytes(self, length: int) -> int:
+        carried = sum(path.layer.carried_bytes(self._frames(length)) for path in self._paths)
+        return self.front_end.state_bytes() + carried + self.readout.state_bytes(length)
 
     @property
     def _paths(self) -> Iterable[Residual]:

@@ -9,27 +9,43 @@ and its target y (a class or a number); f is filler.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Bool, Int
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
 from trainables.encoding.encoding import Encoding, Padding
 from trainables.encoding.steps import FillerKind
-from trainables.tasks.rows.fitting import ValueKind, fit
-from trainables.tasks.rows.labels import AnswerKind, labels
-from trainables.tasks.rows.layout import Layout
+from trainables.tasks.rows.account import AnswersRead, OfClass
+from trainables.tasks.rows.accounting import described, lengths_of, long_tail
+from trainables.tasks.rows.copies import Nearest, nearest
+from trainables.tasks.rows.fitting import fit
+from trainables.tasks.rows.labels import AnswerKind, hardly_meant, labels
+from trainables.tasks.rows.partition import Partition
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import in_part
-from trainables.tasks.rows.task import TEXT, RowsConfig, RowsTask
+from trainables.tasks.rows.task import LATER, RowsConfig, RowsTask
+from trainables.tasks.rows.whole import FractionError, whole
 from trainables.tasks.task import Batch, ClassAnswer
 
 NEARNESS = 2.0
+
+
+def _one(given: Any) -> Any:
+    if isinstance(given, list | tuple):
+        raise ValueError(
+            f"{list(given)} is not allowed: one column, not several; search each, or join them in"
+            " a column of the classes' combinations"
+        )
+    return given
+
+
+OneColumn = Annotated[str, BeforeValidator(_one)]
 
 
 class Parquet(RowsTask):
@@ -55,19 +71,20 @@ class Parquet(RowsTask):
             tolerance: of a number, in its own units: right if off by less
             filler: ``noise``: uniform over the training values' range; ``blank``: their mean, or a
                 symbol of its own; ``resample``: training values, drawn one by one
-            values: ``numbers``, which are standardised, or ``tokens``: integers
-                or text that are symbols, or ``characters`` of a text
+            longest: rows of more steps are left out; null for none
 
         """
 
+        later: ClassVar[frozenset[str]] = LATER | {"longest"}
+
         kind: Literal["parquet"] = "parquet"
-        target: str
+        target: OneColumn
         lag: str | None = None
         nearness: float = Field(default=NEARNESS, gt=1)
         answer: AnswerKind | None = None
         tolerance: float | None = Field(default=None, gt=0)
         filler: FillerKind = "noise"
-        values: ValueKind = "numbers"
+        longest: Annotated[int, Field(ge=1)] | None = None
 
         @model_validator(mode="after")
         def _near_a_lag(self) -> Self:
@@ -81,16 +98,23 @@ class Parquet(RowsTask):
             return named if self.lag is None else {**named, "lag": self.lag}
 
         @property
-        def layout(self) -> Layout:
-            return Layout(TEXT[self.values])
+        def partition(self) -> Partition:
+            return replace(super().partition, longest=self.longest)
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        rows, train = self.rows, in_part(self.rows.hashes, "train")
+        rows, train = self.rows, self.of_part("train")
         target = f"{config.target!r} of {config.path}"
         column = rows.columns["target"]
         self.labels = labels(column, target, config.answer, config.tolerance, train)
-        self.fitted = fit(rows, config.values, config.filler, config.sequence_name)
+        self.fitted = fit(
+            rows,
+            config.values,
+            config.filler,
+            config.sequence_name,
+            config.partition,
+            config.scaling,
+        )
         self.lags = None if config.lag is None else lags_of(rows, config.lag)
         self.padding = self._padding()
         self.answer, self.inputs = self.labels.answer, self.fitted.inputs
@@ -102,6 +126,7 @@ class Parquet(RowsTask):
             task=self.config.kind,
             columns=dict(self.config.columns),
             steps=self.fitted.steps,
+            missing="filled" if self.config.missing else "refused",
             filler=self.fitted.travelling_filler,
             padding=self.padding,
             after_gap=self.lags is None,
@@ -113,8 +138,14 @@ class Parquet(RowsTask):
             example=self.example(),
         )
 
-    def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
-        return np.ones(len(self.rows), dtype=bool), f"path: {self.rows.file}"
+    def usable(self) -> str:
+        longest = self.config.longest
+        if longest is not None and not (self.rows.lengths <= longest).any():
+            raise ValueError(
+                f"longest: {longest} leaves nothing of {self.rows.file}: its shortest row has"
+                f" {self.rows.lengths.min():,} steps"
+            )
+        return str(self.rows.file)
 
     def shown_at(self, lag: int) -> Bool[np.ndarray, " R"] | None:
         """With a gap, the same at every lag; training shows rows of shorter lags as well."""
@@ -153,13 +184,76 @@ class Parquet(RowsTask):
         targets = self.labels.targets.numpy()
         bits = targets.view(np.int32) if targets.dtype == np.float32 else targets
         lags = [] if self.lags is None else [self.lags]
-        return [column.astype(np.int64).view(np.uint64) for column in (bits, *lags)]
+        told = [column.astype(np.int64).view(np.uint64) for column in (bits, *lags)]
+        return told + super().told_by_columns()
 
     def told_classes(self) -> tuple[tuple[Label, int], ...]:
         if not self.labels.classes:
             return ()
         counts = torch.bincount(self.labels.targets, minlength=len(self.labels.classes))
         return tuple(zip(self.labels.classes, counts.tolist(), strict=True))
+
+    def answers_read(self) -> AnswersRead:
+        trained = (
+            np.bincount(
+                self.labels.targets.numpy()[self.of_part("train")],
+                minlength=len(self.labels.classes),
+            )
+            if self.labels.classes
+            else ()
+        )
+        target = f"{self.config.target!r} of {self.rows.file.name}"
+        near = nearest(
+            self.rows,
+            self.parts,
+            self.fitted,
+            int(np.median(trained)) if self.labels.classes else None,
+        )
+        right = self._right_as_nearest(near)
+        said = f"the nearest training row's answer is right for {right:.0%} of the held-out rows"
+        return AnswersRead(
+            classes=tuple(
+                OfClass(name, rows, int(seen))
+                for (name, rows), seen in zip(self._used_classes(), trained, strict=True)
+            ),
+            target=None
+            if self.labels.classes
+            else described(self.labels.targets.numpy()[self.used]),
+            nearest=right,
+            warnings=(
+                *long_tail(lengths_of(self.rows, self.used), self._padded(), self._column),
+                *hardly_meant(self.labels, self.used, self.of_part("train"), target),
+                *(
+                    (f"{self._column}: {near.said(bool(self.config.group))}; {said}",)
+                    if near.copies
+                    else ()
+                ),
+            ),
+        )
+
+    @property
+    def _column(self) -> str:
+        return f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}"
+
+    def _used_classes(self) -> Sequence[tuple[Label, int]]:
+        counts = (
+            np.bincount(self.labels.targets.numpy()[self.used], minlength=len(self.labels.classes))
+            if self.labels.classes
+            else np.zeros(0, np.int64)
+        )
+        return list(zip(self.labels.classes, counts.tolist(), strict=True))
+
+    def _padded(self) -> float:
+        """Steps that a batch takes at the ladder's start, over those of its rows."""
+        lengths = self.rows.lengths[self.used]
+        return float(lengths.max() / lengths.mean()) if self.lags is None else 1.0
+
+    def _right_as_nearest(self, near: Nearest) -> float:
+        targets = self.labels.targets[torch.from_numpy(near.rows)]
+        guessed = self.labels.targets[torch.from_numpy(near.nearest)]
+        if isinstance(self.answer, ClassAnswer):
+            return float((targets == guessed).float().mean())
+        return float(((targets - guessed).abs() < self.answer.tolerance).float().mean())
 
     def under(self, encoding: Encoding) -> Self:
         if encoding == self.encoding:
@@ -173,20 +267,27 @@ class Parquet(RowsTask):
 
     def _padding(self) -> Padding:
         """To which length rows are padded, at every lag."""
-        longest = self.rows.longest
+        longest = self._longest
         if self.lags is None:
             return Padding(steps=longest)
-        order = np.argsort(self.lags, kind="stable")
-        so_far = np.maximum.accumulate(self.rows.lengths[order])
+        lags, lengths = self.lags[self.used], self.rows.lengths[self.used]
+        order = np.argsort(lags, kind="stable")
+        so_far = np.maximum.accumulate(lengths[order])
         grows = np.flatnonzero(np.diff(so_far, prepend=0))
-        pairs = zip(self.lags[order][grows].tolist(), so_far[grows].tolist(), strict=True)
+        pairs = zip(lags[order][grows].tolist(), so_far[grows].tolist(), strict=True)
         return Padding(steps=longest, by_lag=tuple(pairs), nearness=self.config.nearness)
+
+    @property
+    def _longest(self) -> int:
+        """Steps of the longest row that is used."""
+        return int(self.rows.lengths[self.used].max())
 
     def _steps(self, lag: int) -> int:
         """Steps of the longest row that any part shows at ``lag``, as training padded them."""
         if self.lags is None:
-            return max(self.padding.steps, self.rows.longest)
-        shown = self.rows.lengths[near(self.lags, 1, lag, self.config.nearness)]
+            return max(self.padding.steps, self._longest)
+        near_it = near(self.lags, 1, lag, self.config.nearness)
+        shown = self.rows.lengths[near_it & self.used]
         return max(self.padding.steps_at(lag), int(shown.max(initial=1)))
 
 
@@ -198,6 +299,10 @@ def lags_of(rows: Rows, name: str) -> Int[np.ndarray, " R"]:
 
     """
     column = rows.columns["lag"]
+    try:
+        column = whole(column, f"lag: {name!r} of {rows.file}")
+    except FractionError as error:
+        raise ValueError(f"{error}; allowed: integers") from None
     if not pa.types.is_integer(column.type):
         raise ValueError(f"lag: {name!r} of {rows.file} holds {column.type}; allowed: integers")
     lags = column.to_numpy(zero_copy_only=False).astype(np.int64)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal, Self
+from dataclasses import replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -25,9 +26,10 @@ from trainables.encoding.answers import ClassAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
-from trainables.tasks.rows.fitting import Fitted, ValueKind, fit
-from trainables.tasks.rows.layout import Layout
-from trainables.tasks.rows.task import TEXT, RowsConfig, RowsTask
+from trainables.tasks.layouts.layout import Layout
+from trainables.tasks.rows.fitting import Fitted, fit
+from trainables.tasks.rows.partition import Partition
+from trainables.tasks.rows.task import LATER, RowsConfig, RowsTask
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
 REDRAWS = 8
@@ -53,26 +55,36 @@ class Stream(RowsTask):
             sequence: a column of lists of numbers; rows too short for a window are left out
             context: steps shown before the first one predicted; the longest lag there is
             answers: steps predicted a window
-            values: ``numbers``, which are standardised, or ``tokens``: integers
-                or text that are symbols, or ``characters`` of a text
             cut: null; or rows longer than so many steps are cut into rows of so many
 
         """
 
+        later: ClassVar[frozenset[str]] = LATER | {"cut"}
+
         kind: Literal["stream"] = "stream"
         context: int = Field(ge=2)
         answers: int = Field(default=8, ge=1)
-        values: ValueKind = "numbers"
         cut: int | None = Field(default=None, ge=1)
 
         @property
         def layout(self) -> Layout:
-            return Layout(TEXT[self.values], self.cut or 0)
+            return replace(super().layout, cut=self.cut or 0)
+
+        @property
+        def partition(self) -> Partition:
+            return replace(super().partition, shortest=self.context + self.answers)
 
     def __init__(self, config: Config) -> None:
         self.steps = config.context + config.answers
         super().__init__(config)
-        self.fitted = fit(self.rows, config.values, "noise", config.sequence_name, self.steps)
+        self.fitted = fit(
+            self.rows,
+            config.values,
+            "noise",
+            config.sequence_name,
+            config.partition,
+            config.scaling,
+        )
         self.inputs, self.answer = self.fitted.inputs, _answer(self.fitted)
 
     @property
@@ -83,6 +95,7 @@ class Stream(RowsTask):
             task=self.config.kind,
             columns=dict(self.config.columns),
             steps=steps,
+            missing="filled" if self.config.missing else "refused",
             answer=ClassAnswers(names=steps.vocabulary)
             if isinstance(steps, TokenSteps)
             else NumberAnswers(scale=steps.deviation[0], offset=steps.mean[0], tolerance=None),
@@ -94,19 +107,18 @@ class Stream(RowsTask):
         other.answer = _answer(other.fitted)
         return other
 
-    def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
+    def usable(self) -> str:
         """Rows of numbers that are long enough for a window."""
         config, steps = self.config, self.steps
         name = f"{config.sequence_name!r} of {config.path}"
         if self.rows.values.shape[1] != 1:
             raise ValueError(f"sequence: {name} holds lists of lists; allowed: lists of numbers")
-        is_long = self.rows.lengths >= steps
-        if not is_long.any():
+        if self.rows.longest < steps:
             raise ValueError(
                 f"context: {config.context} and {config.answers} answers take {steps} steps,"
                 f" but the longest row of {name} has {self.rows.longest}"
             )
-        return is_long, f"path: {config.path}, of rows of {steps} steps,"
+        return f"{config.path}, of rows of {steps} steps,"
 
     def shown_at(self, lag: int) -> None:
         """The same rows at every lag."""

@@ -19,6 +19,7 @@ from trainables.encoding.identity import DataIdentity
 from trainables.encoding.steps import PlainSteps, SymbolSteps
 from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
+from trainables.tasks.rows.account import Account
 
 Split = Literal["train", "selection", "test"]
 
@@ -72,9 +73,13 @@ class ClassAnswer:
         """Which answers are right."""
         return predictions.argmax(-1) == targets
 
-    def loss(self, predictions: Predictions, targets: Targets) -> Tensor:
+    def loss(
+        self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
+    ) -> Tensor:
         """Mean cross entropy, in nats."""
-        return torch.nn.functional.cross_entropy(predictions.flatten(0, 1), targets.flatten())
+        return torch.nn.functional.cross_entropy(
+            predictions.flatten(0, 1), targets.flatten(), label_smoothing=label_smoothing
+        )
 
     def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
         """Mean cross entropy of each sequence."""
@@ -111,8 +116,10 @@ class NumberAnswer:
         """Which answers are right."""
         return (self.value(predictions) - targets).abs() < self.tolerance
 
-    def loss(self, predictions: Predictions, targets: Targets) -> Tensor:
-        """Mean squared error, in units of ``scale`` squared."""
+    def loss(
+        self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
+    ) -> Tensor:
+        """Mean squared error, in units of ``scale`` squared; there are no labels to smooth."""
         outputs = (targets - self.offset) / self.scale
         return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
 
@@ -216,6 +223,11 @@ class Task(ABC):
     @property
     def data_fingerprint(self) -> str | None:
         """Its `DataIdentity.fingerprint`; None where it generates."""
+        return None
+
+    @property
+    def account(self) -> Account | None:
+        """What was read; None where it generates."""
         return None
 
     def under(self, encoding: Encoding) -> Self:

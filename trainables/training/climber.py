@@ -17,13 +17,12 @@ from trainables.files.whole_files import remove_left_over
 from trainables.measure.ladder import Climb, climb
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
-from trainables.models.model import build, outline
+from trainables.models.model import outline
 from trainables.randomness import Streams, digest
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
-from trainables.training.probing import require_sound
 from trainables.training.rung import RungTraining, out_of_memory
 
 
@@ -60,7 +59,6 @@ class Climber:
         self.members: dict[int, Member] = {}
         self.outline = outline(config.model, task)
         self.training: RungTraining | None = None
-        self._probed: set[int] = set()
         self._learned_at = 0
         self._learned: Rivals
         self._saved: dict[int, dict[str, Any]] = {}
@@ -100,7 +98,6 @@ class Climber:
         if not self.outline.reads(self.task.length(lag)):
             return MemberRung(self.name, lag, number, "length")
         try:
-            self._probe(lag)
             training = self._start(self._member(lag, number), lag)
         except (MemoryError, RuntimeError) as error:
             self.training = None
@@ -110,20 +107,6 @@ class Climber:
         row = training.run(self.tick)
         self.training = None
         return row
-
-    def _probe(self, lag: int) -> None:
-        """Refuse layers that break their promise at sequences as long as these, once a rung.
-
-        Raises:
-            UnsoundModelError: in one line.
-        """
-        if lag in self._probed:
-            return
-        seed = self.streams.seed_of("probe", lag, 0)
-        model = build(self.config.model, self.task, seed).to(self.device)
-        generator = self.streams.generator("probe", lag, 1)
-        require_sound(model, self.task.split("train"), lag, generator, self.device)
-        self._probed.add(lag)
 
     def _member(self, lag: int, number: int) -> Member:
         """The member as it came from the rung below, or a fresh one where nothing is carried."""
@@ -173,7 +156,7 @@ class Climber:
         self.weights.mkdir(parents=True, exist_ok=True)
         remove_left_over(self.weights)
         target = weights_file(self.weights, lag, member.number)
-        weight_files.write(target, member.model.state_dict())
+        weight_files.write(target, member.judged.state_dict())
 
     def _drop_weights_below(self, lag: int) -> None:
         """Two rungs down nothing can be the reach any more, once this one is on record."""

@@ -72,7 +72,7 @@ def each_shown(
 
     The halves of a pair are always shown in batches of their own, each in an order of its own: a
     model that told them apart by their places, or by what lies beside them, would learn nothing
-    from it. If ``mixed``, the rows of every batch are shown in another order than they were drawn.
+    from it. If ``mixed``, every batch's rows are shown in another order than they were drawn in.
     """
     batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
     order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from trainables.config import TrialConfig
-from trainables.models.model import build
+from trainables.learning.learning import Learning
+from trainables.models.model import Model, build
 from trainables.randomness import Streams
 from trainables.tasks.task import Batch, Task
 
@@ -30,11 +31,18 @@ class Member:
     ) -> None:
         self.number = number
         self.model = build(config.model, task, streams.seed_of("weights", rung, number)).to(device)
-        self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=config.training.learning_rate, fused=True
-        )
-        self._clip_norm = config.training.clip_norm
+        self.learning = Learning(config.training, self.model)
+        self._smoothing = config.training.label_smoothing
         self._task = task
+
+    @property
+    def judged(self) -> Model:
+        """The model whose success counts: that of the averaged weights where these are kept."""
+        return cast(Model, self.learning.judged)
+
+    def enter(self, times_longer: float, most_steps: int) -> None:
+        """Begin a rung that is ``times_longer`` than the ladder's first."""
+        self.learning.enter(times_longer, most_steps)
 
     def learn(self, batch: Batch) -> tuple[float, int]:
         """One step of gradient descent.
@@ -44,23 +52,19 @@ class Member:
             Where the loss is not finite, no step is taken.
         """
         predictions = self.model(batch.inputs, batch.scored)
-        loss = self._task.answer.loss(predictions, batch.targets)
+        loss = self._task.answer.loss(predictions, batch.targets, self._smoothing)
         value = float(loss.detach())
         right = self._task.judge(predictions.detach(), batch)
         successes = int(right.sum()) * len(batch.inputs) // max(1, len(right))
         if value == value and abs(value) != float("inf"):
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if self._clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
-            self.optimizer.step()
+            self.learning.step(loss)
         return value, successes
 
     def state(self) -> dict[str, Any]:
         """Weights and optimiser: what `restore` needs."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"model": self.model.state_dict(), **self.learning.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.learning.restore(state)

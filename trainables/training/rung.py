@@ -98,6 +98,7 @@ class RungTraining:
         self.progress = RungProgress()
         self.stretches = Stretches(ladder.sequences)
         self.recent: deque[tuple[int, int, float]] = deque()
+        member.enter(lag / ladder.start, math.ceil(ladder.sequences / batch_size))
 
     @property
     def recent_rate(self) -> float:
@@ -234,10 +235,8 @@ class RungTraining:
     def _compare(self, drawn_from: torch.Tensor) -> Compared:
         """The member and the task's controls on the sequences of the look that was just taken.
 
-        They are shown to the member once more, in another order, after the controls' are learned.
-
-        Args:
-            drawn_from: the state that the look's generator had before it
+        They are shown to the member once more, in another order. They are drawn again from the
+        state that the look's generator had before it.
         """
         rivals, number = self.rivals(self.lag), self.member.number
         again = self.streams.generator("test", self.lag, number)
@@ -256,7 +255,7 @@ class RungTraining:
 
     def _evaluate(self, split: Literal["selection", "test"], sequences: int) -> Tally:
         return evaluate(
-            self.member.model,
+            self.member.judged,
             self.splits[split],
             self.lag,
             sequences,

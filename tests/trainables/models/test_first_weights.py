@@ -11,12 +11,12 @@ from torch import Tensor
 from trainables.messages import one_line
 from trainables.models.cells import LAYERS
 from trainables.models.cells.s4d import S4d
-from trainables.models.first_weights import Chrono, inverse_softplus
+from trainables.models.first_weights import Chrono, Uniform, inverse_softplus
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.parts import OneOf
 
 CELLS = TypeAdapter(Annotated[PartConfig, OneOf(LAYERS)])
-WITH_FORGET_BIAS = ["lstm", "gru", "min_gru", "min_lstm", "dilated_lstm"]
+WITH_FORGET_BIAS = ["lstm", "gru", "min_gru", "min_lstm", "dilated_lstm", "refined_lstm", "slstm"]
 
 
 def cell_of(kind: str, forget_bias: object, width: int = 4) -> Recurrence:
@@ -71,6 +71,17 @@ def test_chrono_shuts_the_input_gate(kind: str) -> None:
     gates = dict(cell_of(kind, 2.0).named_parameters())[name].split(4)
     assert torch.equal(gates[forget], torch.full((4,), 2.0, dtype=torch.float64))
     assert not torch.equal(gates[forget], -gates[add])
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "min_gru"])
+def test_uniform_gates_keep_any_share_alike(kind: str) -> None:
+    """What is kept is even between 1/D and 1 - 1/D; one unit keeps a half."""
+    kept = share_kept(kind, "uniform", width=512)
+    assert 1 / 513 < kept.min() < 0.02
+    assert 0.98 < kept.max() < 512 / 513
+    assert kept.mean() == pytest.approx(0.5, abs=0.04)
+    assert kept.std() == pytest.approx(12**-0.5, rel=0.08)
+    assert torch.equal(Uniform(Uniform.Config()).draw(1), torch.zeros(1))
 
 
 def test_the_shortest_lag_is_allowed() -> None:

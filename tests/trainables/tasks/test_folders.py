@@ -77,7 +77,7 @@ def test_mistakes_in_a_folder_name_the_file(tmp_path: Path) -> None:
     """No file, a column that one file lacks or has of another type, another width, a null."""
     empty = tmp_path / "empty"
     empty.mkdir()
-    (empty / "f.csv").write_text("")
+    (empty / "f.txt").write_text("")
     refused(lambda: task_of(empty), f"path: {empty} is a folder without a .parquet file")
     others: dict[str, Any] = {
         "sequence: 'x' is not a column": pa.table({"z": ROWS[:5], "y": LABELS[:5]}),

@@ -143,7 +143,7 @@ def test_the_forgetting_curve_ends_where_there_are_no_rows(file: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "named"),
     [
-        ([0.5] * 60, "lag: 'back' of .* holds double; allowed: integers"),
+        ([0.5] * 60, "lag: 'back' of .* holds double, and 0.5 in row 0 is no whole number"),
         ([1] * 59 + [None], "lag: 'back' of .* has a null in row 59"),
         ([1] * 59 + [0], "lag: 'back' of .* is 0 in row 59"),
         ([1] * 59 + [3], "lag: 'back' of .* is 3 in row 59, whose sequence has 3 steps"),

@@ -70,6 +70,13 @@ class KnowingMember:
         self.sizes: list[int] = []
         self.lengths: list[int] = []
 
+    @property
+    def judged(self) -> KnowingModel:
+        return self.model
+
+    def enter(self, times_longer: float, most_steps: int) -> None:
+        self.entered = times_longer, most_steps
+
     def learn(self, batch: Batch) -> tuple[float, int]:
         step = len(self.sizes)
         self.sizes.append(len(batch.inputs))

@@ -54,7 +54,7 @@ def watch(
             at = self.lag, self.member.number
             seen.files.append({file.name for file in weights.glob("*")})
             seen.began[at] = copied(self.member.model)
-            seen.adam_steps[at] = len(self.member.optimizer.state)
+            seen.adam_steps[at] = len(self.member.learning.optimisers[0].state)
             self._learn_a_batch()
             seen.ended[at] = copied(self.member.model)
             failed = fails(*at)

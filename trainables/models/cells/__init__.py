@@ -13,10 +13,12 @@ from trainables.models.cells.lmu import Lmu
 from trainables.models.cells.lru import Lru
 from trainables.models.cells.lstm import Lstm
 from trainables.models.cells.mamba import Mamba
+from trainables.models.cells.mamba2 import Mamba2
 from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
 from trainables.models.cells.orthogonal_rnn import OrthogonalRnn
+from trainables.models.cells.refined_lstm import RefinedLstm
 from trainables.models.cells.rnn import Rnn
 from trainables.models.cells.rwkv7 import Rwkv7
 from trainables.models.cells.s4d import S4d
@@ -40,9 +42,11 @@ LAYERS: dict[str, type[Layer]] = {
     "mamba": Mamba,
     "mlstm": Mlstm,
     "gated_delta": GatedDelta,
+    "mamba2": Mamba2,
     "kda": Kda,
     "rwkv7": Rwkv7,
     "slstm": Slstm,
+    "refined_lstm": RefinedLstm,
     "lem": Lem,
     "co_rnn": CoRnn,
     "orthogonal_rnn": OrthogonalRnn,

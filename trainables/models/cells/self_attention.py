@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import logsigmoid, pad
 
-from trainables.models.attention import causal_attention, late_attention, mean_span
+from trainables.models.attention import (
+    Heads,
+    causal_attention,
+    forgetting,
+    late_attention,
+    mean_span,
+)
+from trainables.models.first_weights import ForgetBiasConfig, forget_bias
+from trainables.models.kernels.chunked.given_types import in_given_types
+from trainables.models.kernels.scan import precise
 from trainables.models.layer import Layer, PartConfig, Surroundings
 from trainables.shapes import Stream
 
@@ -20,11 +30,22 @@ class HeadsConfig(PartConfig):
     Attributes:
         num_heads: H, which must divide the hidden size
         window: how many steps a step sees, itself among them; null for all of them
+        normed: whether queries and keys have length sqrt(E), times a weight for each of E channels,
+            so that no score grows without bounds (Dehghani et al. 2023)
+        sharpened: whether scores are multiplied by s log n, n the steps seen and s learned by each
+            head, so that attention does not flatten as a sequence grows (Nakanishi 2025)
+        forget_bias: of a gate f in each head; a score of step s at step t then falls by the sum of
+            -log f since s (FoX, Lin et al. 2025); null for no gate
 
     """
 
     num_heads: int = Field(default=4, ge=1)
     window: int | None = Field(default=None, ge=1)
+    normed: bool = False
+    sharpened: bool = False
+    forget_bias: ForgetBiasConfig | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"normed", "sharpened", "forget_bias"})
 
 
 class SelfAttention(Layer):
@@ -54,52 +75,108 @@ class SelfAttention(Layer):
         self.slopes = None if around.slopes is None else around.slopes(config.num_heads)
         self.qkv = nn.Linear(around.width, 3 * around.width)
         self.out = nn.Linear(around.width, around.width)
+        if config.normed:
+            self.norms = nn.ModuleList(nn.RMSNorm(head_width, eps=1e-6) for _ in "qk")
+        if config.sharpened:
+            self.sharpness = nn.Parameter(torch.full((config.num_heads,), 0.43))  # 1 for n = 10
+        if config.forget_bias is not None:
+            self.forget = nn.Linear(around.width, config.num_heads)
+            with torch.no_grad():
+                self.forget.bias.copy_(forget_bias(config.forget_bias).draw(config.num_heads))
 
     def forward(self, x: Stream) -> Stream:
         """Attend to the past and to the step itself."""
-        B, T, D = x.shape
-        qkv = self.qkv(x).view(B, T, 3, self.config.num_heads, -1)
-        q_BHTE, k_BHTE, v_BHTE = qkv.permute(2, 0, 3, 1, 4)
+        q, k, v = self._heads(x)
+        kept = self._kept(x)
         if self.rotate is not None:
-            q_BHTE, k_BHTE = self.rotate(q_BHTE), self.rotate(k_BHTE)
-        y_BHTE = causal_attention(q_BHTE, k_BHTE, v_BHTE, self.slopes, self.config.window)
-        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, D))
+            q, k = self.rotate(q), self.rotate(k)
+        q = self._sharp(q, before=0)
+        if kept is None:
+            y_BHTE = causal_attention(q, k, v, self.slopes, self.config.window)
+        else:
+            forgetful = in_given_types(causal_attention)
+            qkv = forgetting(q, k, v, kept.cumsum(-1))
+            y_BHTE = forgetful(*qkv, self.slopes, self.config.window)[..., : q.shape[-1]]
+        return self._joined(y_BHTE, x)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """The cache: keys, not rotated yet, and values (B, H, S, E), of no steps."""
-        H = self.config.num_heads
-        none = self.out.weight.new_zeros(batch_size, H, 0, self.width // H)
-        return none, none
+        """The cache of no steps: keys, not rotated yet, and values (B, H, S, E).
+
+        Then the logarithm of what is kept up to each of them (B, H, S), where that is gated.
+        """
+        H, weight = self.config.num_heads, self.out.weight
+        none = weight.new_zeros(batch_size, H, 0, self.width // H)
+        state = [none, none]
+        if self.config.forget_bias is not None:
+            state.append(weight.new_zeros(batch_size, H, 0, dtype=precise(weight.dtype)))
+        return tuple(state)
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """Attend to the cache and to the piece; the cache grows, up to the window.
 
         Scores depend on distances alone, so positions are counted from the cache's first step.
         """
-        B, T, D = x.shape
-        qkv = self.qkv(x).view(B, T, 3, self.config.num_heads, -1)
-        q_BHTE, *new = qkv.permute(2, 0, 3, 1, 4)
-        k_BHSE, v_BHSE = (
-            torch.cat((kept, piece), dim=2) for kept, piece in zip(state, new, strict=True)
-        )
-        keys = k_BHSE
+        T, window = x.shape[1], self.config.window
+        q, *new = self._heads(x)
+        kept = self._kept(x)
+        if kept is not None:
+            forgotten = kept.cumsum(-1)
+            new.append(forgotten + state[2][..., -1:] if state[2].shape[-1] else forgotten)
+        k, v, *gone = (torch.cat(parts, dim=2) for parts in zip(state, new, strict=True))
+        past = 0 if window is None else max(0, k.shape[2] - (window - 1))
+        carried = (k[:, :, past:], v[:, :, past:], *(part[:, :, past:] for part in gone))
+        before = k.shape[2] - T
         if self.rotate is not None:
-            before = k_BHSE.shape[2] - T
-            q_BHTE = self.rotate(pad(q_BHTE, (0, 0, before, 0)))[:, :, before:]
-            keys = self.rotate(keys)
-        y_BHTE = late_attention(q_BHTE, keys, v_BHSE, self.slopes, self.config.window)
-        window = self.config.window
-        past = 0 if window is None else max(0, k_BHSE.shape[2] - (window - 1))
-        carried = k_BHSE[:, :, past:], v_BHSE[:, :, past:]
-        return self.out(y_BHTE.transpose(1, 2).reshape(B, T, D)), carried
+            q = self.rotate(pad(q, (0, 0, before, 0)))[:, :, before:]
+            k = self.rotate(k)
+        q = self._sharp(q, before)
+        if kept is None:
+            y_BHTE = late_attention(q, k, v, self.slopes, window)
+        else:
+            qkv = forgetting(q, k, v, gone[0])
+            y_BHTE = in_given_types(late_attention)(*qkv, self.slopes, window)[..., : q.shape[-1]]
+        return self._joined(y_BHTE, x), carried
+
+    def _heads(self, x: Stream) -> tuple[Heads, Heads, Heads]:
+        """Queries, keys and values, not rotated yet."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.config.num_heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        if self.config.normed:
+            q, k = (
+                norm(part.to(norm.weight.dtype)).to(v.dtype)
+                for norm, part in zip(self.norms, (q, k), strict=True)
+            )
+        return q, k, v
+
+    def _kept(self, x: Stream) -> Float[Tensor, "B H T"] | None:
+        """Log f of every step, if there is a gate."""
+        if self.config.forget_bias is None:
+            return None
+        return logsigmoid(self.forget(x).to(precise(x.dtype))).transpose(1, 2)
+
+    def _sharp(self, q: Heads, before: int) -> Heads:
+        """Queries times s log n, where the first is of step ``before``."""
+        if not self.config.sharpened:
+            return q
+        seen = torch.arange(before + 1, before + q.shape[2] + 1, device=q.device)
+        if self.config.window is not None:
+            seen = seen.clamp(max=self.config.window)
+        factors = self.sharpness[:, None] * seen.to(precise(q.dtype)).log()
+        return q * factors[..., None].to(q.dtype)
+
+    def _joined(self, y: Heads, x: Stream) -> Stream:
+        """The heads side by side, mixed."""
+        return self.out(y.transpose(1, 2).flatten(2).to(x.dtype))
 
     def flops_per_step(self, length: int) -> float:
         """Four square maps; a score and a value for each step seen."""
         seen = mean_span(length, self.config.window)
-        return 2.0 * (4 * self.width**2 + 2 * seen * self.width)
+        gates = 0 if self.config.forget_bias is None else self.config.num_heads
+        return 2.0 * (4 * self.width**2 + 2 * seen * self.width + gates * (self.width + 2 * seen))
 
     def state_bytes(self, length: int) -> int:
         """Keys and values of the steps that the next one may see."""
         window = self.config.window
         kept = length if window is None else min(length, window - 1)
-        return 4 * 2 * kept * self.width
+        gates = 0 if self.config.forget_bias is None else self.config.num_heads
+        return 4 * kept * (2 * self.width + gates)

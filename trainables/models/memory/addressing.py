@@ -28,6 +28,23 @@ def content_weights(
     return (scores * inverse_lengths(memory).unsqueeze(1)).softmax(-1)
 
 
+def masked_content_weights(
+    keys: Float[Tensor, "B H W"],
+    strengths: Float[Tensor, "B H"],
+    masks: Float[Tensor, "B H W"],
+    memory: Float[Tensor, "B N W"],
+) -> Weightings:
+    """The same with key and slots times a mask, so that a part is enough to find the whole.
+
+    A slot then counts by what the key knows of it (Csordas & Schmidhuber 2019, 3.1).
+    """
+    masked = keys * masks
+    key_scales = strengths * inverse_lengths(masked)
+    scores = torch.bmm(masked * masks * key_scales.unsqueeze(-1), memory.mT)
+    squares = torch.bmm(masks * masks, (memory * memory).mT)
+    return (scores * (squares + SMALLEST_SQUARE).rsqrt()).softmax(-1)
+
+
 def inverse_lengths(vectors: Float[Tensor, "B K W"]) -> Float[Tensor, "B K"]:
     """1 / sqrt(|v|^2 + e)."""
     return ((vectors * vectors).sum(-1) + SMALLEST_SQUARE).rsqrt()

@@ -26,6 +26,13 @@ def usage_after(
     return written.clamp(0, 1)
 
 
+def retention(
+    free_gates: Float[Tensor, "B R"], read_weights: Float[Tensor, "B R N"]
+) -> Float[Tensor, "B N"]:
+    """psi = prod_r (1 - f_r w_r): how much of each slot no head let go."""
+    return (1 - free_gates.unsqueeze(-1) * read_weights).prod(1)
+
+
 def allocation(usage: Slots) -> Slots:
     """The freest slot first: a[phi_j] = (1 - u[phi_j]) prod_{i < j} u[phi_i], u[phi] ascending.
 

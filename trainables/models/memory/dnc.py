@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from trainables.models.kernels.compiled.controller import Driven
 from trainables.models.kernels.compiled.dnc import Start, dnc_scan
 from trainables.models.layer import Surroundings
-from trainables.models.memory.addressing import content_weights, interpolate
-from trainables.models.memory.allocation import allocation, usage_after
+from trainables.models.memory.addressing import content_weights, interpolate, masked_content_weights
+from trainables.models.memory.allocation import allocation, retention, usage_after
 from trainables.models.memory.controllers import Carried
 from trainables.models.memory.external import ExternalMemory, MemoryConfig
-from trainables.models.memory.links import directions, links_after, precedence_after
+from trainables.models.memory.links import directions, links_after, precedence_after, sharpened
 from trainables.models.memory.slots import read, write
 
 
@@ -45,6 +45,9 @@ class Interface(NamedTuple):
     write_gate: Float[Tensor, "B 1"]
     read_modes: Float[Tensor, "B R 3"]
     """Shares of backward, content, forward."""
+    masks: Float[Tensor, "B R+1 W"]
+    exponents: Float[Tensor, "B 2 R"]
+    """Of backward and forward. Masks and exponents are empty where they are not asked for."""
 
 
 class Dnc(ExternalMemory):
@@ -55,10 +58,24 @@ class Dnc(ExternalMemory):
     """
 
     class Config(MemoryConfig):
-        """``links`` is whether the order of writing is kept: N x N numbers a sequence."""
+        """What the memory does beyond reading and writing by content.
+
+        Attributes:
+            links: whether the order of writing is kept: N x N numbers a sequence
+            masked: whether a key says which of its numbers it knows
+            erases_freed: whether what is let go is wiped too, not only given out anew
+            sharpened: whether what links lead to is sharpened; without links nothing
+
+        The last three are those of Csordas & Schmidhuber 2019; they run by torch's operators.
+        """
 
         kind: Literal["dnc"] = "dnc"
         links: bool = True
+        masked: bool = False
+        erases_freed: bool = False
+        sharpened: bool = False
+
+        later: ClassVar[frozenset[str]] = frozenset({"masked", "erases_freed", "sharpened"})
 
     def __init__(self, config: Config, around: Surroundings) -> None:
         R, W = config.num_read_heads, config.slot_width
@@ -69,8 +86,20 @@ class Dnc(ExternalMemory):
             W,  # write vector
             3 * R * config.links,
         ]
-        super().__init__(config, around, sum(sizes))
+        self.further_sizes = [(R + 1) * W * config.masked, 2 * R * self._sharpens(config)]
+        super().__init__(config, around, sum(sizes) + sum(self.further_sizes))
         self.interface_sizes = sizes
+
+    @staticmethod
+    def _sharpens(config: Config) -> bool:
+        return config.sharpened and config.links
+
+    @property
+    def is_compiled(self) -> bool:
+        """Only the memory of 2016."""
+        config = self.config
+        plain = not (config.masked or config.erases_freed or config.sharpened)
+        return plain and super().is_compiled
 
     def initial_state(self, batch_size: int) -> DncState:
         """Nothing written, nothing read."""
@@ -98,7 +127,10 @@ class Dnc(ExternalMemory):
         heads = self.heads(output)
         usage = usage_after(last.usage, last.write_weights, heads.free_gates, last.read_weights)
         write_weights = self.write_weights(heads, last.memory, usage)
-        memory = write(last.memory, write_weights.unsqueeze(1), heads.erase, heads.write)
+        held = last.memory
+        if self.config.erases_freed:
+            held = held * retention(heads.free_gates, last.read_weights).unsqueeze(-1)
+        memory = write(held, write_weights.unsqueeze(1), heads.erase, heads.write)
         precedence, links = last.precedence, last.links
         if self.config.links:
             links = links_after(links, write_weights, precedence)
@@ -124,8 +156,8 @@ class Dnc(ExternalMemory):
     def heads(self, output: Float[Tensor, "B D"]) -> Interface:
         """The interface vector, in its parts and ranges."""
         R, W, B = self.config.num_read_heads, self.config.slot_width, len(output)
-        keys, strengths, unit, add, modes = self.interface(output).split(
-            self.interface_sizes, dim=1
+        keys, strengths, unit, add, modes, masks, exponents = self.interface(output).split(
+            self.interface_sizes + self.further_sizes, dim=1
         )
         erase, free, allocate, gate = unit.sigmoid().split([W, R, 1, 1], dim=1)
         return Interface(
@@ -137,13 +169,15 @@ class Dnc(ExternalMemory):
             allocate,
             gate,
             modes.reshape(B, R, -1).softmax(-1),
+            masks.sigmoid().unflatten(1, (-1, W)),
+            1 + nn.functional.softplus(exponents).unflatten(1, (2, -1)),
         )
 
     def write_weights(
         self, heads: Interface, memory: Float[Tensor, "B N W"], usage: Float[Tensor, "B N"]
     ) -> Float[Tensor, "B N"]:
         """g_w (g_a a + (1 - g_a) c): into a free slot or into the slot most like the key."""
-        content = content_weights(heads.keys[:, -1:], heads.strengths[:, -1:], memory)
+        content = self._content(heads, slice(-1, None), memory)
         free = allocation(usage).unsqueeze(1)
         return heads.write_gate * interpolate(free, content, heads.allocation_gate).squeeze(1)
 
@@ -155,15 +189,29 @@ class Dnc(ExternalMemory):
         last: Float[Tensor, "B R N"],
     ) -> Float[Tensor, "B R N"]:
         """pi_1 backward + pi_2 content + pi_3 forward; content alone without links."""
-        content = content_weights(heads.keys[:, :-1], heads.strengths[:, :-1], memory)
+        content = self._content(heads, slice(0, -1), memory)
         if not self.config.links:
             return content
         before, after = directions(links, last)
+        if self.config.sharpened:
+            before, after = (
+                sharpened(way, s)
+                for way, s in zip((before, after), heads.exponents.unbind(1), strict=True)
+            )
         back, here, ahead = heads.read_modes.unsqueeze(-1).unbind(2)
         return torch.addcmul(torch.addcmul(back * before, here, content), ahead, after)
+
+    def _content(
+        self, heads: Interface, which: slice, memory: Float[Tensor, "B N W"]
+    ) -> Float[Tensor, "B H N"]:
+        """By content, for some of the heads."""
+        keys, strengths = heads.keys[:, which], heads.strengths[:, which]
+        if self.config.masked:
+            return masked_content_weights(keys, strengths, heads.masks[:, which], memory)
+        return content_weights(keys, strengths, memory)
 
     def memory_flops_per_step(self) -> float:
         """Cosines, erasing and adding, reading; links and both directions for each read head."""
         N, R = self.config.num_slots, self.config.num_read_heads
-        slots = (2 * R + 3) * N * self.config.slot_width
+        slots = (2 * R + 3 + (R + 1) * self.config.masked) * N * self.config.slot_width
         return 2.0 * (slots + (2 * R + 1) * N**2 * self.config.links)

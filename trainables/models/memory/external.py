@@ -61,13 +61,18 @@ class ExternalMemory(Recurrence):
     ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "T B R"], tuple[Tensor, ...]]:
         """`advance` over all steps by a compiled kernel, time first."""
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a compiled kernel knows this memory and its controller."""
+        return type(self.controller) in CODES
+
     @abstractmethod
     def memory_flops_per_step(self) -> float:
         """Floating-point operations that grow with the memory's size."""
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """`advance` over time; the maps into the controller and to the answer take all steps."""
-        if type(self.controller) in CODES and suits(x, *state, *self.parameters()):
+        if self.is_compiled and suits(x, *state, *self.parameters()):
             h_TBD, r_TBR, state = self.scan_compiled(
                 drive(self.controller, x.transpose(0, 1)), state
             )

@@ -36,3 +36,16 @@ def directions(
 ) -> tuple[Float[Tensor, "B R N"], Float[Tensor, "B R N"]]:
     """L^T w and L w: the slots written right before and right after those read last."""
     return torch.bmm(read_weights, links), torch.bmm(read_weights, links.mT)
+
+
+def sharpened(
+    weights: Float[Tensor, "B R N"], exponents: Float[Tensor, "B R"]
+) -> Float[Tensor, "B R N"]:
+    """w^s / sum w^s, and nothing where there was nothing (Csordas & Schmidhuber 2019, 3.3).
+
+    Links are noisy, and what a link leads to becomes vaguer with every step along a chain.
+    """
+    smallest = torch.finfo(weights.dtype).tiny
+    relative = weights / weights.amax(-1, keepdim=True).clamp(min=smallest)
+    powers = relative ** exponents.unsqueeze(-1)
+    return powers / powers.sum(-1, keepdim=True).clamp(min=1)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
+from fsspec.core import url_to_fs
 from pyarrow import fs
 from pydantic import Field
 
 from trainables.messages import one_line
-from trainables.tasks.rows.finding import may_hold_rows
-from trainables.tasks.rows.lakes import require_plain
+from trainables.tasks.layouts.finding import may_hold_rows
+from trainables.tasks.layouts.lakes import require_plain
 
 BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
 """Such as ``s3://bucket/folder/data.parquet``; whatever pyarrow's file systems know."""
@@ -37,7 +38,7 @@ def local(path: Path | str) -> Path:
     if isinstance(path, Path):
         return path
     try:
-        there, root = fs.FileSystem.from_uri(path)
+        there, root = _file_system(path)
         found = _files(there, root, path)
         copies = Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}"
         copies.mkdir(mode=0o700, exist_ok=True)
@@ -51,6 +52,22 @@ def local(path: Path | str) -> Path:
         raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
     only = copy / Path(root).name
     return only if only.exists() else copy
+
+
+def _file_system(path: str) -> tuple[fs.FileSystem, str]:
+    """Of pyarrow, or of the package that fsspec knows for addresses of this kind."""
+    try:
+        return fs.FileSystem.from_uri(path)
+    except ImportError as error:
+        raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as unknown:
+        try:
+            there, root = url_to_fs(path)
+        except ImportError as error:
+            raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
+        except ValueError:
+            raise ValueError(f"path: {path} cannot be read: {one_line(unknown)}") from None
+        return fs.PyFileSystem(fs.FSSpecHandler(there)), root
 
 
 def _files(there: fs.FileSystem, root: str, path: str) -> list[fs.FileInfo]:

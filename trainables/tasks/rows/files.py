@@ -1,4 +1,4 @@
-"""Which Parquet files a path names, and their columns a few rows at a time.
+"""Which files a path names, and their columns a few rows at a time.
 
 A path is a file, a folder of files at any depth, or a pattern of either (``data/2024-*``); folders
 called ``key=value`` are a hive layout, whose keys are columns of the files below them.
@@ -15,16 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainables.messages import one_line
-from trainables.tasks.rows.finding import Found, LeftOut, find, names_of
-from trainables.tasks.rows.hive import hive_keys, key_column, typed_keys
-from trainables.tasks.rows.lakes import (
+from trainables.tasks.layouts.finding import Found, LeftOut, find, names_of
+from trainables.tasks.layouts.hive import hive_keys, key_column, typed_keys
+from trainables.tasks.layouts.lakes import (
     below,
     delta_files,
     is_delta,
     require_outside,
     require_plain,
 )
-from trainables.tasks.rows.layout import is_sequence
+from trainables.tasks.layouts.layout import is_sequence
+from trainables.tasks.layouts.tables import batches_of, format_of, schema_of
 
 ROWS_AT_ONCE = 512
 BYTES_AT_ONCE = 2**24
@@ -142,34 +143,48 @@ def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.
         ValueError: if a column is not there, is the sequence once more, or the file is broken.
 
     """
-    path = file.path
+    path, what = file.path, format_of(file.path.name) or "Parquet"
     try:
-        with pq.ParquetFile(
-            path, buffer_size=READ_AHEAD_BYTES, page_checksum_verification=True
-        ) as parquet:
-            _require(file, parquet.schema_arrow, columns)
-            stored = [
-                name
-                for name in dict.fromkeys(columns.values())
-                if name in parquet.schema_arrow.names
-            ]
-            batches = parquet.iter_batches(
-                _rows_at_once(parquet.metadata, stored), columns=stored, use_threads=False
-            )
-            for batch in batches:
-                batch.validate(full=True)  # else text that is no UTF-8 is found where it is decoded
-                own = {name: _written_out(batch.column(name)) for name in stored}
-                yield {
-                    key: own[name]
-                    if name not in file.keys
-                    else key_column(key, name, file.keys[name], len(batch), own.get(name), path)
-                    for key, name in columns.items()
-                }
+        for batch in _batches(file, columns):
+            batch.validate(full=True)  # else text that is no UTF-8 is found where it is decoded
+            own = {name: _written_out(batch.column(name)) for name in batch.schema.names}
+            yield {
+                key: own[name]
+                if name not in file.keys
+                else key_column(key, name, file.keys[name], len(batch), own.get(name), path)
+                for key, name in columns.items()
+            }
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = one_line(error)
-        if SIZE_COMPLAINT in reason:
+        if SIZE_COMPLAINT in reason and what == "Parquet":
             _refuse_null_row(file, columns)
-        raise ValueError(f"path: {path} cannot be read as a Parquet file: {reason}") from None
+        raise ValueError(f"path: {path} cannot be read as a {what} file: {reason}") from None
+
+
+def _batches(file: File, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    names = list(dict.fromkeys(columns.values()))
+    if format_of(file.path.name) is not None:
+        schema = schema_of(file.path)
+        _require(file, schema, columns)
+        stored = [name for name in names if name in schema.names]
+        as_written = [
+            name for key, name in columns.items() if not is_sequence(key) and key != "order_by"
+        ]
+        yield from batches_of(file.path, stored, as_written, ROWS_AT_ONCE)
+        return
+    with pq.ParquetFile(
+        file.path, buffer_size=READ_AHEAD_BYTES, page_checksum_verification=True
+    ) as parquet:
+        _require(file, parquet.schema_arrow, columns)
+        stored = [name for name in names if name in parquet.schema_arrow.names]
+        rows = 0
+        for batch in parquet.iter_batches(
+            _rows_at_once(parquet.metadata, stored), columns=stored, use_threads=False
+        ):
+            rows += len(batch)
+            yield batch
+        if rows != parquet.metadata.num_rows:
+            raise pa.ArrowInvalid(f"it has {rows} rows, but {parquet.metadata.num_rows} by its end")
 
 
 def _refuse_null_row(file: File, columns: Mapping[str, str]) -> None:

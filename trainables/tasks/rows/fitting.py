@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,14 +18,18 @@ from torch import Tensor
 from trainables.encoding.encoding import Filler
 from trainables.encoding.steps import FillerKind, NumberSteps, TokenSteps
 from trainables.shapes import Inputs
+from trainables.tasks.rows.numbers import Scaling, fit_numbers
+from trainables.tasks.rows.partition import Partition, parts_of
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import in_part
+from trainables.tasks.rows.splitting import TRAIN
 from trainables.tasks.task import Reals, Symbols
 
 ValueKind = Literal["numbers", "tokens", "characters"]
 
 POOL_VALUES = 2**20
 """Training values that ``resample`` draws from; where there are more, whole rows picked by hash."""
+
+STANDARD, WHOLE = Scaling(), Partition()
 
 KEPT_STEPS = 256
 """Training steps that go along with a model whose filler is resampled."""
@@ -39,7 +43,7 @@ class Fitted:
         steps: what one step is
         filler: the kind of filler
         pool: some of the training steps, encoded (K, F) or (K,), for ``resample``
-        kept: fewer of them, as the file has them (K, F)
+        kept: fewer of them, as the file has them (K, F), but for missing ones, which are filled
     """
 
     steps: NumberSteps | TokenSteps
@@ -52,7 +56,7 @@ class Fitted:
         """What a model is shown."""
         if isinstance(self.steps, TokenSteps):
             return Symbols(len(self.steps.vocabulary) + self.steps.has_blank)
-        return Reals(self.steps.features)
+        return Reals(self.steps.shown)
 
     def encode(self, values: Num[np.ndarray, "*shape F"]) -> Tensor:
         """The numbers as a model is shown them."""
@@ -68,17 +72,6 @@ class Fitted:
         if self.filler != "resample":
             return Filler(kind=self.filler)
         return Filler(kind=self.filler, pool=tuple(map(tuple, self.kept.tolist())))
-
-
-def _numbers(rows: Rows, train: Bool[np.ndarray, " R"]) -> NumberSteps:
-    low, high, mean, deviation = _moments(rows, train)
-    return NumberSteps(
-        whole=rows.values.dtype.kind in "iu",
-        mean=tuple(mean.tolist()),
-        deviation=tuple(deviation.tolist()),
-        low=tuple(low.tolist()),
-        high=tuple(high.tolist()),
-    )
 
 
 def _tokens(rows: Rows, name: str, filler: FillerKind) -> TokenSteps:
@@ -97,52 +90,57 @@ def _distinct(rows: Rows) -> Num[np.ndarray, " V"]:
     return seen
 
 
-def _moments(rows: Rows, train: Bool[np.ndarray, " R"]) -> tuple[Any, Any, Any, Any]:
-    """Of each feature over the training steps: least, greatest, mean and standard deviation.
-
-    Two passes: the second sums squares about the mean, which cancels nothing.
-    """
-    features = rows.values.shape[1]
-    low, high = np.full(features, np.inf), np.full(features, -np.inf)
-    total, count = np.zeros(features), int(rows.lengths[train].sum())
-    for values in rows.steps_of(train):
-        wide = values.astype(np.float64)
-        low = np.minimum(low, wide.min(0, initial=np.inf))
-        high = np.maximum(high, wide.max(0, initial=-np.inf))
-        total += wide.sum(0)
-    mean = np.where(low == high, low, total / count)
-    squares = sum(((values - mean) ** 2).sum(0) for values in rows.steps_of(train))
-    deviation = np.sqrt(squares / count)
-    return low, high, mean, np.where(deviation > 0, deviation, 1.0)
-
-
-def _pool(rows: Rows, train: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
-    """A fair sample of the training steps: the rows of the lowest hashes, at least one."""
-    order = np.flatnonzero(train)[np.argsort(rows.hashes[train], kind="stable")]
+def sample_of(rows: Rows, chosen: Bool[np.ndarray, " R"]) -> Num[np.ndarray, "K F"]:
+    """A fair sample of the chosen rows' steps: the rows of the lowest hashes, at least one."""
+    order = np.flatnonzero(chosen)[np.argsort(rows.hashes[chosen], kind="stable")]
     most = POOL_VALUES // rows.values.shape[1]
     fitting = int(np.searchsorted(np.cumsum(rows.lengths[order]), most, side="right"))
     kept = order[: max(1, fitting)]
     return rows.whole(kept)
 
 
-def refitted(rows: Rows, own: Fitted, steps: NumberSteps | TokenSteps) -> Fitted:
+def refitted(
+    rows: Rows, own: Fitted, steps: NumberSteps | TokenSteps, train: Bool[np.ndarray, " R"]
+) -> Fitted:
     """The same filler under ``steps`` that were fitted to other rows."""
-    pool = steps.encode(_pool(rows, in_part(rows.hashes, "train")))
+    pool = _encoded(steps, sample_of(rows, train))
     return Fitted(steps, own.filler, pool, own.kept)
 
 
 @functools.lru_cache(maxsize=2)
-def fit(rows: Rows, values: ValueKind, filler: FillerKind, name: str, shortest: int = 1) -> Fitted:
-    """What training rows of at least ``shortest`` steps determine.
+def fit(
+    rows: Rows,
+    values: ValueKind,
+    filler: FillerKind,
+    name: str,
+    partition: Partition = WHOLE,
+    scaling: Scaling = STANDARD,
+) -> Fitted:
+    """What the training rows determine.
 
     Kept for the next trial of this process, as the rows are.
 
     Raises:
         ValueError: if tokens are asked for and the values are not integers, one a step; ``name``
-            is their column.
+            is their column. If the numbers cannot be scaled, as `fit_numbers`.
     """
-    train = in_part(rows.hashes, "train") & (rows.lengths >= shortest)
-    steps = _numbers(rows, train) if values == "numbers" else _tokens(rows, name, filler)
-    pool = _pool(rows, train)
+    train = parts_of(rows, partition) == TRAIN
+    pool = sample_of(rows, train)
+    steps = (
+        fit_numbers(rows, train, pool, scaling, name)
+        if values == "numbers"
+        else _tokens(rows, name, filler)
+    )
     spread = np.linspace(0, len(pool) - 1, min(len(pool), KEPT_STEPS)).astype(np.int64)
-    return Fitted(steps, filler, steps.encode(pool), pool[spread])
+    return Fitted(steps, filler, _encoded(steps, pool), _filled(steps, pool[spread]))
+
+
+def _encoded(steps: NumberSteps | TokenSteps, pool: Num[np.ndarray, "K F"]) -> Tensor:
+    return steps.encode(_filled(steps, pool))
+
+
+def _filled(
+    steps: NumberSteps | TokenSteps, pool: Num[np.ndarray, "K F"]
+) -> Num[np.ndarray, "K F"]:
+    """Filler is never missing."""
+    return steps.filled(pool) if isinstance(steps, NumberSteps) else pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,9 +14,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from trainables.encoding.answers import AnyAnswers, ClassAnswers, Label, NumberAnswers, typed
+from trainables.tasks.rows.whole import FractionError, whole
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
+
+MANY, SOME, SEEN_ONCE = 100, 20, 0.1
+"""So many classes are hardly meant; or so many, of which this share is seen in one row only."""
+
+NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,15 @@ def labels(
     is_float, is_whole = pa.types.is_floating(kind), pa.types.is_integer(kind)
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if not (is_float or is_whole or is_text or pa.types.is_boolean(kind)):
-        raise ValueError(f"target: {name} holds {kind}; allowed: integers, floats, text, booleans")
+        raise ValueError(
+            f"target: {name} holds {kind}; allowed: one column of integers, floats, text, booleans"
+        )
     answer = answer or ("number" if is_float else "class")
     if answer == "class":
-        if is_float:
-            raise ValueError(f"answer: class, but {name} holds {kind}; allowed: number")
-        return _classes(column, name, tolerance)
+        try:
+            return _classes(whole(column, name), name, tolerance)
+        except FractionError as error:
+            raise ValueError(f"answer: class, but {error}; allowed: number") from None
     if not (is_float or is_whole):
         raise ValueError(f"answer: number, but {name} holds {kind}; allowed: class")
     return _numbers(column, name, tolerance, train)
@@ -107,11 +117,37 @@ def _classes(column: pa.Array, name: str, tolerance: float | None) -> Labels:
     return Labels(torch.from_numpy(classes), ClassAnswer(len(values)), tuple(values.to_pylist()))
 
 
+def hardly_meant(
+    labels: Labels, used: Bool[np.ndarray, " R"], train: Bool[np.ndarray, " R"], name: str
+) -> Iterator[str]:
+    """A line for classes that look like amounts or ids, and for those nothing is learned of."""
+    if not labels.classes:
+        return
+    count = len(labels.classes)
+    targets = labels.targets.numpy()
+    seen = np.bincount(targets[used], minlength=count)
+    once = (seen == 1).sum() / count
+    if count >= MANY or (count >= SOME and once >= SEEN_ONCE):
+        is_text = isinstance(labels.classes[0], str)
+        allowed = "a column of few classes" if is_text else "`answer: number` with a `tolerance`"
+        yield (
+            f"target: {name} has {count:,} classes, {once:.0%} of them seen once: "
+            f"{'ids' if is_text else 'amounts or ids'}? allowed: {allowed}"
+        )
+    untrained = np.flatnonzero((seen > 0) & (np.bincount(targets[train], minlength=count) == 0))
+    if len(untrained):
+        names = ", ".join(repr(labels.classes[number]) for number in untrained[:NAMED])
+        more = f" and {len(untrained) - NAMED} more" if len(untrained) > NAMED else ""
+        yield f"target: {name}: no row to train on of {names}{more}; they can only be wrong"
+
+
 def _numbers(
     column: pa.Array, name: str, tolerance: float | None, train: Bool[np.ndarray, " R"]
 ) -> Labels:
     if tolerance is None:
-        raise ValueError(f"tolerance: this key is required, because {name} is a number")
+        raise ValueError(
+            f"tolerance: this key is required, because {name} is a number{_or_classes(column)}"
+        )
     exact = column.to_numpy(zero_copy_only=False).astype(np.float64)
     with np.errstate(over="ignore"):
         numbers = exact.astype(np.float32)
@@ -130,3 +166,15 @@ def _numbers(
     deviation = float(seen.std()) if seen.min() < seen.max() else 0.0
     answer = NumberAnswer(tolerance, scale=deviation or 1.0, offset=float(seen.mean()))
     return Labels(torch.from_numpy(numbers), answer)
+
+
+def _or_classes(column: pa.Array) -> str:
+    """What to write, if there are few numbers and all are whole."""
+    distinct = pc.unique(column)
+    if len(distinct) >= MANY:
+        return ""
+    try:
+        whole(distinct, "")
+    except FractionError:
+        return ""
+    return f"; its values are {len(distinct)} whole numbers: if those are classes, `answer: class`"

@@ -21,9 +21,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
 from trainables.encoding.plain import plain
-from trainables.tasks.rows.buckets import local
-from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
-from trainables.tasks.rows.layout import (
+from trainables.tasks.layouts.layout import (
     SEQUENCE,
     Layout,
     cut,
@@ -31,10 +29,12 @@ from trainables.tasks.rows.layout import (
     is_sequence,
     joined,
 )
+from trainables.tasks.layouts.symbols import Spelled, Symbols, holds_text
+from trainables.tasks.rows.buckets import local
+from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
 from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.splitting import row_hashes
 from trainables.tasks.rows.steps import Steps, steps_of
-from trainables.tasks.rows.symbols import Spelled, Symbols, holds_text
 
 AS_LISTS = Layout()
 
@@ -199,10 +199,13 @@ class _Reader:
     ) -> None:
         """Take up some rows, of one sequence each."""
         steps = self._steps_of(batch[SEQUENCE], f"{_sequence(columns)} of {file}", first_row)
+        pieces = -(-steps.lengths // self.layout.cut) if self.layout.cut else 1
+        of_row = np.repeat(np.arange(len(steps.lengths)), pieces)
         for key, column in batch.items():
             if key != SEQUENCE:
                 _require_no_null(column, f"{key}: {columns[key]!r} of {file}", first_row)
-                self.columns.setdefault(key, []).append(column)
+                taken = column.take(pa.array(of_row)) if self.layout.cut else column
+                self.columns.setdefault(key, []).append(taken)
         steps = cut(steps, self.layout.cut) if self.layout.cut else steps
         self.lengths.append(steps.lengths)
         self.hashes.append(row_hashes(self.symbols.told(steps) if self.symbols else steps))
@@ -213,7 +216,7 @@ class _Reader:
         text = self.layout.text
         if text == "characters" or (text == "symbols" and holds_text(column.type)):
             return self.symbols.steps_of(column, name, first_row, text)
-        return steps_of(column, name, first_row, self.features)
+        return steps_of(column, name, first_row, self.features, self.layout.missing)
 
     def _require_types(
         self, file: Path, batch: Mapping[str, pa.Array], columns: Mapping[str, str]

@@ -10,12 +10,14 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import numpy as np
-from jaxtyping import Bool, UInt64
+from jaxtyping import Bool, Int, UInt64
 
 from trainables.tasks.rows.steps import Steps
 from trainables.tasks.task import Split
 
 PARTS: tuple[Split, ...] = ("train", "selection", "test")
+TRAIN = PARTS.index("train")
+
 ENDS = (0.7, 0.8)
 """Of the hashes' range, where train and selection end: 70 % train, 10 % selection, 20 % test."""
 
@@ -26,6 +28,7 @@ def row_hashes(steps: Steps) -> UInt64[np.ndarray, " R"]:
         canonical = steps.values.astype("<i8")
     else:
         canonical = steps.values.astype("<f8") + 0.0  # -0.0 and 0.0 are the same number
+        canonical[np.isnan(canonical)] = np.nan  # of one bit pattern
     bytes_a_step = canonical[:1].nbytes
     data = memoryview(canonical.tobytes())
     ends = np.cumsum(steps.lengths) * bytes_a_step
@@ -37,21 +40,11 @@ def row_hashes(steps: Steps) -> UInt64[np.ndarray, " R"]:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
+def part_of(hashes: UInt64[np.ndarray, " R"]) -> Int[np.ndarray, " R"]:
+    """The number in `PARTS` of the part that each hash falls to."""
+    return np.searchsorted(ENDS, hashes / 2.0**64, side="right")
+
+
 def in_part(hashes: UInt64[np.ndarray, " R"], part: Split) -> Bool[np.ndarray, " R"]:
-    """Which rows belong to ``part``."""
-    return np.searchsorted(ENDS, hashes / 2.0**64, side="right") == PARTS.index(part)
-
-
-def require_parts(hashes: UInt64[np.ndarray, " R"], name: str) -> None:
-    """Refuse rows of which some part gets none.
-
-    Raises:
-        ValueError: beginning with ``name``.
-
-    """
-    for part in PARTS:
-        if not in_part(hashes, part).any():
-            raise ValueError(
-                f"{name} has too few different sequences ({len(np.unique(hashes))}): none falls to"
-                f" the {part} part"
-            )
+    """Which of the hashes fall to ``part``."""
+    return part_of(hashes) == PARTS.index(part)

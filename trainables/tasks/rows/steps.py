@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Int, Num
+
+from trainables.encoding.missing import NAN, NULL, is_missing
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,13 @@ class Steps:
     lengths: Int[np.ndarray, " R"]
 
 
-def steps_of(column: pa.Array, name: str, first_row: int, features: int) -> Steps:
+def steps_of(
+    column: pa.Array,
+    name: str,
+    first_row: int,
+    features: int,
+    missing: Sequence[float | str] = (),
+) -> Steps:
     """The steps of a column of lists of numbers (F = 1), or of lists of lists of F numbers.
 
     Args:
@@ -32,6 +41,8 @@ def steps_of(column: pa.Array, name: str, first_row: int, features: int) -> Step
         name: the column and its file, for errors
         first_row: the number of the column's first row, for errors
         features: F, as in the rows before; 0 where there were none
+        missing: numbers that stand for nothing, and ``null`` and ``nan`` where they may: those
+            are NaN in what comes out, and integers are floats then
 
     Raises:
         ValueError: if the column holds something else, nulls, empty or ragged lists, NaN, infinity
@@ -57,10 +68,14 @@ def steps_of(column: pa.Array, name: str, first_row: int, features: int) -> Step
         features = features or int(widths[0])
         refuse(widths != features, ends, f"an inner list whose length is not {features}")
         ends, inner = ends * features, pc.list_flatten(inner)
-    refuse(_is_null(inner), ends, "a null")
-    values = _numbers(inner)
+    nulls = _is_null(inner)
+    if NULL not in missing:
+        refuse(nulls, ends, "a null")
+    values = _numbers(inner, NULL in missing)
     with np.errstate(over="ignore"):
         beyond = ~np.isfinite(values.astype(np.float32, copy=False))
+    if missing:
+        beyond &= ~(is_missing(values, missing) & (nulls | ~np.isnan(values) | (NAN in missing)))
     refuse(beyond, ends, "NaN, infinity or a number beyond float32")
     return Steps(values.reshape(-1, features or 1), lengths)
 
@@ -92,7 +107,9 @@ def _lengths(lists: pa.Array) -> Int[np.ndarray, " K"]:
     return pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _numbers(leaves: pa.Array) -> Num[np.ndarray, " K"]:
+def _numbers(leaves: pa.Array, may_be_null: bool) -> Num[np.ndarray, " K"]:
     if pa.types.is_boolean(leaves.type):
         leaves = leaves.cast(pa.uint8())
+    if may_be_null and pa.types.is_integer(leaves.type):
+        leaves = leaves.cast(pa.float64(), safe=False)
     return leaves.to_numpy(zero_copy_only=False)

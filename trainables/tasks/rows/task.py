@@ -10,21 +10,34 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from jaxtyping import Bool
-from pydantic import Field
+from jaxtyping import Bool, Int8
+from pydantic import Field, model_validator
 
 from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity, fingerprint
-from trainables.encoding.steps import NumberSteps, TokenSteps
+from trainables.encoding.missing import MissingValues
+from trainables.encoding.steps import NumberSteps, Scale, TokenSteps
+from trainables.tasks.layouts.layout import Layout, TextKind, sequence_keys
+from trainables.tasks.rows.account import Account, AnswersRead
+from trainables.tasks.rows.accounting import lengths_of, numbers_of
 from trainables.tasks.rows.buckets import DataPath, local
 from trainables.tasks.rows.drawable_rows import DrawableRows
 from trainables.tasks.rows.files import stamp
 from trainables.tasks.rows.fitting import Fitted, ValueKind, refitted
-from trainables.tasks.rows.layout import Layout, TextKind, sequence_keys
+from trainables.tasks.rows.numbers import Scaling
+from trainables.tasks.rows.partition import LEFT_OUT, Partition, parts_of, require_parts
+from trainables.tasks.rows.partition import Split as ColumnOrTimes
 from trainables.tasks.rows.reading import read_rows
-from trainables.tasks.rows.splitting import in_part, require_parts
+from trainables.tasks.rows.splitting import PARTS
 from trainables.tasks.task import Split, Task, TaskConfig
+
+LATER = frozenset(
+    {
+        *("scale", "missing", "missing_indicator", "group", "split", "split_seed"),
+        *("group_by", "order_by"),
+    }
+)
 
 TEXT: Mapping[ValueKind, TextKind] = {
     "numbers": "refused",
@@ -42,20 +55,66 @@ class RowsConfig(TaskConfig):
             columns: of lists, the channels of its steps; of numbers, its steps
         group_by: null; or a column that says which sequence a row is one step of
         order_by: null; or a column that says where among them; else they are in order
+        values: ``numbers``, which are scaled, or ``tokens``: integers or text that are symbols, or
+            ``characters`` of a text
+        scale: of numbers: ``standard``, ``robust`` or ``none``
+        missing: numbers that stand for nothing, ``null`` and ``nan``: a number of each feature's
+            own is shown in their place
+        missing_indicator: whether, for each feature, a model is also shown where it was missing
+        group: a column of what rows have in common, such as a patient or writer: all rows of one
+            value fall to one part
+        split: a column that says which part a row is of, or one of times and when parts begin;
+            null for 70 % to train on, 10 % to select by, 20 % held out, by a hash
+        split_seed: another one, another split by hash
 
     """
+
+    later: ClassVar[frozenset[str]] = LATER
 
     path: DataPath
     sequence: str | Annotated[tuple[str, ...], Field(min_length=1)]
     group_by: str | None = None
     order_by: str | None = None
+    values: ValueKind = "numbers"
+    scale: Scale = "standard"
+    missing: MissingValues = ()
+    missing_indicator: bool = False
+    group: str | None = None
+    split: ColumnOrTimes = None
+    split_seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _split_once(self) -> Self:
+        if self.split is not None and self.group is not None:
+            raise ValueError(
+                "group: is for a split by hash; `split` says each row's part by itself"
+            )
+        if self.split is not None and self.split_seed:
+            raise ValueError(
+                f"split_seed: {self.split_seed} is for a split by hash, not by `split`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _of_numbers(self) -> Self:
+        if self.missing_indicator and not self.missing:
+            raise ValueError("missing_indicator: nothing can be missing; give `missing`")
+        if self.values != "numbers" and self.missing:
+            raise ValueError(
+                f"missing: is of numbers, not of {self.values}: give it a symbol of its own"
+            )
+        if self.values != "numbers" and self.scale != "standard":
+            raise ValueError(f"scale: {self.scale} is of numbers, not of {self.values}")
+        return self
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Without the path, and without what was added later where it is not given."""
-        found = self.model_dump(mode="json", exclude={"path"})
-        added = {"group_by": None, "order_by": None, "cut": None}
-        return {key: value for key, value in found.items() if (key, value) not in added.items()}
+        return self.model_dump(mode="json", exclude={"path"})
+
+    @property
+    def scaling(self) -> Scaling:
+        """How numbers are to be shown."""
+        return Scaling(self.scale, self.missing, self.missing_indicator)
 
     @property
     def files(self) -> DataPath:
@@ -66,7 +125,7 @@ class RowsConfig(TaskConfig):
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """The columns to read, by key."""
+        """The columns that rows are made of, by key."""
         steps = {"group_by": self.group_by, "order_by": self.order_by}
         given = {key: name for key, name in steps.items() if name is not None}
         return {**sequence_keys(self.sequence), **given}
@@ -79,7 +138,23 @@ class RowsConfig(TaskConfig):
     @property
     def layout(self) -> Layout:
         """What is made of the columns."""
-        return Layout()
+        return Layout(TEXT[self.values], missing=self.missing)
+
+    @property
+    def partition(self) -> Partition:
+        """How rows are split, and which are left out."""
+        return Partition(is_grouped=self.group is not None, split=self.split, seed=self.split_seed)
+
+    @property
+    def all_columns(self) -> Mapping[str, str]:
+        """The columns to read, by key: `columns`, and those that split the rows."""
+        found = dict(self.columns)
+        if self.group is not None:
+            found["group"] = self.group
+        if self.split is not None:
+            named = self.split
+            found["split"] = named if isinstance(named, str) else named.column
+        return found
 
 
 class RowsTask(Task):
@@ -90,29 +165,32 @@ class RowsTask(Task):
 
     Attributes:
         rows: all of them, of every part
+        parts: the number in `PARTS` of each row's, or `LEFT_OUT`
         fitted: what the training rows determine: how numbers become inputs
 
     """
 
     Config: ClassVar[type[RowsConfig]]
     fitted: Fitted
+    parts: Int8[np.ndarray, " R"]
     _at_every_lag: DrawableRows | None
     _of_file: Self | None = None
     """As its own file would have it, where it is under another's encoding."""
 
     def __init__(self, config: RowsConfig) -> None:
         super().__init__(config)
-        self.rows = read_rows(config.path, config.columns, config.layout)
-        self._usable, such = self.usable()
-        require_parts(self.rows.hashes[self._usable], such)
+        self.rows = read_rows(config.path, config.all_columns, config.layout)
+        such = self.usable()
+        self.parts = parts_of(self.rows, config.partition)
+        require_parts(self.rows.hashes, self.parts, such, config.partition)
         self._restrict(None)
 
     @abstractmethod
-    def usable(self) -> tuple[Bool[np.ndarray, " R"], str]:
-        """Which rows can be shown at all, and what they are called in an error.
+    def usable(self) -> str:
+        """What the rows that can be shown are called in an error.
 
         Raises:
-            ValueError: if the rows are none of this task's.
+            ValueError: if the rows are none of this task's, or none of them can be shown.
 
         """
 
@@ -122,6 +200,15 @@ class RowsTask(Task):
 
     def __str__(self) -> str:
         return str(self.config.path)
+
+    @property
+    def used(self) -> Bool[np.ndarray, " R"]:
+        """Which rows any part shows."""
+        return self.parts != LEFT_OUT
+
+    def of_part(self, part: Split) -> Bool[np.ndarray, " R"]:
+        """Which rows ``part`` shows."""
+        return self.parts == PARTS.index(part)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Read again where it is unpickled: the data may be too large to send."""
@@ -179,7 +266,39 @@ class RowsTask(Task):
 
     def told_by_columns(self) -> list[np.ndarray]:
         """What else than its sequence tells a row from another: columns (R,) of 64 bits."""
-        return []
+        is_told = self.config.group is not None or self.config.split is not None
+        return [self.parts.astype(np.int64).view(np.uint64)] if is_told else []
+
+    @cached_property
+    def account(self) -> Account:
+        rows, used, config = self.rows, self.used, self.config
+        name = f"sequence: {config.sequence_name!r} of {rows.file.name}"
+        sequence, missing, share, warnings = numbers_of(rows, used, self.fitted, name)
+        answers, steps = self.answers_read(), self.fitted.steps
+        return Account(
+            source=rows.file.name,
+            files=len(stamp(local(config.path))),
+            rows=len(rows),
+            left_out=tuple(config.partition.left_out(rows)),
+            parts=(
+                int(self.of_part("train").sum()),
+                int(self.of_part("selection").sum()),
+                int(self.of_part("test").sum()),
+            ),
+            steps=lengths_of(rows, used),
+            features=steps.features,
+            values=config.values,
+            symbols=len(steps.vocabulary) if isinstance(steps, TokenSteps) else 0,
+            sequence=sequence,
+            missing=missing,
+            missing_share=share,
+            answers=answers,
+            warnings=(*warnings, *config.partition.shared(rows), *answers.warnings),
+        )
+
+    def answers_read(self) -> AnswersRead:
+        """What is to be said of the rows' answers."""
+        return AnswersRead()
 
     def told_classes(self) -> tuple[tuple[Label, int], ...]:
         """Each class's name and rows, if answers are classes of the file's."""
@@ -219,13 +338,19 @@ class RowsTask(Task):
                     f"sequence: {name} has the symbol {unknown[0]!r}, which is not in the model's"
                     " vocabulary"
                 )
-        return own if steps == own.steps else refitted(self.rows, own, steps)
+        return own if steps == own.steps else refitted(self.rows, own, steps, self.of_part("train"))
 
     def example(self, last: int | None = None) -> tuple[Any, ...]:
-        """The shortest row of the test part, as the file has it; of it the ``last`` steps."""
-        test = np.flatnonzero(self._usable & in_part(self.rows.hashes, "test"))
+        """The shortest row of the test part, as the file has it; of it the ``last`` steps.
+
+        What is missing in it is filled.
+        """
+        test = np.flatnonzero(self.of_part("test"))
         shortest = test[np.lexsort((self.rows.hashes[test], self.rows.lengths[test]))[:1]]
-        steps = self.rows.whole(shortest).tolist()[-(last or 0) :]
+        values, known = self.rows.whole(shortest), self.fitted.steps
+        if isinstance(known, NumberSteps):
+            values = known.filled(values)
+        steps = values.tolist()[-(last or 0) :]
         return tuple(tuple(step) if len(step) > 1 else step[0] for step in steps)
 
     def _ordered(self, chosen: Bool[np.ndarray, " R"]) -> DrawableRows:
@@ -234,9 +359,7 @@ class RowsTask(Task):
     def _restrict(self, part: Split | None) -> None:
         """Draw from the rows of ``part``."""
         self.part = part
-        self._of_part = self._usable
-        if part is not None:
-            self._of_part = self._of_part & in_part(self.rows.hashes, part)
+        self._of_part = self.used if part is None else self.of_part(part)
         self._drawable: dict[int, DrawableRows] = {}
         self._at_every_lag = None
 

@@ -155,6 +155,11 @@ def linked(links: Array, w: Array, precedence: Array) -> Array:
     return out
 
 
+def followed(w: Array, exponent: float) -> Array:
+    """S(d, s) of Csordas & Schmidhuber 2019; nothing stays nothing."""
+    return w**exponent / sum(w**exponent) if w.any() else w
+
+
 def dnc_step(config: Any, p: Weights, x: Array, state: list[Array]) -> tuple[Array, list[Array]]:
     """The whole step, in the order of the paper's Methods."""
     memory, usage, w_write, w_read, precedence, links, reads, h, c = state
@@ -165,20 +170,31 @@ def dnc_step(config: Any, p: Weights, x: Array, state: list[Array]) -> tuple[Arr
     erase, free = sigmoid(told.take(1, W)), sigmoid(told.take(R))
     g_a, g_w = sigmoid(told.take(2))
     add = told.take(1, W)
+    modes = told.take(R, 3) if config.links else np.zeros((R, 0))
+    masks = sigmoid(told.take(R + 1, W)) if config.masked else np.ones((R + 1, W))
+    exponents = np.ones((2, R))
+    if config.sharpened and config.links:
+        exponents = 1 + softplus(told.take(2, R))
 
     usage = (usage + w_write - usage * w_write) * freed(free, w_read)
-    here = content(keys[R], strengths[R], memory)
+    here = content(keys[R] * masks[R], strengths[R], memory * masks[R])
     w_write = g_w * (g_a * allocated(usage) + (1 - g_a) * here)
+    if config.erases_freed:
+        memory = memory * freed(free, w_read)[:, None]
     memory = written(memory, w_write[None], erase, add)
-    found = np.array([content(keys[r], strengths[r], memory) for r in range(R)])
+    found = np.array(
+        [content(keys[r] * masks[r], strengths[r], memory * masks[r]) for r in range(R)]
+    )
     if config.links:
-        modes = told.take(R, 3)
         links = linked(links, w_write, precedence)
         precedence = (1 - sum(w_write)) * precedence + w_write
         focus = np.zeros_like(w_read)
         for r in range(R):
             back, here, ahead = softmax(modes[r])
             forward, backward = links @ w_read[r], links.T @ w_read[r]
+            if config.sharpened:
+                backward = followed(backward, exponents[0, r])
+                forward = followed(forward, exponents[1, r])
             focus[r] = back * backward + here * found[r] + ahead * forward
         found = focus
     assert told.at == len(told.vector)

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainables.models.memory import papers
 from trainables.models.layer import Surroundings
+from trainables.models.memory.addressing import content_weights, masked_content_weights
 from trainables.models.memory.allocation import allocation, usage_after
 from trainables.models.memory.dnc import Dnc, DncState
 from trainables.models.memory.links import directions, links_after, precedence_after
@@ -18,6 +19,14 @@ from trainables.models.memory.links import directions, links_after, precedence_a
 WIDTH = 5
 N, W = 6, 4
 SHAPES = [{}, {"num_read_heads": 3}, {"num_read_heads": 2, "links": False}]
+FIXES = [
+    {"masked": True},
+    {"erases_freed": True},
+    {"sharpened": True},
+    {"masked": True, "erases_freed": True, "sharpened": True, "num_read_heads": 2},
+    {"masked": True, "erases_freed": True, "sharpened": True, "links": False},
+]
+"""Of Csordas & Schmidhuber 2019."""
 CONTROLLERS = ["lstm", "gru", "rnn", "feed_forward"]
 
 
@@ -60,7 +69,7 @@ def last_state(layer: Dnc, x: Tensor) -> DncState:
     return DncState(*state)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, *FIXES], ids=str)
 @pytest.mark.parametrize("controller", CONTROLLERS)
 def test_equals_the_papers_loops(controller: str, shape: dict[str, int]) -> None:
     """Answers at every step, and every part of the state, in float64, past the memory's size."""
@@ -74,7 +83,7 @@ def test_equals_the_papers_loops(controller: str, shape: dict[str, int]) -> None
 
 @pytest.mark.parametrize(
     ("controller", "shape"),
-    [*((kind, {}) for kind in CONTROLLERS), ("lstm", SHAPES[1]), ("lstm", SHAPES[2])],
+    [*((kind, {}) for kind in CONTROLLERS), *(("lstm", shape) for shape in (*SHAPES[1:], *FIXES))],
 )
 def test_gradients_are_the_finite_differences(controller: str, shape: dict[str, int]) -> None:
     """In inputs, parameters and a state in the middle, where no two slots are used alike."""
@@ -240,3 +249,31 @@ def test_links_cost_what_they_say() -> None:
         for links in (True, False)
     )
     assert with_links.state_bytes(1) - without.state_bytes(1) == 4 * (64 * 64 + 64)
+
+
+def test_a_part_of_a_slot_is_enough_to_find_it() -> None:
+    """With a mask the slot of which a half is known comes first; without it another does."""
+    memory = torch.tensor([[[1.0, 0.0, 3.0, -3.0], [0.8, 0.6, 0.0, 0.0]]], dtype=torch.float64)
+    key = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]], dtype=torch.float64)
+    strength = torch.full((1, 1), 10.0, dtype=torch.float64)
+    known = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]], dtype=torch.float64)
+    assert content_weights(key, strength, memory).argmax() == 1
+    assert masked_content_weights(key, strength, known, memory).argmax() == 0
+    everything = torch.ones_like(known)
+    torch.testing.assert_close(
+        masked_content_weights(key, strength, everything, memory),
+        content_weights(key, strength, memory),
+    )
+
+
+def test_an_empty_memory_has_finite_gradients() -> None:
+    """From the first step on, where no slot was written and no link leads anywhere."""
+    layer = dnc(**FIXES[3]).float()
+    layer(numbers(2, 5, WIDTH).float()).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in layer.parameters() if p.grad is not None)
+
+
+def test_an_older_configuration_keeps_its_digest_and_its_kernel() -> None:
+    assert not {"masked", "erases_freed", "sharpened"} & set(Dnc.Config().model_dump())
+    assert dnc().is_compiled
+    assert not any(dnc(**fix).is_compiled for fix in FIXES)

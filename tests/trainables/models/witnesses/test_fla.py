@@ -9,7 +9,11 @@ from torch import Tensor
 from tests.trainables.models.agreement import stream
 from tests.trainables.models.test_gated_delta import drive
 from tests.trainables.models.test_kda import steps
+from tests.trainables.models.test_mamba2 import HEADS
+from tests.trainables.models.test_mamba2 import drive as drive_decaying
 from tests.trainables.models.witnesses.naive_delta import naive, naive_recurrent_gated_delta_rule
+from trainables.models.attention import causal_attention, forgetting
+from trainables.models.kernels.chunked.decaying import chunked_decaying
 from trainables.models.kernels.chunked.rank_one import Steps, chunked_rank_one
 from trainables.models.kernels.chunked_delta import chunked_delta
 
@@ -78,3 +82,27 @@ def test_decay_and_rank_one_agree_with_the_package(length: int, width: int) -> N
     q, k, v, a, b, log_w = inputs
     theirs, _ = naive("generalized_delta_rule/dplr").dplr_recurrence(q, k, v, b.float(), a, log_w)
     assert_close(ours, theirs * width**0.5, list(inputs))
+
+
+@pytest.mark.parametrize("length", [1, 2, 65])
+def test_a_decay_of_the_whole_memory_agrees_with_the_package(length: int) -> None:
+    """What ``mamba2`` is made of; the package has q and k in every head."""
+    inputs = drive_decaying(length)
+    q, k, v, log_a, initial = inputs
+    ours, _ = chunked_decaying(*inputs)
+    heads = [part[:, :, None].expand(-1, -1, HEADS, -1) for part in (q, k)]
+    swapped = [*heads, v.transpose(1, 2), log_a.transpose(1, 2)]
+    theirs, _ = naive("simple_gla").naive_recurrent_simple_gla(
+        *swapped, scale=1.0, initial_state=initial
+    )
+    assert_close(ours, theirs.transpose(1, 2), inputs)
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_attention_that_forgets_agrees_with_the_package(window: int | None) -> None:
+    """FoX: scores fall by what was forgotten since."""
+    q, k, v, _, log_f = drive(40, 16)
+    ours = causal_attention(*forgetting(q, k, v, log_f.cumsum(-1)), None, window)[..., :16]
+    swapped = [part.transpose(1, 2) for part in (q, k, v, log_f)]
+    theirs = naive("forgetting_attn").naive_forgetting_attn(*swapped, window_size=window)
+    assert_close(ours, theirs.transpose(1, 2), [q, k, v, log_f])

@@ -116,7 +116,23 @@ def sink(table: Path) -> None:
     (table / "_spark_metadata" / "0").write_text("v1")
 
 
-LAKES = [(delta, "Delta"), (iceberg, "Iceberg"), (hudi, "Hudi"), (sink, "Spark stream")]
+def partition(table: Path) -> None:
+    (table / "data" / ".hoodie_partition_metadata").write_text("")
+
+
+def paimon(table: Path) -> None:
+    (table / "snapshot").mkdir()
+    (table / "snapshot" / "LATEST").write_text("1")
+
+
+LAKES = [
+    (partition, "Hudi"),
+    (paimon, "Paimon"),
+    (delta, "Delta"),
+    (iceberg, "Iceberg"),
+    (hudi, "Hudi"),
+    (sink, "Spark stream"),
+]
 
 
 @pytest.mark.parametrize(("mark", "called"), LAKES)

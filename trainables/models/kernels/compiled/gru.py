@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.door import call, kept_for_backward
+from trainables.models.kernels.door import call, kept_for_backward, states_after
 
 
 def gru_scan(
@@ -38,8 +38,7 @@ class _Gru(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         T, B, G = x.shape
         D = G // 3
-        h = x.new_empty(T + 1, B, D)
-        h[0] = initial
+        h = states_after(initial, T)
         kept = x.new_empty(T if keep else 1, B, 4 * D)
         call("gru_forward", [T, B, D, keep], [x, U.t().contiguous(), c.contiguous(), h, kept])
         if keep:

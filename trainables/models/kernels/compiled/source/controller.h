@@ -12,6 +12,30 @@
 
 enum { FEED_FORWARD, RNN, GRU, LSTM };
 
+/* What the product is taken with, [reads, hidden] of the step before: `heard` numbers of reads a row,
+ * and the hidden state where there is one */
+static inline void carry_(size kind, size B, size D, size heard, const real *reads,
+                          const real *hidden, real *carried) {
+  const size width = heard + (kind == FEED_FORWARD ? 0 : D);
+  for (size b = 0; b < B; b++) {
+    memcpy(carried + b * width, reads + b * heard, sizeof(real) * (size_t)heard);
+    if (kind != FEED_FORWARD)
+      memcpy(carried + b * width + heard, hidden + b * D, sizeof(real) * (size_t)D);
+  }
+}
+
+/* Going back; dh is what reached the hidden state past the product */
+static inline void carry_back_(size kind, size B, size D, size heard, const real *dcarried,
+                               const real *dh, real *dreads, real *dhidden) {
+  const size width = heard + (kind == FEED_FORWARD ? 0 : D);
+  for (size b = 0; b < B; b++) {
+    memcpy(dreads + b * heard, dcarried + b * width, sizeof(real) * (size_t)heard);
+    if (kind != FEED_FORWARD)
+      for (size j = 0; j < D; j++)
+        dhidden[b * D + j] = dh[b * D + j] + dcarried[b * width + heard + j];
+  }
+}
+
 /* `gates` holds W [reads, hidden] at first; `act` gets what going back needs, G a row */
 static inline void controller_forward_(size kind, size B, size D, const real *projected,
                                        const real *gates, const real *h_last, const real *c_last,

@@ -131,11 +131,7 @@ EXPORT void ntm_forward(const size *sizes, real *const *arrays) {
     const size kept = s.keep ? t : 0;
     if (s.keep && t % SEGMENT == 0)
       memcpy(borders + t / SEGMENT * B * W * N, M, sizeof(real) * (size_t)(B * W * N));
-    for (size b = 0; b < B; b++) {
-      memcpy(carried + b * K, reads + (t * B + b) * R * W, sizeof(real) * (size_t)(R * W));
-      if (s.kind != FEED_FORWARD)
-        memcpy(carried + b * K + R * W, hidden + (t * B + b) * D, sizeof(real) * (size_t)D);
-    }
+    carry_(s.kind, B, D, R * W, reads + t * B * R * W, hidden + t * B * D, carried);
     product_(B, G, K, carried, K, WT, gates);
     real *told = tolds + kept * B * I;
     controller_forward_(s.kind, B, D, projected + t * B * G, gates, hidden + t * B * D,
@@ -262,12 +258,7 @@ EXPORT void ntm_backward(const size *sizes, real *const *arrays) {
                            cell + cells * t * B * D, cell + cells * (t + 1) * B * D, dh, dcell,
                            dprojected + t * B * G);
       product_(B, K, G, dprojected + t * B * G, G, weight, dcarried);
-      for (size b = 0; b < B; b++) {
-        memcpy(dreads + b * R * W, dcarried + b * K, sizeof(real) * (size_t)(R * W));
-        if (s.kind != FEED_FORWARD)
-          for (size j = 0; j < D; j++)
-            dhidden[b * D + j] = dh[b * D + j] + dcarried[b * K + R * W + j];
-      }
+      carry_back_(s.kind, B, D, R * W, dcarried, dh, dreads, dhidden);
     }
   }
   free(M), free(inverse), free(v), free(walked), free(shares), free(erased), free(dw), free(dv);

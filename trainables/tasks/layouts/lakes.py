@@ -28,6 +28,9 @@ FOLDERS = {
 }
 """What a folder of this name makes of the one around it."""
 
+SNAPSHOTS = ("EARLIEST", "LATEST")
+HUDI_PARTITION = ".hoodie_partition_metadata"
+
 
 def require_plain(names: Iterable[str], root: str) -> None:
     """Refuse what is below ``root`` if some of it is a table with a log.
@@ -55,9 +58,12 @@ def require_outside(path: Path) -> None:
         for name, kind in FOLDERS.items():
             if (folder / name).is_dir():
                 raise ValueError(refusal(str(path), str(folder), kind))
+        marks = [f"snapshot/{name}" for name in SNAPSHOTS] + [HUDI_PARTITION]
+        names = [mark for mark in marks if os.path.isfile(folder / mark)]  # noqa: PTH113 - raises nothing
         logs = folder / "metadata"
-        if path.resolve() != logs and os.path.isdir(logs):  # noqa: PTH112 - raises nothing
-            require_plain((f"metadata/{name}" for name in _listed(logs)), str(folder))
+        if path.resolve() != logs and os.path.isdir(logs):  # noqa: PTH112
+            names += [f"metadata/{name}" for name in _listed(logs)]
+        require_plain(names, str(folder))
 
 
 def below(folder: Path) -> Iterable[str]:
@@ -114,13 +120,13 @@ def _kind_by_file(folders: tuple[str, ...], name: str) -> str | None:
     is_metadata = name == "version-hint.text" or ".metadata.json" in name
     if folders[-1:] == ("metadata",) and is_metadata:
         return "an Iceberg table"
-    if folders[-1:] == ("snapshot",) and name in ("EARLIEST", "LATEST"):
+    if folders[-1:] == ("snapshot",) and name in SNAPSHOTS:
         return "a Paimon table"
-    return "a Hudi table" if name == ".hoodie_partition_metadata" else None
+    return "a Hudi table" if name == HUDI_PARTITION else None
 
 
 def _around(folders: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return folders if name in FOLDERS or name == ".hoodie_partition_metadata" else folders[:-1]
+    return folders if name in FOLDERS or name == HUDI_PARTITION else folders[:-1]
 
 
 def _listed(folder: Path) -> list[str]:

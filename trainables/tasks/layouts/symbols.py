@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int
 
 from trainables.encoding.plain import is_list
-from trainables.tasks.rows.layout import TextKind
+from trainables.tasks.layouts.layout import TextKind
 from trainables.tasks.rows.on_disk import OnDisk
 from trainables.tasks.rows.steps import Steps
 

@@ -25,11 +25,13 @@ class Layout:
     Attributes:
         text: whether lists of text are symbols, or the characters of texts are
         cut: rows longer than so many steps are cut into rows of so many; 0 for none
+        missing: values of a sequence that stand for nothing, as `steps_of` takes them
 
     """
 
     text: TextKind = "refused"
     cut: int = 0
+    missing: tuple[float | str, ...] = ()
 
     def is_long(self, kinds: Mapping[str, pa.DataType]) -> bool:
         """Whether a row of the file is a step: it is grouped, ordered or cut as such."""
@@ -96,6 +98,11 @@ def gathered(table: pa.Table, columns: Mapping[str, str], name: str) -> dict[str
     keys = [key for key in ("group_by", "order_by") if key in table.column_names]
     for key in keys:
         _require_no_null(table[key].combine_chunks(), key, f"{columns[key]!r}", 0)
+    if "order_by" in keys and not _is_ordered(table["order_by"].type):
+        raise ValueError(
+            f"order_by: {columns['order_by']!r} holds {table['order_by'].type}; allowed: numbers,"
+            " dates, times"
+        )
     if keys:
         table = table.take(pc.sort_indices(table, sort_keys=[(key, "ascending") for key in keys]))
     firsts = _firsts(table)
@@ -133,6 +140,11 @@ def cut(steps: Steps, most: int) -> Steps:
         for length in steps.lengths.tolist()
     ]
     return Steps(steps.values, np.array([each for row in lengths for each in row], dtype=np.int64))
+
+
+def _is_ordered(kind: pa.DataType) -> bool:
+    """Text is not: ``9`` follows ``10``."""
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def _record(parts: list[pa.Array], name: str) -> pa.Array:

@@ -7,9 +7,11 @@ begins with ``.``, or with ``_`` and has no ``=``, is hidden, as it is for Spark
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from trainables.tasks.layouts.tables import format_of
 
 SUFFIXES = (".parquet", ".parq", ".pq", ".pqt")
 """Of a Parquet file, in either case, alone or before one of `PACKED`."""
@@ -17,6 +19,7 @@ SUFFIXES = (".parquet", ".parq", ".pq", ".pqt")
 PACKED = (".gz", ".gzip", ".snappy", ".zstd", ".zst", ".br", ".brotli", ".lz4")
 """What writers put behind the suffix for the codec within, and for nothing else."""
 
+NO_PARQUET = "is no Parquet file"
 MAGIC = (b"PAR1", b"PARE")
 BOOKKEEPING = ("_SUCCESS", "_metadata", "_common_metadata", ".DS_Store")
 """What writers lay beside their files: no rows, and not worth a word. So are ``.*.crc``."""
@@ -69,14 +72,24 @@ def find(folder: Path) -> Found:
             taken.append(path)
         else:
             left_out.append((path, why))
+    if not taken:
+        taken = _of_one_format(left_out)
+        left_out = [(path, why) for path, why in left_out if path not in taken]
     return Found(tuple(sorted(taken)), tuple(sorted(left_out)))
+
+
+def _of_one_format(left_out: Sequence[tuple[Path, str]]) -> list[Path]:
+    """Where there is no Parquet file: all files of the only other format that there is."""
+    files = [path for path, why in left_out if why == NO_PARQUET and format_of(path.name)]
+    return files if len({format_of(path.name) for path in files}) == 1 else []
 
 
 def may_hold_rows(relative: str) -> bool:
     """Whether a file by this name below a folder may be one of those that are taken."""
     parts = PurePosixPath(relative).parts
     is_open = all(reason_by_name(part) is None for part in parts)
-    return is_open and (_is_parquet(parts[-1]) or "." not in parts[-1])
+    is_known = _is_parquet(parts[-1]) or format_of(parts[-1]) is not None
+    return is_open and (is_known or "." not in parts[-1])
 
 
 def reason_by_name(name: str) -> str | None:
@@ -108,7 +121,7 @@ def _reason_by_content(file: Path) -> str | None:
     with file.open("rb") as opened:
         holds_parquet = opened.read(4) in MAGIC
     if not holds_parquet:
-        return "is no Parquet file"
+        return NO_PARQUET
     if "." not in file.name:  # a part as some writers call it
         return None
     return f"holds Parquet, but is not called {', '.join(SUFFIXES)}"

@@ -1,0 +1,1 @@
+"""What people have, what is broken, and who is near: tried in bulk, and counted."""

@@ -1,0 +1,37 @@
+"""What a card says of a forgetting curve that is worse below its reach than at it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from search.results.card import worse_below_the_reach
+
+
+def outcome(*points: tuple[int, int], lag: int = 16) -> dict[str, Any]:
+    """Of a reach of ``lag``; the points are lags with successes of 200, learned up to it."""
+    curve = [
+        {"lag": at, "successes": hits, "sequences": 200, "learned": at <= lag}
+        for at, hits in points
+    ]
+    return {"lag": lag, "forgetting_curve": curve}
+
+
+def test_one_sentence_names_the_worst_shorter_lag() -> None:
+    (said,) = worse_below_the_reach(outcome((4, 150), (8, 100), (16, 196), (32, 3)))
+    assert "worse at shorter lags than at their reach: 50% at lag 8." in said
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(4, 199), (8, 198), (16, 196)],
+        [(4, 190), (8, 193), (16, 196)],  # no clear difference
+        [(16, 196), (32, 3)],  # beyond is no shorter lag
+        [(4, 100), (8, 100)],  # nothing is known of the reach
+        [],
+    ],
+)
+def test_nothing_is_said_where_nothing_is_clear(points: list[tuple[int, int]]) -> None:
+    assert worse_below_the_reach(outcome(*points)) == []

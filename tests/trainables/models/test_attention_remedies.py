@@ -1,0 +1,125 @@
+"""Self-attention that is normed, sharpened and forgets, against loops written from the papers."""
+
+import math
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
+from trainables.models.cells.self_attention import SelfAttention
+from trainables.models.cells.transformer import Transformer
+from trainables.models.layer import Surroundings
+from trainables.models.positions import POSITIONS
+
+WIDTH, HEADS = 8, 2
+HEAD = WIDTH // HEADS
+BIAS = {"kind": "constant", "value": 1.0}
+REMEDIES: list[dict[str, Any]] = [
+    {"normed": True},
+    {"sharpened": True},
+    {"forget_bias": BIAS},
+    {"normed": True, "sharpened": True, "forget_bias": BIAS},
+]
+
+
+def layer_of(positions: str = "none", **choices: Any) -> SelfAttention:
+    torch.manual_seed(0)
+    part = POSITIONS[positions](POSITIONS[positions].Config(kind=positions), WIDTH)
+    around = Surroundings(WIDTH, rotate=part.rotate, slopes=part.slopes)
+    config = SelfAttention.Config.model_validate({"num_heads": HEADS, **choices})
+    layer = SelfAttention(config, around).double()
+    stirred(layer)
+    return layer
+
+
+def turned(x: Tensor, t: int) -> Tensor:
+    """Pair by pair in complex numbers."""
+    pairs = torch.view_as_complex(x.reshape(-1, 2).contiguous())
+    angles = t * 10_000.0 ** (-torch.arange(0, HEAD, 2).double() / HEAD)
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten()
+
+
+def attention(weights: Weights, x: Tensor, positions: str, choices: dict[str, Any]) -> Tensor:
+    """Head by head, query by query and key by key."""
+    window = choices.get("window") or x.shape[1]
+    qkv = x @ weights["qkv.weight"].T + weights["qkv.bias"]
+    rows = []
+    for row, whole in zip(x, qkv, strict=True):
+        heads = []
+        for h in range(HEADS):
+            own = slice(h * HEAD, (h + 1) * HEAD)
+            q, k, v = (part[:, own] for part in whole.split(WIDTH, dim=-1))
+            if choices.get("normed"):
+                q, k = (
+                    part / (part.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weights[name]
+                    for part, name in ((q, "norms.0.weight"), (k, "norms.1.weight"))
+                )
+            if "forget_bias" in choices:
+                f = row @ weights["forget.weight"][h] + weights["forget.bias"][h]
+                log_f = -torch.log1p(torch.exp(-f))
+            answers = []
+            for t in range(len(row)):
+                seen = range(max(0, t - window + 1), t + 1)
+                scores = []
+                for s in seen:
+                    if positions == "rope":
+                        score = turned(q[t], t) @ turned(k[s], s) / math.sqrt(HEAD)
+                    else:
+                        score = q[t] @ k[s] / math.sqrt(HEAD)
+                    if choices.get("sharpened"):
+                        score = score * weights["sharpness"][h] * math.log(len(seen))
+                    if positions == "alibi":
+                        score = score - 2.0 ** (-8 * (h + 1) / HEADS) * (t - s)
+                    if "forget_bias" in choices:
+                        score = score + log_f[s + 1 : t + 1].sum()
+                    scores.append(score)
+                answers.append(torch.stack(scores).softmax(0) @ v[seen.start : seen.stop])
+            heads.append(torch.stack(answers))
+        rows.append(torch.cat(heads, dim=-1))
+    return torch.stack(rows) @ weights["out.weight"].T + weights["out.bias"]
+
+
+@pytest.mark.parametrize("choices", REMEDIES, ids=str)
+@pytest.mark.parametrize(
+    ("positions", "window"), list(product(["none", "rope", "alibi"], [None, 4]))
+)
+def test_each_is_its_formula(choices: dict[str, Any], positions: str, window: int | None) -> None:
+    """With every kind of positions inside attention, with a window and without."""
+    chosen = {**choices, "window": window}
+    layer = layer_of(positions, **chosen)
+    assert_agree(layer, lambda w, x: attention(w, x, positions, chosen), stream(2, 11, WIDTH))
+
+
+@pytest.mark.parametrize("window", [None, 5])
+@pytest.mark.parametrize("positions", ["none", "rope", "alibi"])
+def test_a_sequence_may_come_in_pieces(positions: str, window: int | None) -> None:
+    """What was forgotten, and how many steps were seen, goes on where the last piece ended."""
+    layer, x = layer_of(positions, window=window, **REMEDIES[-1]), stream(2, 40, WIDTH)
+    state, answers = layer.initial_state(2), []
+    for piece in x.tensor_split((1, 3, 20, 21), dim=1):
+        y, state = layer.scan(piece, state)
+        answers.append(y)
+    torch.testing.assert_close(torch.cat(answers, 1), layer(x), rtol=0, atol=1e-10)
+    numbers = sum(part[0].numel() for part in state)
+    assert layer.state_bytes(40) == 4 * numbers
+
+
+def test_forgetting_holds_over_long_sequences_in_float32() -> None:
+    """Sums of thousands of logarithms: answers at the end are those of float64 to a thousandth."""
+    layer = layer_of(forget_bias={"kind": "constant", "value": 2.0})
+    x = stream(1, 3000, WIDTH)
+    due = layer(x)[:, -50:]
+    mine = layer.float()(x.float())[:, -50:]
+    torch.testing.assert_close(mine.double(), due, rtol=1e-3, atol=1e-3)
+
+
+def test_a_block_hands_them_on_and_an_older_configuration_keeps_its_digest() -> None:
+    config = Transformer.Config.model_validate(REMEDIES[-1])
+    names = dict(Transformer(config, Surroundings(WIDTH)).named_parameters())
+    assert {"attention.sharpness", "attention.forget.bias", "attention.norms.0.weight"} <= set(
+        names
+    )
+    assert set(Transformer.Config().model_dump()) == {"kind", "num_heads", "window"}

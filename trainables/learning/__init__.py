@@ -1,0 +1,1 @@
+"""From gradients to weights: optimisers, and how the learning rate goes with time and lag."""
