@@ -20,12 +20,15 @@ def check_task(
     Exits with 2 if a task succeeds without the inputs that it is meant to need.
     """
     from search import spec as specs
+    from search.checking.accounts import show_accounts
     from search.checking.controls import controls_of, keep, table
     from search.checking.preflight import check_tasks
 
     chosen = specs.read(spec)
     complaints = []
-    for name, task in check_tasks(chosen).items():
+    tasks = check_tasks(chosen)
+    show_accounts(tasks, console)
+    for name, task in tasks.items():
         measured = controls_of(task, chosen.ladder.rungs)
         console.print(table(name, measured, chosen.ladder.success))
         found = [c for c in (one.complaint(chosen.ladder.success) for one in measured) if c]

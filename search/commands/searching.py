@@ -39,6 +39,9 @@ def search(
         int | None, typer.Option(min=1, help="In place of the spec's number of trials.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Check the spec, show what was read, and start nothing.")
+    ] = False,
     cluster: ClusterFile = None,
 ) -> None:
     """Search architectures for the longest dependency they reliably learn."""
@@ -48,10 +51,15 @@ def search(
     if spec is None and name is None and cluster is None:
         name = unused_name(runs, chosen.name)
     chosen = overridden(chosen, name, trials, seed)
+    from search.checking.accounts import show_accounts
     from search.checking.preflight import check
 
+    if dry_run:
+        show_accounts(check(chosen), console)
+        console.print("Nothing was started.")
+        return
     if cluster is not None:
-        check(chosen)
+        show_accounts(check(chosen), console)
         submit(cluster, chosen)
         return
     _search(begin(chosen, runs))
@@ -207,6 +215,7 @@ def status(
 
 
 def _lay(folder: SearchFolder, spec: Spec) -> None:
+    from search.checking.accounts import show_accounts
     from search.checking.controls import check_once
     from search.checking.preflight import check
     from search.cluster.packing import pack
@@ -215,6 +224,7 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
     from search.scheduling.ray_session import machines
 
     tasks = check(spec)
+    show_accounts(tasks, console)
     require(machines(), spec.resources)
     check_once(spec, tasks, folder.runs, console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())

@@ -17,6 +17,7 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity
 from trainables.files.whole_files import DamagedFileError, read_json, write_json
 from trainables.messages import one_line
+from trainables.tasks.accounts.account import Account
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task
 
 OPTION = "--other-data"
@@ -29,6 +30,7 @@ class KeptTask:
     Attributes:
         data: which data it drew from last; None if it generates
         earlier: data that it drew from before, and that somebody meant to be replaced
+        account: what was read of it; None where it generates, or of an earlier version
     """
 
     encoding: Encoding
@@ -36,11 +38,12 @@ class KeptTask:
     answer: ClassAnswer | NumberAnswer
     data: DataIdentity | None = None
     earlier: tuple[DataIdentity, ...] = ()
+    account: Account | None = None
 
     @classmethod
     def of(cls, task: Task) -> KeptTask:
         """What is to be kept of a task."""
-        return cls(task.encoding, task.inputs, task.answer, task.data)
+        return cls(task.encoding, task.inputs, task.answer, task.data, account=task.account)
 
 
 _KEPT = TypeAdapter(KeptTask)
@@ -136,6 +139,7 @@ def _write(folder: SearchFolder, name: str, kept: KeptTask) -> None:
         "inputs": asdict(kept.inputs),
         "answer": asdict(kept.answer),
         "data": None if kept.data is None else kept.data.model_dump(mode="json"),
+        "account": None if kept.account is None else asdict(kept.account),
         "earlier": [data.model_dump(mode="json") for data in kept.earlier],
     }
     write_json(folder.encodings / f"{name}.json", plain)

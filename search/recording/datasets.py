@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from search.disk.folder import SearchFolder
-from search.disk.kept_tasks import kept_task
+from search.disk.kept_tasks import kept_task, kept_tasks
 from trainables.encoding.identity import DataIdentity
+from trainables.tasks.accounts.account import Account
 
 DIGEST = 32
 """Characters of a fingerprint that MLflow has room for."""
@@ -24,6 +25,12 @@ def dataset_inputs(folder: SearchFolder, tasks: Iterable[str]) -> list[DatasetIn
             context = InputTag("mlflow.data.context", f"training and testing: {name}")
             found.append(DatasetInput(_dataset(kept.data), [context]))
     return found
+
+
+def accounts(folder: SearchFolder, tasks: Iterable[str]) -> dict[str, Account]:
+    """What was read, by task, of each that reads data."""
+    found = {name: kept.account for name, kept in kept_tasks(folder, tasks).items()}
+    return {name: account for name, account in found.items() if account is not None}
 
 
 def _dataset(data: DataIdentity) -> Dataset:

@@ -24,7 +24,7 @@ from search.disk.versions import git_commit
 from search.errors import UserError
 from search.recording import sending
 from search.recording.certificates import send_certificates
-from search.recording.datasets import dataset_inputs
+from search.recording.datasets import accounts, dataset_inputs
 from search.recording.points import Point, final_points, points, tags
 from search.spec import Spec
 
@@ -40,7 +40,7 @@ def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
 
 def own_uri(folder: SearchFolder) -> str:
     """SQLite beside the searches."""
-    return f"sqlite:///{own_database(folder)}"
+    return database.uri_of(own_database(folder))
 
 
 def own_database(folder: SearchFolder) -> Path:
@@ -127,6 +127,8 @@ class Tracker:
             self._experiment = self._find_experiment(client)
             self._find_runs(client)
             self._client = client
+            if self._own:
+                database.remove_stray_folders(own_database(self._folder))
         return self._client
 
     def _find_experiment(self, client: MlflowClient) -> str:
@@ -211,6 +213,9 @@ class Tracker:
         client.log_artifact(run.info.run_id, str(self._folder.spec))
         for file in sorted(self._folder.encodings.glob("*.json")):
             client.log_artifact(run.info.run_id, str(file), "encoding")
+        for name, account in accounts(self._folder, self._spec.tasks_by_name).items():
+            said = "\n".join([*account.lines(), *account.warnings, ""])
+            client.log_text(run.info.run_id, said, f"read/{name}.txt")
         return str(run.info.run_id)
 
     def send(self, record: Record) -> None:

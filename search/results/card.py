@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from search.disk.certificates import read_certificate
+from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
 from trainables.config import describe
 from trainables.encoding.encoding import Encoding
@@ -19,16 +20,18 @@ from trainables.models.model import outline
 
 def card_of(folder: Path) -> str:
     """The card of one exported folder, in Markdown, from what else lies in it."""
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    outcome = json.loads((folder / "outcome.json").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
     encoding = _encoding(folder / exported.ENCODING)
     parts = [
         front_matter(outcome),
         _title(config["configuration"], outcome),
         _measured(outcome),
+        read_section(outcome),
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
         _streamed(folder, encoding),
+        other_runtimes(outcome, config["inputs"]),
         _curve(outcome, encoding),
         _horizon(outcome),
         _what(config["configuration"]),
@@ -86,6 +89,12 @@ quorum solved, below the first that it did not.
 This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
 by: its reach is an estimate that flatters. It is not a certificate.
 """
+
+
+def read_section(outcome: dict[str, Any]) -> str:
+    """What the search read of the data; nothing where it generated, or said nothing."""
+    lines = outcome.get("read", [])
+    return "\n".join(["## What was read\n", *(f"- {line}" for line in lines), ""]) if lines else ""
 
 
 def _certified(certificate: dict[str, Any] | None) -> str:

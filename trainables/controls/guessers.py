@@ -106,12 +106,15 @@ def blinded(task: Task, batch: Batch, donors: Batch, lag: int) -> Batch:
     """The same with all inputs ``lag`` or more steps before the answer replaced.
 
     Each sequence takes those of one of the ``donors``, at the same steps, so that the inputs look
-    as they always do and only what they tell of this answer is gone.
+    as they always do and only what they tell of this answer is gone. Donors of another length are
+    taken from their end, their first step again where they are shorter.
     """
     hidden = task.old(batch, lag)
     if batch.inputs.ndim == 3:
         hidden = hidden[..., None]
-    return replace(batch, inputs=torch.where(hidden, donors.inputs[: len(hidden)], batch.inputs))
+    steps, others = batch.inputs.shape[1], donors.inputs.shape[1]
+    given = donors.inputs[: len(hidden), (torch.arange(steps) + others - steps).clamp(min=0)]
+    return replace(batch, inputs=torch.where(hidden, given, batch.inputs))
 
 
 def shuffled(task: Task, batch: Batch, generator: torch.Generator) -> Batch:

@@ -11,7 +11,7 @@ from trainables.measure.reliability import look_confidence, lower_bound, trials_
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Split, Task
 
 TEST_SHARE = 0.2
-"""Of all rows, those held out (`trainables.tasks.rows.splitting`)."""
+"""Of all rows, those held out (`trainables.tasks.split.splitting`)."""
 
 MOST_GUESSED = 2048
 """Held-out sequences on which the best constant answer is tried."""

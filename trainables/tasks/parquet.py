@@ -9,7 +9,7 @@ and its target y (a class or a number); f is filler.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -22,15 +22,14 @@ from pydantic import BeforeValidator, Field, model_validator
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
 from trainables.encoding.encoding import Encoding, Padding
 from trainables.encoding.steps import FillerKind
-from trainables.tasks.rows.account import AnswersRead, OfClass
-from trainables.tasks.rows.accounting import described, lengths_of, long_tail
-from trainables.tasks.rows.copies import Nearest, nearest
+from trainables.tasks.accounts.account import AnswersRead
+from trainables.tasks.accounts.answers import Asked, answers_read
+from trainables.tasks.rows.config import LATER, RowsConfig
 from trainables.tasks.rows.fitting import fit
-from trainables.tasks.rows.labels import AnswerKind, hardly_meant, labels
-from trainables.tasks.rows.partition import Partition
+from trainables.tasks.rows.labels import AnswerKind, FractionError, labels, whole
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.task import LATER, RowsConfig, RowsTask
-from trainables.tasks.rows.whole import FractionError, whole
+from trainables.tasks.rows.task import RowsTask
+from trainables.tasks.split.partition import Partition
 from trainables.tasks.task import Batch, ClassAnswer
 
 NEARNESS = 2.0
@@ -72,10 +71,11 @@ class Parquet(RowsTask):
             filler: ``noise``: uniform over the training values' range; ``blank``: their mean, or a
                 symbol of its own; ``resample``: training values, drawn one by one
             longest: rows of more steps are left out; null for none
+            pad: shorter rows are padded to the ``longest`` of all, or to that of their ``batch``
 
         """
 
-        later: ClassVar[frozenset[str]] = LATER | {"longest"}
+        later: ClassVar[frozenset[str]] = LATER | {"longest", "pad"}
 
         kind: Literal["parquet"] = "parquet"
         target: OneColumn
@@ -85,6 +85,7 @@ class Parquet(RowsTask):
         tolerance: float | None = Field(default=None, gt=0)
         filler: FillerKind = "noise"
         longest: Annotated[int, Field(ge=1)] | None = None
+        pad: Literal["longest", "batch"] = "longest"
 
         @model_validator(mode="after")
         def _near_a_lag(self) -> Self:
@@ -128,7 +129,7 @@ class Parquet(RowsTask):
             steps=self.fitted.steps,
             missing="filled" if self.config.missing else "refused",
             filler=self.fitted.travelling_filler,
-            padding=self.padding,
+            padding=self.padding if self.config.pad == "longest" else None,
             after_gap=self.lags is None,
             answer=ClassAnswers(names=self.labels.classes)
             if isinstance(answer, ClassAnswer)
@@ -173,6 +174,9 @@ class Parquet(RowsTask):
     def show(self, rows: Int[np.ndarray, " B"], lag: int, generator: torch.Generator) -> Batch:
         """The rows asked for, by their number in the file, with fresh filler."""
         length, steps = self.length(lag), self._steps(lag)
+        if self.config.pad == "batch":
+            shorter = steps - min(steps, int(self.rows.lengths[rows].max()))
+            length, steps = length - shorter, steps - shorter
         inputs = self.fitted.fill(len(rows), length, generator)
         values, real = self.rows.aligned(rows, steps)
         there = torch.from_numpy(real)
@@ -194,66 +198,12 @@ class Parquet(RowsTask):
         return tuple(zip(self.labels.classes, counts.tolist(), strict=True))
 
     def answers_read(self) -> AnswersRead:
-        trained = (
-            np.bincount(
-                self.labels.targets.numpy()[self.of_part("train")],
-                minlength=len(self.labels.classes),
-            )
-            if self.labels.classes
-            else ()
+        return answers_read(
+            Asked(self.rows, self.parts, self.fitted, self.labels),
+            f"{self.config.target!r} of {self.rows.file.name}",
+            f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}",
+            is_padded=self.lags is None and self.config.pad == "longest",
         )
-        target = f"{self.config.target!r} of {self.rows.file.name}"
-        near = nearest(
-            self.rows,
-            self.parts,
-            self.fitted,
-            int(np.median(trained)) if self.labels.classes else None,
-        )
-        right = self._right_as_nearest(near)
-        said = f"the nearest training row's answer is right for {right:.0%} of the held-out rows"
-        return AnswersRead(
-            classes=tuple(
-                OfClass(name, rows, int(seen))
-                for (name, rows), seen in zip(self._used_classes(), trained, strict=True)
-            ),
-            target=None
-            if self.labels.classes
-            else described(self.labels.targets.numpy()[self.used]),
-            nearest=right,
-            warnings=(
-                *long_tail(lengths_of(self.rows, self.used), self._padded(), self._column),
-                *hardly_meant(self.labels, self.used, self.of_part("train"), target),
-                *(
-                    (f"{self._column}: {near.said(bool(self.config.group))}; {said}",)
-                    if near.copies
-                    else ()
-                ),
-            ),
-        )
-
-    @property
-    def _column(self) -> str:
-        return f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}"
-
-    def _used_classes(self) -> Sequence[tuple[Label, int]]:
-        counts = (
-            np.bincount(self.labels.targets.numpy()[self.used], minlength=len(self.labels.classes))
-            if self.labels.classes
-            else np.zeros(0, np.int64)
-        )
-        return list(zip(self.labels.classes, counts.tolist(), strict=True))
-
-    def _padded(self) -> float:
-        """Steps that a batch takes at the ladder's start, over those of its rows."""
-        lengths = self.rows.lengths[self.used]
-        return float(lengths.max() / lengths.mean()) if self.lags is None else 1.0
-
-    def _right_as_nearest(self, near: Nearest) -> float:
-        targets = self.labels.targets[torch.from_numpy(near.rows)]
-        guessed = self.labels.targets[torch.from_numpy(near.nearest)]
-        if isinstance(self.answer, ClassAnswer):
-            return float((targets == guessed).float().mean())
-        return float(((targets - guessed).abs() < self.answer.tolerance).float().mean())
 
     def under(self, encoding: Encoding) -> Self:
         if encoding == self.encoding:

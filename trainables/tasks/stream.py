@@ -27,9 +27,10 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import TokenSteps
 from trainables.shapes import Predictions
 from trainables.tasks.layouts.layout import Layout
+from trainables.tasks.rows.config import LATER, RowsConfig
 from trainables.tasks.rows.fitting import Fitted, fit
-from trainables.tasks.rows.partition import Partition
-from trainables.tasks.rows.task import LATER, RowsConfig, RowsTask
+from trainables.tasks.rows.task import RowsTask
+from trainables.tasks.split.partition import Partition
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
 
 REDRAWS = 8

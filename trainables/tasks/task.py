@@ -19,7 +19,7 @@ from trainables.encoding.identity import DataIdentity
 from trainables.encoding.steps import PlainSteps, SymbolSteps
 from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
-from trainables.tasks.rows.account import Account
+from trainables.tasks.accounts.account import Account
 
 Split = Literal["train", "selection", "test"]
 

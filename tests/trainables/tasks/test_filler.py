@@ -12,7 +12,7 @@ from scipy import stats
 from tests.trainables.tasks.labelled import digits, seeded, task_of, unscaled, write
 from trainables.encoding.steps import NumberSteps
 from trainables.tasks.rows import fitting
-from trainables.tasks.rows.splitting import in_part
+from trainables.tasks.split.splitting import in_part
 from trainables.tasks.task import Reals, Symbols
 
 FALSE_ALARM = 1e-6

@@ -17,7 +17,7 @@ from tests.trainables.training.stand_ins import CPU, as_model
 from trainables.randomness import Streams
 from trainables.tasks.held_out import require_held_out
 from trainables.tasks.parquet import Parquet
-from trainables.tasks.rows.splitting import PARTS
+from trainables.tasks.split.splitting import PARTS
 from trainables.training.curve import forgetting_curve
 
 CLASSES = 4

@@ -17,7 +17,7 @@ from tests.trainables.tasks.labelled import digits, seeded, task_of, unscaled, w
 from trainables.tasks.parquet import Parquet
 from trainables.tasks.rows import reading
 from trainables.tasks.rows.on_disk import OnDisk
-from trainables.tasks.rows.splitting import PARTS, in_part
+from trainables.tasks.split.splitting import PARTS, in_part
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 FALSE_ALARM = 1e-6

@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.trainables.training.stand_ins import CPU, as_model, ladder, seeded, trial_config
 from trainables.models.model import build
 from trainables.tasks.held_out import require_held_out
-from trainables.tasks.rows.splitting import PARTS
+from trainables.tasks.split.splitting import PARTS
 from trainables.tasks.stream import Stream
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 from trainables.training.evaluation import evaluate

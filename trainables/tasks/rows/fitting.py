@@ -19,9 +19,9 @@ from trainables.encoding.encoding import Filler
 from trainables.encoding.steps import FillerKind, NumberSteps, TokenSteps
 from trainables.shapes import Inputs
 from trainables.tasks.rows.numbers import Scaling, fit_numbers
-from trainables.tasks.rows.partition import Partition, parts_of
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import TRAIN
+from trainables.tasks.split.partition import Partition, parts_of
+from trainables.tasks.split.splitting import TRAIN
 from trainables.tasks.task import Reals, Symbols
 
 ValueKind = Literal["numbers", "tokens", "characters"]

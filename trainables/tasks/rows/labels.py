@@ -14,7 +14,6 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from trainables.encoding.answers import AnyAnswers, ClassAnswers, Label, NumberAnswers, typed
-from trainables.tasks.rows.whole import FractionError, whole
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
@@ -23,6 +22,9 @@ MANY, SOME, SEEN_ONCE = 100, 20, 0.1
 """So many classes are hardly meant; or so many, of which this share is seen in one row only."""
 
 NAMED = 4
+
+EXACT = 2**53
+"""Beyond it, doubles no longer tell whole numbers apart."""
 
 
 @dataclass(frozen=True)
@@ -178,3 +180,25 @@ def _or_classes(column: pa.Array) -> str:
     except FractionError:
         return ""
     return f"; its values are {len(distinct)} whole numbers: if those are classes, `answer: class`"
+
+
+class FractionError(ValueError):
+    """A number that is not whole where only whole ones are allowed."""
+
+
+def whole(column: pa.Array, name: str) -> pa.Array:
+    """The column, without nulls, as 64-bit integers where it is of floats; others stay as they are.
+
+    Raises:
+        FractionError: beginning with ``name``, with the first row that is not whole.
+    """
+    if not pa.types.is_floating(column.type):
+        return column
+    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    wrong = ~((np.floor(values) == values) & (np.abs(values) <= EXACT))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise FractionError(
+            f"{name} holds {column.type}, and {values[row]} in row {row} is no whole number"
+        )
+    return pa.array(values.astype(np.int64))

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Num
 
 from trainables.encoding.missing import Missing, MissingValue, is_missing
 from trainables.encoding.steps import NumberSteps, Scale
+from trainables.tasks.accounts.sentinels import said
 from trainables.tasks.rows.reading import Rows
 
 TELLS = 256
@@ -150,8 +151,10 @@ def _require_told_apart(
             continue
         of = f" of feature {feature}" if steps.features > 1 else ""
         least, greatest = bounds
+        farthest = said(max(bounds, key=lambda end: abs(end - np.median(values))))
         raise ValueError(
             f"sequence: {name!r} holds numbers{of} from {least:.6g} to {greatest:.6g}, and float32"
             f" tells only {len(apart):,} of {levels:,} apart once they are scaled; allowed:"
-            f" `missing:` with what is none, or another `scale` than {steps.scale}"
+            f" `missing: {farthest}` if that stands for nothing, or another `scale` than"
+            f" {steps.scale}"
         )

@@ -33,8 +33,8 @@ from trainables.tasks.layouts.symbols import Spelled, Symbols, holds_text
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import File, Stamp, columns_of, files_of, stamp
 from trainables.tasks.rows.on_disk import OnDisk
-from trainables.tasks.rows.splitting import row_hashes
 from trainables.tasks.rows.steps import Steps, steps_of
+from trainables.tasks.split.splitting import row_hashes
 
 AS_LISTS = Layout()
 

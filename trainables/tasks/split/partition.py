@@ -17,7 +17,7 @@ from pydantic import BeforeValidator
 
 from trainables.parts import Config
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import PARTS, part_of
+from trainables.tasks.split.splitting import PARTS, part_of
 
 LEFT_OUT = -1
 

@@ -56,7 +56,9 @@ class Account:
     Attributes:
         source: the files' or folder's name
         files: read
-        rows: in them
+        files_left_out: how many lie beside them
+        named_left_out: the first of those, and why; empty for none
+        rows: in the files
         left_out: why rows are not used, and how many each
         parts: used rows to train on, to select by, and held out
         steps: of the used rows: least, median, largest
@@ -72,6 +74,8 @@ class Account:
 
     source: str
     files: int
+    files_left_out: int
+    named_left_out: str
     rows: int
     left_out: tuple[tuple[str, int], ...]
     parts: tuple[int, int, int]
@@ -97,6 +101,9 @@ class Account:
     def _lines(self) -> Iterator[str]:
         files = "1 file" if self.files == 1 else f"{self.files:,} files"
         yield f"{files}, {self.rows:,} rows, {self.used:,} used: {self._said_parts()}"
+        if self.files_left_out:
+            files = "1 file" if self.files_left_out == 1 else f"{self.files_left_out:,} files"
+            yield f"{files} left out: {self.named_left_out}"
         for why, rows in self.left_out:
             yield f"{rows:,} rows left out: {why}"
         least, median, largest = self.steps

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Num
 
 from trainables.encoding.missing import is_missing
 from trainables.encoding.steps import NumberSteps
-from trainables.tasks.rows.account import OfNumbers
+from trainables.tasks.accounts.account import OfNumbers
+from trainables.tasks.accounts.sentinels import Suspect, said, suspects
 from trainables.tasks.rows.fitting import Fitted, sample_of
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.sentinels import Suspect, said, suspects
 
 FEATURES_NAMED = 4
 
@@ -116,5 +116,6 @@ def long_tail(steps: tuple[int, int, int], padded: float, name: str) -> Iterator
         yield (
             f"{name}: the longest row has {longest:,} steps, the median {median:,}: every batch is"
             f" padded to the longest, {padded:,.0f} times the steps that the rows have; allowed:"
-            f" `longest: {2 * median}` leaves longer rows out"
+            f" `longest: {2 * median}` leaves longer rows out, `pad: batch` pads no farther than a"
+            " batch's own longest"
         )

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, Int8
 from trainables.encoding.steps import NumberSteps
 from trainables.tasks.rows.fitting import Fitted
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.rows.splitting import PARTS
+from trainables.tasks.split.splitting import PARTS
 
 HELD_OUT, TRAINING = 256, 2**14
 """Rows that are compared; of more, those of the lowest hashes."""
@@ -28,13 +28,13 @@ PLACES = 64
 
 NEIGHBOURS = (16, 64, 256)
 
-BY_CHANCE, COPIES = 1e-3, 0.05
+BY_CHANCE, COPIES = 1e-3, 0.1
 """How seldom the nearest would be as near; and the share of rows from which on it is told."""
 
 CLIPPED = (2.5, 97.5)
 """Percentiles; numbers are cut off where they are as far from these as these from each other."""
 
-MOST_DIMENSIONS = 20.0
+MOST_DIMENSIONS = 16.0
 """Numbers that are few and often equal look as if they had more."""
 
 

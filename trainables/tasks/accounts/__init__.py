@@ -1,0 +1,1 @@
+"""What was read, and what of it looks hardly meant."""
