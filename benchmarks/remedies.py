@@ -63,6 +63,14 @@ def transformer(positions: str) -> dict[str, Any]:
     return {"model": model, "training": {"regime": INCREMENTAL, "learning_rate": 1e-3}}
 
 
+def alone(rate: float = 2e-3, regime: Mapping[str, Any] = SCRATCH, **cell: Any) -> dict[str, Any]:
+    """One layer of width 64 with its defaults but for what is given."""
+    return {
+        "model": {"cell": cell, "hidden_size": 64},
+        "training": {"regime": regime, "learning_rate": rate},
+    }
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     "chrono": Experiment(
         "an LSTM whose gates start spread over all times learns longer lags from scratch",
@@ -103,6 +111,40 @@ EXPERIMENTS: dict[str, Experiment] = {
         sides={
             "no front end": lstm(INCREMENTAL),
             "conv 17": lstm(INCREMENTAL, front_end={"kind": "conv", "kernel_width": 17}),
+        },
+    ),
+    "eigenvalues": Experiment(
+        "a write that turns around what a key recalled tells odd from even (Grazzi et al. 2024)",
+        task={"kind": "parity"},
+        ladder={"start": 4, "stop": 128, "sequences": 16_000},
+        sides={
+            "largest write 1": alone(regime=INCREMENTAL, kind="gated_delta"),
+            "largest write 2": alone(regime=INCREMENTAL, kind="gated_delta", largest_write=2.0),
+        },
+    ),
+    "rotations": Experiment(
+        "two such writes a step are a rotation, which tracks what does not commute (Siems et al.)",
+        task={"kind": "permutation_tracking", "items": 3},
+        ladder={"start": 2, "stop": 128, "sequences": 32_000},
+        sides={
+            f"{n} a step": alone(
+                regime=INCREMENTAL, kind="gated_delta", largest_write=2.0, num_writes=n
+            )
+            for n in (1, 2)
+        },
+    ),
+    "memories": Experiment(
+        "states that neither fade nor blur learn long lags from scratch, where an LSTM does not",
+        task={"kind": "recall"},
+        ladder={"start": 16, "stop": 512, "sequences": 8000},
+        sides={
+            "lstm": alone(kind="lstm", forget_bias=PLAIN),
+            "refined_lstm": alone(kind="refined_lstm"),
+            "orthogonal_rnn": alone(kind="orthogonal_rnn"),
+            "lmu": alone(kind="lmu"),
+            "linoss": alone(kind="linoss", sampling="implicit_explicit"),
+            "lem": alone(kind="lem"),
+            "hyena": alone(kind="hyena"),
         },
     ),
     "convolution": Experiment(

@@ -186,8 +186,18 @@ class Search:
         Path(to).write_text(page(self._folder, self.spec), encoding="utf-8")
         return Path(to)
 
-    def export(self, to: str | Path, top: int = 1) -> list[Path]:
-        """Export the best, as ``longspan export`` does; the folders."""
+    def export(self, to: str | Path, top: int = 1, formats: Sequence[str] = ()) -> list[Path]:
+        """Export the best, as ``longspan export`` does; the folders.
+
+        Args:
+            to: folder to export to
+            top: how many of the best
+            formats: ``torch``, ``onnx``: files for other runtimes besides
+
+        Raises:
+            UserError: as the command.
+        """
         from search.results.export import Wanted, export
 
-        return export(self._folder, self.spec, Wanted(top=top), Path(to))
+        wanted = Wanted(top=top, formats=tuple(formats))
+        return export(self._folder, self.spec, wanted, Path(to))

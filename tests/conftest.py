@@ -21,6 +21,7 @@ LONGEST_FIRST = (
     "search/test_chaos.py",
     "golden",
     "search/test_search.py",
+    "test_tutorial.py",
     "search/test_taken_away.py",
     "search",
 )

@@ -64,7 +64,7 @@ def needed(names: Sequence[str], configuration: Any) -> list[str]:
 def _load(name: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
-    except Exception as error:  # whatever the module's own code raises
+    except (Exception, SystemExit) as error:  # whatever the module's own code raises
         reason = named(error)
         raise ValueError(f"{name!r} cannot be imported: {reason}") from None
     brought = {table: getattr(module, table, {}) for table in TABLES}

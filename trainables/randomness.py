@@ -26,6 +26,7 @@ Purpose = Literal[
     "horizon",
     "controls",
     "probe",
+    "noise",
 ]
 _PURPOSES: dict[Purpose, int] = {
     "weights": 0,
@@ -38,6 +39,7 @@ _PURPOSES: dict[Purpose, int] = {
     "horizon": 7,
     "controls": 8,
     "probe": 9,
+    "noise": 10,
 }
 
 

@@ -165,7 +165,7 @@ def _require_measured(folder: Path, sha256: str) -> None:
     As it stands in the file: a later version may know keys that it had not.
     """
     file = folder / "config.yaml"
-    found = digest(yaml.safe_load(file.read_text())["configuration"])
+    found = digest(yaml.safe_load(file.read_text(encoding="utf-8"))["configuration"])
     if found != sha256:
         raise UserError(
             f"{file}: configuration: SHA-256 {found[:12]} is not the one that was measured, "

@@ -36,7 +36,7 @@ class Cluster:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            config = yaml.safe_load(file.read_text())
+            config = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"--cluster: {file}: {one_line(error)}") from None
         if not isinstance(config, dict) or "provider" not in config:
@@ -55,7 +55,7 @@ class Cluster:
 
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                config = sdk.bootstrap_config(yaml.safe_load(self.file.read_text()))
+                config = sdk.bootstrap_config(yaml.safe_load(self.file.read_text(encoding="utf-8")))
                 address = sdk.get_head_node_ip(str(self.file))
         except Exception as error:  # of the cloud, or of Ray's own launcher
             reason = one_line(error, 200)

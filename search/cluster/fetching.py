@@ -32,6 +32,8 @@ def fetch_export(
     for option, value in options.items():
         if value is True:
             export += f" --{option}"
+        elif isinstance(value, list):
+            export += "".join(f" --{option} {shlex.quote(each)}" for each in value)
         elif value is not None and value is not False:
             export += f" --{option} {value}"
     export += f" --register {shlex.quote(register)}" if register else ""

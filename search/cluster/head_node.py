@@ -41,4 +41,4 @@ def secret(name: str) -> str:
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         os.write(file, secrets.token_urlsafe(24).encode())
         os.close(file)
-    return path.read_text()
+    return path.read_text(encoding="utf-8")

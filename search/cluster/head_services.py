@@ -142,7 +142,9 @@ def _keep(mirror: Mirror | None) -> None:
 def _ray_runs() -> bool:
     """Whether the cluster whose head this is answers."""
     try:
-        host, port = Path("/tmp/ray/ray_current_cluster").read_text().strip().rsplit(":", 1)
+        host, port = (
+            Path("/tmp/ray/ray_current_cluster").read_text(encoding="utf-8").strip().rsplit(":", 1)
+        )
         with socket.create_connection((host, int(port)), timeout=5):
             return True
     except (OSError, ValueError):
@@ -177,7 +179,7 @@ def served(runs: Path) -> Iterator[None]:
 def _end_left_over(group: Path) -> None:
     """End the server of a keeper that was killed."""
     with contextlib.suppress(OSError, ValueError):
-        leader = int(group.read_text())
+        leader = int(group.read_text(encoding="utf-8"))
         if b"mlflow" in _command(leader):
             os.killpg(leader, signal.SIGTERM)
 

@@ -34,7 +34,7 @@ def submit_search(cluster: Cluster, spec: Spec) -> str:
     """
     with tempfile.TemporaryDirectory() as folder:
         packed = pack(spec, Path(folder))
-        (Path(folder) / "spec.yaml").write_text(packed.to_yaml())
+        (Path(folder) / "spec.yaml").write_text(packed.to_yaml(), encoding="utf-8")
         with cluster.jobs() as client:
             return _submit(client, "longspan search spec.yaml", spec.name, {"working_dir": folder})
 

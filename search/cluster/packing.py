@@ -10,6 +10,8 @@ from typing import Any
 
 from search.errors import UserError
 from search.spec import Spec
+from trainables.tasks.layouts.lakes import is_delta
+from trainables.tasks.layouts.patterns import alternatives, is_pattern
 
 FILES = "files"
 MOST_BYTES = 512 * 2**20
@@ -29,6 +31,7 @@ def pack(spec: Spec, root: Path) -> Spec:
     tasks = []
     for task in spec.tasks:
         if isinstance(task.files, Path):  # and not a bucket's address
+            _require_one(task.files)
             place = places.setdefault(task.files, f"data/{len(places)}/{task.files.name}")
             task = task.with_files(Path(FILES, place))
         tasks.append(task)
@@ -39,6 +42,14 @@ def pack(spec: Spec, root: Path) -> Spec:
     for source, place in places.items():
         _copy(source, root / FILES / place)
     return spec.model_copy(update={"tasks": tasks, "import_from": [FILES] if modules else []})
+
+
+def _require_one(path: Path) -> None:
+    if len(alternatives(path)) > 1 or is_pattern(path) or is_delta(path):
+        raise UserError(
+            f"tasks: path: {path} does not travel; allowed on a cluster: one file, a folder, or the"
+            " address of one in a bucket"
+        )
 
 
 def movable(spec: Spec, root: Path) -> Spec:

@@ -34,6 +34,7 @@ def plain(value: Any) -> Any:
 
 EXIT_CLAIM_FAILS = 1
 EXIT_USER_ERROR = 2
+EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
 
 RUNS = Path("runs")

@@ -70,7 +70,7 @@ def on_premises(
     from search.cluster.on_premises import on_premises as derive
 
     try:
-        cloud = yaml.safe_load(cluster.read_text())
+        cloud = yaml.safe_load(cluster.read_text(encoding="utf-8"))
         derived = derive(cloud, head, worker, user, str(key.absolute()) if key else None)
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         reason = one_line(error)

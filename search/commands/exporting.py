@@ -34,6 +34,14 @@ def export(
     certified: Annotated[
         bool, typer.Option("--certified", help="Only what a certificate claims a lag of.")
     ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="Also a file for another runtime: torch or onnx; may be given twice.",
+            metavar="FORMAT",
+        ),
+    ] = None,
     register: Annotated[
         str | None,
         typer.Option(help="Register them in MLflow, as versions of this model.", metavar="MODEL"),
@@ -45,7 +53,7 @@ def export(
     if top is not None and trial is not None:
         raise UserError(f"--top: {top} is not allowed together with --trial {trial}")
     folder = SearchFolder(runs, name)
-    options = {"top": top, "trial": trial, "certified": certified}
+    options = {"top": top, "trial": trial, "certified": certified, "format": formats}
     if cluster is None:
         targets = _here(folder, options, to, register)
     else:
@@ -68,7 +76,8 @@ def _here(
 
     folder.require()
     spec = specs.read(folder.spec)
-    wanted = Wanted(options["top"] or 1, options["trial"], options["certified"])
+    formats = tuple(dict.fromkeys(options["format"] or ()))
+    wanted = Wanted(options["top"] or 1, options["trial"], options["certified"], formats)
     targets = export_wanted(folder, spec, wanted, to)
     if register:
         from search.recording.logged_model import publish
@@ -80,7 +89,9 @@ def _here(
 
 def next_command(targets: Sequence[Path]) -> str:
     """The command that measures what was exported again; what is the user's own is to be given."""
-    outcomes = [json.loads((target / "outcome.json").read_text()) for target in targets]
+    outcomes = [
+        json.loads((target / "outcome.json").read_text(encoding="utf-8")) for target in targets
+    ]
     given = " --data FILE" if any(outcome.get("data") for outcome in outcomes) else ""
     return f"longspan verify FOLDER{given}"
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from search.commands import RUNS, ClusterFile, Json, Name, Plugins, Runs, console, print_json
 from search.commands.clusters import review
 from search.disk.folder import SearchFolder
-from search.disk.mlflow_database import FILE, FOLDER, damage, follow
+from search.disk.mlflow_database import FILE, FOLDER, damage, follow, remove_stray_folders, uri_of
 from search.errors import UserError
 
 
@@ -40,7 +40,7 @@ def ui(
     follow(database, artifacts)
     console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{database}"]
+    command += ["--backend-store-uri", uri_of(database)]
     command += ["--default-artifact-root", artifacts]
     with subprocess.Popen(command) as server:
         try:
@@ -48,6 +48,7 @@ def ui(
         except KeyboardInterrupt:
             server.send_signal(signal.SIGINT)
             code = 0 if server.wait() in (0, -signal.SIGINT, 1) else 1
+    remove_stray_folders(database)
     raise typer.Exit(code)
 
 

@@ -98,7 +98,7 @@ def read_certificate(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = dict(json.loads(path.read_text()))
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise DamagedFileError(f"{path}: damaged: {' '.join(str(error).split())}") from None
     expected = found.pop(CHECKSUM, None)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,6 +26,44 @@ from trainables.files.whole_files import (
 log = logging.getLogger(__name__)
 
 
+KNOWN_BY = ("spec.yaml", "search.json")
+"""A folder with one of them is a search's."""
+
+RESERVED = ("mlflow.db", "mlartifacts", "controls")
+"""What else lies under the runs folder."""
+
+MOVABLE = ("import_from", "plugins", "tracking")
+"""Keys of a spec that say where things are, not what is searched."""
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    """The mapping in a YAML file; None if it is none."""
+    try:
+        found = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _meaning(spec: dict[str, Any] | None) -> dict[str, Any]:
+    """A spec without what only says where things are."""
+    found = {key: value for key, value in (spec or {}).items() if key not in MOVABLE}
+    if isinstance(found.get("tasks"), list):
+        found["tasks"] = [
+            {key: value for key, value in task.items() if key != "path"}
+            if isinstance(task, dict)
+            else task
+            for task in found["tasks"]
+        ]
+    return found
+
+
+def _changed(there: dict[str, Any], kept: dict[str, Any] | None) -> str:
+    """The first key at the top of a spec that differs."""
+    new, old = _meaning(there), _meaning(kept)
+    return next(key for key in (*old, *new) if new.get(key) != old.get(key))
+
+
 class SearchFolder:
     """The folder of one search.
 
@@ -39,6 +78,10 @@ class SearchFolder:
         if not NAME.fullmatch(name):
             raise UserError(
                 f"name: {name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100"
+            )
+        if name.lower() in RESERVED:
+            raise UserError(
+                f"name: {name!r} is not allowed: the runs folder keeps something else there"
             )
         self.runs, self.name = runs.absolute(), name
         self.path = self.runs / name
@@ -57,7 +100,7 @@ class SearchFolder:
     @property
     def exists(self) -> bool:
         """Whether a search of this name was started."""
-        return self.spec.exists()
+        return self.spec.exists() or any(copy.exists() for copy in self._about)
 
     def create(self, spec: str) -> None:
         """Lay the folder and write the spec.
@@ -67,7 +110,9 @@ class SearchFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with self.spec.open("x") as file:
+            if self.exists:
+                raise FileExistsError
+            with self.spec.open("x", encoding="utf-8") as file:
                 file.write(spec)
         except FileExistsError:
             raise UserError(
@@ -77,11 +122,15 @@ class SearchFolder:
         self._write_about({"id": uuid.uuid4().hex, "spec": spec})
 
     def require(self) -> None:
-        """Refuse a name under which nothing was searched; a damaged spec is put right."""
+        """Refuse a name under which nothing was searched; a spec that is not whole is put right.
+
+        Raises:
+            UserError: likewise, if the spec was changed by hand.
+        """
         if self.exists:
-            self._mend_spec()
+            self._require_spec()
             return
-        known = sorted(p.parent.name for p in self.runs.glob("*/spec.yaml"))
+        known = sorted({p.parent.name for p in self.runs.glob("*/s*.*") if p.name in KNOWN_BY})
         there = f"known: {', '.join(known)}" if known else "none is there yet"
         raise UserError(f"name: no search {self.name!r} under {self.runs}; {there}")
 
@@ -93,22 +142,40 @@ class SearchFolder:
 
     def change_spec(self, spec: str) -> None:
         """Replace the spec of a search that is to go on under another."""
-        self._write_about({"id": self.identity, "spec": spec})
+        before = self.spec.read_text(encoding="utf-8")
+        self._write_about({"id": self.identity, "spec": spec, "before": before})
         write_aside(self.spec, spec.encode())
 
-    def _mend_spec(self) -> None:
-        """Put back a spec that is no YAML any more, from the copy beside it."""
-        try:
-            if isinstance(yaml.safe_load(self.spec.read_bytes()), dict):
-                return
-        except (yaml.YAMLError, UnicodeDecodeError):
-            pass
-        spec = self._read_about()["spec"]
-        if not spec:
+    def _require_spec(self) -> None:
+        """Hold the spec against its copies, which carry checksums; it is put back if it is torn.
+
+        A search keeps its meaning: what was measured under one spec is not counted under another.
+        Where data, modules and MLflow lie may be changed by hand, and how the file is laid out.
+        """
+        kept = self._read_about()
+        spec = kept["spec"]
+        found = self.spec.read_bytes() if self.spec.exists() else b""
+        if found == spec.encode():
             return
-        kept = set_aside(self.spec)
+        there = _parsed(found)
+        cut_off = spec.encode().startswith(found) or found == kept.get("before", "").encode()
+        if there is None or cut_off:
+            self._put_back(spec)
+        elif _meaning(there) != _meaning(_parsed(spec.encode())):
+            raise UserError(
+                f"{self.spec}: {_changed(there, _parsed(spec.encode()))} was changed by hand; what"
+                f" was measured under the old spec would count under another. `longspan resume"
+                f" {self.name}` takes --trials and --stop; for all else give a new --name. The old"
+                f" spec stands in {self._about[0].name}; delete spec.yaml, and it is put back"
+            )
+
+    def _put_back(self, spec: str) -> None:
+        if not self.spec.exists():
+            log.warning("%s: was not there; put back from its copy", self.spec)
+        else:
+            kept = set_aside(self.spec)
+            log.warning("%s: damaged; kept as %s, put back from its copy", self.spec, kept.name)
         write_aside(self.spec, spec.encode())
-        log.warning("%s: damaged; kept as %s, put back from its copy", self.spec, kept.name)
 
     def _write_about(self, about: dict[str, str]) -> None:
         for copy in self._about:
@@ -128,7 +195,7 @@ class SearchFolder:
             else:
                 found = found or about
         if found is None:
-            found = {"id": uuid.uuid4().hex, "spec": self.spec.read_text()}
+            found = {"id": uuid.uuid4().hex, "spec": self.spec.read_text(encoding="utf-8")}
         if not all(copy.exists() for copy in self._about):
             self._write_about(found)
         return found

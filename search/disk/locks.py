@@ -66,5 +66,5 @@ def sign(file: TextIO) -> None:
 
 def signed(path: Path) -> int | None:
     """The process that signed last; it may have ended since. None where nobody has."""
-    said = path.read_text().strip() if path.exists() else ""
+    said = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     return int(said) if said.isdecimal() else None

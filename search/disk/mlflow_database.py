@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from trainables.files.whole_files import set_aside
@@ -32,6 +32,20 @@ _COLUMNS = (
     ("logged_models", "artifact_location"),
     ("model_versions", "storage_location"),
 )
+
+
+def uri_of(database: Path) -> str:
+    """Its address, for MLflow. SQLAlchemy reads one as a URL: ``?`` would begin a query."""
+    return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
+
+
+def remove_stray_folders(database: Path) -> None:
+    """Remove the empty folders that MLflow makes where it takes the address for a path."""
+    stray = Path(uri_of(database).removeprefix("sqlite:///")).parent
+    while stray not in database.parents:
+        with suppress(OSError):
+            stray.rmdir()
+        stray = stray.parent
 
 
 def damage(database: Path) -> str | None:

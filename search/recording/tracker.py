@@ -40,7 +40,7 @@ def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
 
 def own_uri(folder: SearchFolder) -> str:
     """SQLite beside the searches."""
-    return f"sqlite:///{own_database(folder)}"
+    return database.uri_of(own_database(folder))
 
 
 def own_database(folder: SearchFolder) -> Path:
@@ -127,6 +127,8 @@ class Tracker:
             self._experiment = self._find_experiment(client)
             self._find_runs(client)
             self._client = client
+            if self._own:
+                database.remove_stray_folders(own_database(self._folder))
         return self._client
 
     def _find_experiment(self, client: MlflowClient) -> str:

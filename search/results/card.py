@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from search.disk.certificates import read_certificate
+from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
 from trainables.config import describe
 from trainables.encoding.encoding import Encoding
@@ -19,8 +20,8 @@ from trainables.models.model import outline
 
 def card_of(folder: Path) -> str:
     """The card of one exported folder, in Markdown, from what else lies in it."""
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    outcome = json.loads((folder / "outcome.json").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
     encoding = _encoding(folder / exported.ENCODING)
     parts = [
         front_matter(outcome),
@@ -30,6 +31,7 @@ def card_of(folder: Path) -> str:
         _certified(read_certificate(folder / "certificate.json")),
         how_to_use(encoding, outcome, config["plugins"]),
         _streamed(folder, encoding),
+        other_runtimes(outcome, config["inputs"]),
         _curve(outcome, encoding),
         _horizon(outcome),
         _what(config["configuration"]),

@@ -20,10 +20,12 @@ from search.disk.record import Record
 from search.disk.versions import versions
 from search.errors import UserError
 from search.results.card import card_of
+from search.results.formats import in_formats, require_formats
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
 from trainables.config import describe
 from trainables.exports import exported
+from trainables.exports.formats.checked import Converted
 from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
 from trainables.measure.records import FinalPoints, best_member, of_task
@@ -45,19 +47,23 @@ class Wanted:
         top: the best so many
         trial: this one instead
         certified: only configurations and tasks of which a certificate claims a lag
+        formats: for which other runtimes besides
     """
 
     top: int = 1
     trial: int | None = None
     certified: bool = False
+    formats: tuple[str, ...] = ()
 
 
 def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[Path]:
     """Export the trials that are wanted and passed a rung, a folder a trial and task.
 
     Raises:
-        UserError: if there is none, or something is in the way at ``to``.
+        UserError: if there is none, something is in the way at ``to``, or one of the formats does
+            not hold one of the models; nothing is written then.
     """
+    require_formats(wanted.formats)
     targets = []
     for place, (record, names) in enumerate(_wanted(folder, spec, wanted), 1):
         for name in names:
@@ -65,9 +71,13 @@ def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[P
             if target.exists():
                 raise UserError(f"--to: {target} is there already; give another folder")
             targets.append((target, record, name))
-    for target, record, name in targets:
-        _export(folder, spec, record, name, target)
-    return [target for target, _, _ in targets]
+    winners = {
+        target: _winner(folder, spec, record, name, wanted.formats)
+        for target, record, name in targets
+    }
+    for target, winner in winners.items():
+        _export(folder, spec, winner, target)
+    return list(winners)
 
 
 def _wanted(
@@ -114,7 +124,7 @@ def export_best(folder: SearchFolder, spec: Spec) -> list[Path]:
     targets = {name: folder.exports / _name(best, name, spec) for name in spec.tasks_by_name}
     for name, target in targets.items():
         if not target.exists():
-            _export(folder, spec, best, name, target)
+            _export(folder, spec, _winner(folder, spec, best, name), target)
     return list(targets.values())
 
 
@@ -129,6 +139,7 @@ class _Winner:
 
     Attributes:
         source: the weights, where the trial wrote them
+        files: for other runtimes
     """
 
     record: Record
@@ -137,10 +148,10 @@ class _Winner:
     kept: KeptTask
     outcome: Mapping[str, Any]
     source: Path
+    files: Sequence[Converted] = ()
 
 
-def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target: Path) -> None:
-    winner = _winner(folder, spec, record, task)
+def _export(folder: SearchFolder, spec: Spec, winner: _Winner, target: Path) -> None:
     remove_left_over(target.parent)
     aside = aside_of(target)
     aside.mkdir(parents=True)
@@ -152,7 +163,9 @@ def _export(folder: SearchFolder, spec: Spec, record: Record, task: str, target:
     sync_folder(target.parent)
 
 
-def _winner(folder: SearchFolder, spec: Spec, record: Record, task: str) -> _Winner:
+def _winner(
+    folder: SearchFolder, spec: Spec, record: Record, task: str, formats: Sequence[str] = ()
+) -> _Winner:
     final = record.report.final.get(task, FinalPoints())
     outcome = _outcome(spec, record, task, final)
     weights_of_task = folder.trial(record.number) / "weights" / task
@@ -160,7 +173,11 @@ def _winner(folder: SearchFolder, spec: Spec, record: Record, task: str) -> _Win
     if not source.exists():
         raise UserError(f"{source}: the weights of trial {record.number} are not there")
     kept = _kept(folder, spec, task)
-    return _Winner(record, task, final, kept, outcome | _measured_on(kept), source)
+    outcome |= _measured_on(kept)
+    converted = in_formats(formats, record.configuration, kept, outcome, source)
+    if converted:
+        outcome["formats"] = {name: file.record for name, file in converted.items()}
+    return _Winner(record, task, final, kept, outcome, source, list(converted.values()))
 
 
 def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> None:
@@ -178,8 +195,10 @@ def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> Non
     write_aside(aside / exported.OUTCOME, (json.dumps(winner.outcome, indent=2) + "\n").encode())
     encoding = json.dumps(kept.encoding.model_dump(mode="json"), indent=1) + "\n"
     write_aside(aside / exported.ENCODING, encoding.encode())
+    for converted in winner.files:
+        write_aside(aside / converted.file, converted.content)
     names = (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME, exported.ENCODING)
-    sums.write(aside, names)
+    sums.write(aside, (*names, *(converted.file for converted in winner.files)))
     label = describe(record.configuration)
     if winner.final.curve:
         rows = of_task(record.rows, winner.task)
@@ -190,7 +209,7 @@ def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> Non
         norms = gradient_horizons({label: winner.final.horizon})
         (aside / "gradient_horizon.png").write_bytes(norms)
     copy_certificates(folder.path, record.digest, winner.task, aside)
-    (aside / "CARD.md").write_text(card_of(aside))
+    (aside / "CARD.md").write_text(card_of(aside), encoding="utf-8")
 
 
 def _measured_on(kept: KeptTask) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def of_cluster() -> list[Machine]:
     Machines of one's own are known once they have joined: they are waited for.
     """
     path = BOOTSTRAP.expanduser()
-    config = yaml.safe_load(path.read_text()) if path.exists() else {}
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     kinds: Mapping[str, Any] = config.get("available_node_types", {})
     if kinds and all(kind["resources"] for kind in kinds.values()):
         return [_on_demand(name, kind, config) for name, kind in kinds.items()]

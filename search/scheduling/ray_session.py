@@ -15,9 +15,14 @@ from search.cluster.head_node import on_cluster
 from search.cluster.packing import as_seen_by_workers
 from search.cluster.trial_folders import start_store
 from search.disk.folder import SearchFolder
+from search.errors import UserError
 from search.scheduling.machines import Machine, here, of_cluster
 from search.spec import Spec
+from trainables.messages import one_line
 from trainables.models.kernels import switch
+
+STARTS = 3
+"""Each is given 30 s by Ray."""
 
 DRIVER_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
@@ -69,13 +74,37 @@ def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
 def local_ray() -> Iterator[RaySession]:
     """Ray on this machine, for the length of the block."""
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
-    ray.init(
-        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-    )
+    _start()
     try:
         yield RaySession(here(), None)
     finally:
         ray.shutdown()
+
+
+def _start() -> None:
+    """Start Ray; a machine that is busy is given more tries.
+
+    Raises:
+        UserError: in one line, if Ray does not come up.
+    """
+    reason = ""
+    for _ in range(STARTS):
+        try:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:  # whatever Ray makes of a machine that is busy or full
+            reason = one_line(error, 200)
+            ray.shutdown()
+    raise UserError(
+        f"Ray could not be started on this machine, {STARTS} times: {reason}. It needs room in its "
+        "temporary folder and in shared memory, and ports on 127.0.0.1; when the machine is less "
+        "busy, `longspan resume NAME` goes on"
+    )
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from search.spec.yaml_files import load_yaml
 from trainables.messages import one_line
 from trainables.plugins import load_plugins
 from trainables.tasks.layouts.lakes import PREFIX, is_delta
+from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches, together
 
 
 def read(path: Path) -> Spec:
@@ -95,12 +95,12 @@ def _take_in_space(content: dict[str, Any], folder: Path) -> None:
 
 
 def _located(data: Path, folder: Path) -> Path:
+    several = alternatives(data)
+    if len(several) > 1:
+        return together([_located(each, folder) for each in several])
     if is_delta(data):
         return Path(f"{PREFIX}{_located(Path(str(data).removeprefix(PREFIX)), folder)}")
     data = data.expanduser()
     beside = folder / data
-    if has_magic(str(data)) and not beside.exists():
-        is_there = any(glob(str(data), root_dir=folder, recursive=True))  # noqa: PTH207 - a pattern
-    else:
-        is_there = beside.exists()
+    is_there = bool(matches(beside)) if is_pattern(beside) else beside.exists()
     return (beside if is_there else data).absolute()

@@ -29,12 +29,12 @@ class SearchConfig(Config):
             path, to values; what one leaves out is proposed by the sampler
     """
 
-    trials: int = Field(default=64, ge=1)
+    trials: int = Field(default=64, ge=1, le=10**7)
     sampler: Literal["tpe", "random"] = "tpe"
     scheduler: Literal["asha", "none"] = "asha"
     objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
-    seed: int = Field(default=0, ge=0)
-    concurrency: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    concurrency: int | None = Field(default=None, ge=1, le=10**5)
     start_with: list[dict[str, str | int | float]] = []
 
 
@@ -67,9 +67,9 @@ class ResourcesConfig(Config):
         precision: of matrix products and attention; weights are float32 either way
     """
 
-    cpus: float = Field(default=1, gt=0)
-    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
-    memory: Annotated[float, Field(gt=0)] | Literal["auto"] | None = None
+    cpus: float = Field(default=1, gt=0, le=10**4)
+    gpus: Annotated[float, Field(ge=0, le=10**4)] | Literal["auto"] = 0.0
+    memory: Annotated[float, Field(gt=0, le=10**6)] | Literal["auto"] | None = None
     accelerator: str | None = None
     precision: Precision = "float32"
 

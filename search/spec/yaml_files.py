@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def load_yaml(path: Path, what: str) -> dict[str, Any]:
         UserError: in one line, if it cannot be read, is no mapping, or has a key twice.
     """
     try:
-        content = yaml.load(path.read_text(), _UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Reader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give {what} in YAML") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -34,8 +35,11 @@ def load_yaml(path: Path, what: str) -> dict[str, Any]:
     return content
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """The safe loader, which of a key that stands there twice would keep the last."""
+class _Reader(yaml.SafeLoader):
+    """The safe loader, which of a key that stands there twice would keep the last.
+
+    ``1e4`` is a number here, as in YAML 1.2.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """As the safe loader's, with all keys different."""
@@ -47,3 +51,10 @@ class _UniqueKeys(yaml.SafeLoader):
                     raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Reader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+"),
+    list("-+.0123456789"),
+)

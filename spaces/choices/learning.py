@@ -28,13 +28,14 @@ def suggest_regime(trial: Trial) -> None:
 
 
 def suggest_learning(trial: Trial) -> str:
-    """An optimiser, how its rate goes with time and lag, smoothed labels, an average of weights."""
+    """An optimiser, how its rate goes with time and lag, noise, smoothed labels, an average."""
     optimisers = ["adam", "adamw", "rmsprop", "lion", "muon"]
     optimiser: str = trial.suggest_categorical("training/optimiser/kind", optimisers)
     schedules = ["constant", "inverse_root", "cosine"]
     trial.suggest_categorical("training/schedule/kind", schedules)
     trial.suggest_categorical("training/schedule/warm_up_steps", [0, 30, 300])
     trial.suggest_categorical("training/lag_scaling", [0.0, 0.25, 0.5])
+    trial.suggest_categorical("training/gradient_noise", [0.0, 0.01])
     trial.suggest_categorical("training/label_smoothing", [0.0, 0.1])
     trial.suggest_categorical("training/average_decay", [0.0, 0.99])
     return optimiser

@@ -70,6 +70,16 @@ def test_what_lies_in_a_bucket_stays_there(tmp_path: Path) -> None:
     assert not any((tmp_path / "job" / packing.FILES).iterdir())
 
 
+@pytest.mark.parametrize("path", ["'*.parquet'", "[a.parquet, b.parquet]", "'delta:a'"])
+def test_one_file_or_folder_travels_and_no_pattern(tmp_path: Path, path: str) -> None:
+    (tmp_path / "laptop").mkdir()
+    for name in ("a.parquet", "b.parquet"):
+        (tmp_path / "laptop" / name).write_bytes(DIGITS.read_bytes())
+    with pytest.raises(UserError, match="does not travel; allowed on a cluster: one file"):
+        pack(spec_of(tmp_path / "laptop", path), tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+
+
 def test_more_than_travels_is_refused_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

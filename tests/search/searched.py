@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from search import spec as specs
 from search.checking.preflight import check_tasks
@@ -36,20 +33,8 @@ def searched(
     tasks = check_tasks(spec)
     folder.create(spec.to_yaml())
     keep_tasks(folder, tasks)
-    with one_thread():
-        climb(spec, folder, configurations)
+    climb(spec, folder, configurations)
     return folder
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """As workers compute; several on a machine that others use wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def climb(spec: Spec, folder: SearchFolder, configurations: Sequence[dict[str, Any]]) -> None:

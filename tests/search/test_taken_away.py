@@ -25,9 +25,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import trainables
+from search.commands import searching
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
-from tests.search.conftest import COMMAND, in_process, longspan
+from tests.search.conftest import COMMAND, in_process
 from tests.search.searched import recorded, searched
 
 SPEC = """\
@@ -431,14 +432,17 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
     assert said in refused("certify", one(taken, columns), *data)
 
 
-@pytest.mark.slow
-def test_a_search_goes_on_with_other_data_that_is_meant(taken: Path, changed: Path) -> None:
+def test_a_search_goes_on_with_other_data_that_is_meant(
+    taken: Path, changed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is recorded with the search and in what is exported; the encoding stays."""
+    searches: list[SearchFolder] = []
+    monkeypatch.setattr(searching, "_search", searches.append)
     _, _, frame = variants(taken, changed)["added"]
     frame.to_parquet(changed / "numbers.parquet")
     kept = changed / "runs" / "taken" / "encoding"
     before = {file.name: json.loads(file.read_text())["value"] for file in kept.iterdir()}
-    done = longspan("resume", "taken", "--other-data", "--runs", str(changed / "runs"))
+    done = in_process("resume", "taken", "--other-data", "--runs", str(changed / "runs"))
     assert done.returncode == 0, done.stderr + done.stdout
     after = {file.name: json.loads(file.read_text())["value"] for file in kept.iterdir()}
     (name,) = (name for name in before if after[name] != before[name])
@@ -448,7 +452,8 @@ def test_a_search_goes_on_with_other_data_that_is_meant(taken: Path, changed: Pa
     export(changed, "again")
     outcome = json.loads((one(changed, NUMBERS, "again") / "outcome.json").read_text())
     assert outcome["earlier_data"] == [before[name]["data"]]
-    assert longspan("resume", "taken", "--runs", str(changed / "runs")).returncode == 0
+    assert in_process("resume", "taken", "--runs", str(changed / "runs")).returncode == 0
+    assert len(searches) == 2
 
 
 def test_mlflow_knows_the_data_and_the_champion(taken: Path) -> None:
@@ -500,7 +505,16 @@ def test_a_logged_model_carries_its_claims(taken: Path) -> None:
 
 
 LOAD = """
-import sys, mlflow
+import sys
+
+def refuse(event, given):
+    if event == "socket.connect" and not isinstance(given[1], str):
+        raise RuntimeError(f"this process is offline: {given}")
+    if event == "open" and str(given[0]).endswith((".parquet", "spec.yaml")):
+        raise RuntimeError(f"neither the data nor the spec is there: {given[0]}")
+
+sys.addaudithook(refuse)
+import mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/mine@champion")
 print(model.predict([[460.0] * 6, [540.0] * 7])["label"].tolist())

@@ -20,6 +20,8 @@ class TrainingConfig(Config):
         clip_norm: gradients are scaled down to this norm (Pascanu et al. 2013); null for never
         schedule: of the learning rate, anew on every rung
         lag_scaling: p, with which a rung k times as long as the first has k^-p of the rate
+        gradient_noise: eta; noise of variance eta / (1 + t)^0.55 at step t is added to gradients,
+            after they are clipped (Neelakantan et al. 2015); 0 for none
         label_smoothing: of the right class, a share that goes to all classes evenly (Szegedy et
             al. 2016); answers that are numbers have none
         average_decay: of a running average of the weights, which is judged and kept in place of the
@@ -40,9 +42,17 @@ class TrainingConfig(Config):
         kind="constant"
     )
     lag_scaling: float = Field(default=0.0, ge=0, le=1)
+    gradient_noise: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     average_decay: float = Field(default=0.0, ge=0, lt=1)
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"optimiser", "schedule", "lag_scaling", "label_smoothing", "average_decay"}
+        {
+            "optimiser",
+            "schedule",
+            "lag_scaling",
+            "gradient_noise",
+            "label_smoothing",
+            "average_decay",
+        }
     )

@@ -17,14 +17,17 @@ from trainables.learning.schedules import SCHEDULES
 class Learning:
     """Moves a model's weights, step by step; it can be cut off after any step and restored.
 
+    Args:
+        noise: where gradient noise is drawn from
+
     Attributes:
         judged: the model whose success counts and whose weights are kept: the average of the
             model's weights over time where one is kept, else the model itself
 
     """
 
-    def __init__(self, config: TrainingConfig, model: nn.Module) -> None:
-        self.config, self.model = config, model
+    def __init__(self, config: TrainingConfig, model: nn.Module, noise: torch.Generator) -> None:
+        self.config, self.model, self.noise = config, model, noise
         optimiser = OPTIMISERS[config.optimiser.kind](config.optimiser)
         self.optimisers: Sequence[torch.optim.Optimizer] = optimiser.make(
             model, config.learning_rate
@@ -56,6 +59,8 @@ class Learning:
         loss.backward()
         if self.config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        if self.config.gradient_noise:
+            self._disturb()
         rate = self.rate
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -65,6 +70,14 @@ class Learning:
         self._total += 1
         if self.config.average_decay:
             self._average()
+
+    def _disturb(self) -> None:
+        """Add what is less the longer the member has been trained."""
+        deviation = (self.config.gradient_noise / (1 + self._total) ** 0.55) ** 0.5
+        for weight in self.model.parameters():
+            if weight.grad is not None:
+                drawn = torch.randn(weight.shape, generator=self.noise, dtype=weight.dtype)
+                weight.grad.add_(drawn.to(weight.device), alpha=deviation)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -81,6 +94,8 @@ class Learning:
         found = [optimiser.state_dict() for optimiser in self.optimisers]
         state: dict[str, Any] = {"optimizer": found[0] if len(found) == 1 else found}
         state["steps"] = (self._step, self._total)
+        if self.config.gradient_noise:
+            state["noise"] = self.noise.get_state()
         if self.config.average_decay:
             state["average"] = self.judged.state_dict()
         return state
@@ -92,5 +107,7 @@ class Learning:
         for optimiser, its in zip(self.optimisers, states, strict=True):
             optimiser.load_state_dict(its)
         self._step, self._total = state.get("steps", (0, 0))
+        if self.config.gradient_noise:
+            self.noise.set_state(state["noise"])
         if self.config.average_decay:
             self.judged.load_state_dict(state["average"])

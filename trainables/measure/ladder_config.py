@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from trainables.measure.ladder import Rule, rungs
 from trainables.parts import Config
 
+LONGEST = 2**32
+"""Steps; past it nothing can be counted, let alone trained."""
+
 
 class StallRule(Config):
     """When a member has plainly stalled and gives up a rung before its budget is gone.
@@ -43,15 +46,15 @@ class LadderConfig(Config):
         stall: when a member gives up early; null for never
     """
 
-    start: int = Field(default=8, ge=2)
-    stop: int = Field(default=4096, ge=2)
+    start: int = Field(default=8, ge=2, le=LONGEST)
+    stop: int = Field(default=4096, ge=2, le=LONGEST)
     ratio: float = Field(default=2.0, ge=1.01)
     members: int = Field(default=3, ge=1, le=1000)
     quorum: int = Field(default=3, ge=1)
     success: float = Field(default=0.9, gt=0, lt=1)
-    sequences: int = Field(default=50_000, ge=1)
+    sequences: int = Field(default=50_000, ge=1, le=10**12)
     gflop: float | None = Field(default=None, gt=0)
-    test_sequences: int = Field(default=512, ge=1)
+    test_sequences: int = Field(default=512, ge=1, le=10**8)
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()
 

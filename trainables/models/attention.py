@@ -37,6 +37,8 @@ def causal_attention(
         window: how many steps are seen, the step itself among them; None for all
 
     """
+    if torch.compiler.is_exporting():
+        return _dense(q, k, v, slopes, window)
     if window is not None and window < q.shape[2]:
         return _windowed(q, k, v, slopes, window)
     if slopes is not None:
@@ -81,6 +83,20 @@ def mean_span(length: int, window: int | None) -> float:
     """How many steps a step sees, on average over a sequence of ``length``."""
     longest = length if window is None else min(length, window)
     return longest - longest * (longest - 1) / (2 * length)
+
+
+def _dense(
+    q: Heads, k: Heads, v: Heads, slopes: tuple[float, ...] | None, window: int | None
+) -> Heads:
+    """The same for any T: an exported graph holds T x T numbers, since blocks would fix its T."""
+    if slopes is None and window is None:
+        return scaled_dot_product_attention(q, k, v, is_causal=True)
+    steps = torch.arange(q.shape[2], device=q.device)
+    distance = steps[:, None] - steps
+    unseen = distance < 0 if window is None else (distance < 0) | (distance >= window)
+    m_H = torch.tensor(slopes or (0.0,), device=q.device, dtype=q.dtype)
+    bias_HTT = (-m_H[:, None, None] * distance).masked_fill(unseen, -math.inf)
+    return scaled_dot_product_attention(q, k, v, attn_mask=bias_HTT[None])
 
 
 def _penalised(q: Heads, k: Heads, v: Heads, slopes: tuple[float, ...]) -> Heads:

@@ -54,7 +54,7 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig, inputs: Symbols | Reals, outputs: int) -> None:
         super().__init__()
         self.config = config
-        self.outputs = outputs
+        self.inputs, self.outputs = inputs, outputs
         width = config.hidden_size
         if isinstance(inputs, Symbols):
             features = width

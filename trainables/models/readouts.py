@@ -111,6 +111,8 @@ class AdditiveScore(nn.Module):
     def forward(self, at_BSD: Asking, x: Stream) -> Scores:
         """How much each answer's heads want each step; a few answers at a time, to bound memory."""
         query, key = self.query(at_BSD), self.key(x)
+        if torch.compiler.is_exporting():  # a graph for any S and T has no fixed blocks
+            return self._block(query, key)
         answers = max(1, _BLOCK // key[0].numel())
         blocks = query.split(answers, dim=1)
         scores = [

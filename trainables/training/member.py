@@ -31,7 +31,8 @@ class Member:
     ) -> None:
         self.number = number
         self.model = build(config.model, task, streams.seed_of("weights", rung, number)).to(device)
-        self.learning = Learning(config.training, self.model)
+        noise = streams.generator("noise", rung, number)
+        self.learning = Learning(config.training, self.model, noise)
         self._smoothing = config.training.label_smoothing
         self._task = task
 

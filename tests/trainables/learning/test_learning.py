@@ -91,6 +91,20 @@ def test_an_attempt_tells_how_long_its_rung_is_and_ends() -> None:
     assert m.learning.rate == pytest.approx(0.1 * 0.03 / 8)
 
 
+def test_noise_is_added_to_gradients_and_fades() -> None:
+    """Seen through one step of plain descent: variance eta / (1 + t)^0.55 around the gradient."""
+    for total, variance in [(0, 4.0), (99, 4.0 / 100**0.55)]:
+        m = member(gradient_noise=4.0, clip_norm=None)
+        m.learning.optimisers = [torch.optim.SGD(m.model.parameters(), lr=1.0)]
+        m.learning._total = total
+        before = weights(m.model)
+        learn(m, range(1))
+        moved = (before - weights(m.model)) / 0.03
+        assert moved.std().item() == pytest.approx(variance**0.5, rel=0.15)
+    one, other = member(1, gradient_noise=1.0), member(1, gradient_noise=1.0)
+    assert learn(one, range(4)) == learn(other, range(4))
+
+
 def test_smoothed_labels_are_in_the_loss() -> None:
     """(1 - s) of the right class's and s of the mean of all classes' cross entropies."""
     shown = recall().sample(LAG, 16, seeded(0))
@@ -136,7 +150,7 @@ def test_what_is_kept_of_a_rung_is_the_average(tmp_path: Path) -> None:
 
 CHOICES: list[dict[str, Any]] = [
     *({"optimiser": kind} for kind in OPTIMISERS),
-    {"schedule": COSINE, "lag_scaling": 0.5},
+    {"schedule": COSINE, "lag_scaling": 0.5, "gradient_noise": 0.1},
     {"optimiser": "muon", "average_decay": 0.9, "label_smoothing": 0.1, "schedule": COSINE},
 ]
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainables.encoding.missing import MissingValues
 from trainables.encoding.steps import Scale
 from trainables.tasks.layouts.layout import Layout, TextKind, sequence_keys
+from trainables.tasks.layouts.patterns import alternatives, together
 from trainables.tasks.rows.buckets import DataPath
 from trainables.tasks.rows.fitting import ValueKind
 from trainables.tasks.rows.numbers import Scaling
@@ -36,7 +37,7 @@ class RowsConfig(TaskConfig):
     """Which column of which file.
 
     Attributes:
-        path: a Parquet file, or a folder of them, here or in a bucket
+        path: a Parquet file, or a folder of them, here or in a bucket; a pattern of them, or a list
         sequence: a column of lists of numbers, or of lists of as many numbers each; or several
             columns: of lists, the channels of its steps; of numbers, its steps
         group_by: null; or a column that says which sequence a row is one step of
@@ -92,6 +93,21 @@ class RowsConfig(TaskConfig):
         if self.values != "numbers" and self.scale != "standard":
             raise ValueError(f"scale: {self.scale} is of numbers, not of {self.values}")
         return self
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_path(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple):
+            return given
+        if not all(isinstance(each, str | Path) and "://" not in str(each) for each in given):
+            raise ValueError(f"{given} is not allowed in a list; allowed: paths of this machine")
+        return together(given)
+
+    @property
+    def portable(self) -> Self:
+        if not isinstance(self.path, Path):
+            return self
+        return self.with_files(together([each.name for each in alternatives(self.path)]))
 
     @property
     def identity(self) -> dict[str, Any]:

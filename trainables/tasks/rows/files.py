@@ -1,14 +1,15 @@
 """Which files a path names, and their columns a few rows at a time.
 
-A path is a file, a folder of files at any depth, or a pattern of either (``data/2024-*``); folders
-called ``key=value`` are a hive layout, whose keys are columns of the files below them.
+A path is a file, a folder of files at any depth, a pattern of either (``data/2024-*``), or several
+of them; folders called ``key=value`` are a hive layout, whose keys are columns of the files below
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from trainables.tasks.layouts.lakes import (
     require_plain,
 )
 from trainables.tasks.layouts.layout import is_sequence
+from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches
 from trainables.tasks.layouts.tables import batches_of, format_of, schema_of
 
 ROWS_AT_ONCE = 512
@@ -79,20 +81,23 @@ def all_of(path: Path) -> Files:
 
     """
     path = path.expanduser()
-    try:
-        if is_delta(path):
-            root, taken = delta_files(path)
-            found = Found(tuple(taken), ())
-        else:
-            root, found = _found(path)
-    except OSError as error:
-        raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
-    return Files(_with_keys(found.taken, root), found.left_out)
+    parts = []
+    for each in alternatives(path):
+        try:
+            parts.append(_found(each))
+        except OSError as error:
+            raise ValueError(f"path: {each} cannot be read: {one_line(error)}") from None
+    taken = {file: hive_keys(file.relative_to(root)) for root, part in parts for file in part.taken}
+    files = [File(*each) for each in zip(taken, typed_keys(list(taken.values())), strict=True)]
+    return Files(files, tuple(left for _, part in parts for left in part.left_out))
 
 
 def _found(path: Path) -> tuple[Path, Found]:
     """The folder that keys count from, and the files."""
-    if not path.exists() and has_magic(str(path)):
+    if is_delta(path):
+        root, files = delta_files(path)
+        return root, Found(tuple(files), ())
+    if is_pattern(path):
         return _matching(path)
     if not path.exists():
         raise ValueError(
@@ -113,18 +118,12 @@ def _found(path: Path) -> tuple[Path, Found]:
 
 def _matching(pattern: Path) -> tuple[Path, Found]:
     root = next(folder for folder in pattern.parents if not has_magic(str(folder)))
-    names = glob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob follows no links
-    matches = [Path(name) for name in sorted(names)]
-    parts = [_found(match)[1] for match in matches if match.is_file() or find(match).taken]
+    found = [each for each in matches(pattern) if each.is_file() or find(each).taken]
+    parts = [_found(each)[1] for each in found]
     taken = dict.fromkeys(file for part in parts for file in part.taken)
     if not taken:
         raise ValueError(f"path: nothing is at {pattern}; allowed: a pattern of Parquet files")
     return root, Found(tuple(sorted(taken)), tuple(out for part in parts for out in part.left_out))
-
-
-def _with_keys(taken: Sequence[Path], root: Path) -> Sequence[File]:
-    texts = [hive_keys(file.relative_to(root)) for file in taken]
-    return [File(file, keys) for file, keys in zip(taken, typed_keys(texts), strict=True)]
 
 
 def stamp(path: Path) -> Stamp:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
+from search.spec.reading import read
+from trainables.tasks.parquet import Parquet
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import all_of, files_of
 from trainables.tasks.rows.reading import read_rows
@@ -82,6 +85,43 @@ def test_a_pattern_and_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [file.keys for file in files_of(tmp_path / "d=0*")] == [{"d": "01"}, {"d": "02"}]
     with pytest.raises(ValueError, match="nothing is at"):
         files_of(tmp_path / "e=*")
+
+
+def test_a_list_names_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "k=2" / "a.parquet", 0)
+    write(tmp_path / "d" / "k=01" / "b.parquet", 10)
+    write(tmp_path / "x1.parquet", 20)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = [str(tmp_path / "k=2"), tmp_path / "d", "~/x*.parquet"]
+    config = Parquet.Config(path=given, sequence="x", target="y")
+    assert isinstance(config.path, Path)
+    assert firsts(config.path) == list(range(30))
+    assert firsts(Path(str(config.path))) == list(range(30))
+    assert [file.keys for file in files_of(config.path)] == [{}, {"k": "01"}, {}]
+    again = Parquet.Config.model_validate(config.model_dump(mode="json"))
+    assert again == config
+    twice = Parquet.Config(path=[tmp_path / "d", tmp_path / "d"], sequence="x", target="y")
+    assert firsts(Path(str(twice.path))) == list(range(10, 20))
+    assert str(config.portable.path) == "{k=2,d,x*.parquet}"
+
+
+@pytest.mark.parametrize("given", [[], ["a,b"], ["s3://b/a", "c"], [3]])
+def test_a_list_of_what_is_no_path(given: list[object]) -> None:
+    with pytest.raises(ValidationError, match="allowed"):
+        Parquet.Config(path=given, sequence="x", target="y")
+
+
+def test_a_list_of_a_spec_lies_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", 0)
+    write(tmp_path / "b" / "b.parquet", 10)
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nspace: quick\ntasks:\n"
+        "  - {kind: parquet, path: [a.parquet, b], sequence: x, target: y}\n"
+        "  - {kind: parquet, path: 'b/*', sequence: x, target: y}\n"
+    )
+    lists, pattern = (task.files for task in read(tmp_path / "s.yaml").tasks)
+    assert lists == Path(f"{{{tmp_path}/a.parquet,{tmp_path}/b}}")
+    assert pattern == tmp_path / "b" / "*"
 
 
 def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+"""One line, always: faults of our own, terminals without UTF-8, Ray that does not come up."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from mlflow.tracking import MlflowClient
+
+from search import cli
+from search.disk.folder import RESERVED, SearchFolder
+from search.disk.mlflow_database import remove_stray_folders, uri_of
+from search.errors import UserError
+from search.scheduling import ray_session
+from search.spec import Spec, read
+from trainables.plugins import load_plugins
+
+
+def test_a_fault_is_one_line_and_its_trace_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def faulty(**_: Any) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(cli, "app", faulty)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 70
+    assert said.count("\n") == 1
+    assert "RuntimeError: two lines" in said
+    assert "longspan resume NAME" in said
+    (trace,) = tmp_path.glob("longspan-fault-*.txt")
+    assert str(trace) in said
+    assert "in faulty" in trace.read_text()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_terminal_is_written_to(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+    cli._write_what_the_terminal_can_show()
+    print("≥ 512 · größe 漢", flush=True)
+    said = raw.getvalue().decode(encoding).strip()
+    assert (
+        said
+        == {
+            "ascii": ">= 512 - gr??e ?",
+            "latin-1": ">= 512 · größe ?",
+            "utf-8": "≥ 512 · größe 漢",
+        }[encoding]
+    )
+
+
+def spec_with(folder: Path, line: str) -> Spec:
+    text = f"name: n\nspace: quick\n{line}\n"
+    if not line.startswith("tasks"):
+        text += "tasks: [{kind: recall}]\n"
+    (folder / "spec.yaml").write_text(text)
+    return read(folder / "spec.yaml")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("tasks: 5", "tasks: 5"),
+        ("tasks: {kind: recall}", "tasks: "),
+        ("search: {trials: 1e30}", "search.trials: 1e+30"),
+        ("search: {trials: 100000000000000000000}", "search.trials: 100000000000000000000"),
+        ("search: {seed: 9223372036854775808}", "search.seed: 9223372036854775808"),
+        ("ladder: {stop: 18446744073709551616}", "ladder.stop: 18446744073709551616"),
+        ("ladder: {sequences: 1e40}", "ladder.sequences: 1e+40"),
+        ("ladder: {members: 2.5}", "ladder.members: 2.5"),
+        ("resources: {cpus: 1e30}", "resources.cpus: 1e+30"),
+        ("resources: {memory: .inf}", "resources.memory"),
+    ],
+)
+def test_numbers_past_all_sense_are_refused(line: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        spec_with(tmp_path, line)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_number_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    assert spec_with(tmp_path, "ladder: {sequences: 1e4}").ladder.sequences == 10_000
+    assert spec_with(tmp_path, "ladder: {sequences: 2.5E+3}").ladder.sequences == 2500
+
+
+@pytest.mark.parametrize("line", ["import sys; sys.exit(0)", "raise SystemExit('over')", "1 / 0"])
+def test_a_plugin_that_ends_the_process_is_one_line(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"ends_{abs(hash(line))}"
+    (tmp_path / f"{name}.py").write_text(line)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="cannot be imported"):
+        load_plugins([name])
+
+
+@pytest.mark.parametrize("name", [*RESERVED, "MLflow.DB"])
+def test_the_runs_folders_own_names_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="keeps something else there"):
+        SearchFolder(tmp_path, name)
+
+
+def test_ray_is_tried_again_and_then_told_of_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def busy(**_: Any) -> None:
+        tried.append(1)
+        raise RuntimeError("The current node timed out\nduring startup.")
+
+    monkeypatch.setattr(ray, "init", busy)
+    with pytest.raises(UserError, match=r"timed out during startup.*longspan resume NAME") as error:
+        ray_session._start()
+    assert len(tried) == ray_session.STARTS >= 2
+    assert "\n" not in str(error.value)
+
+
+def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([OSError("AF_UNIX path too long"), None])
+
+    def late(**_: Any) -> None:
+        answer = next(answers)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(ray, "init", late)
+    ray_session._start()
+    assert next(answers, "used up") == "used up"
+
+
+@pytest.mark.parametrize("name", ["here?x=1", "My%20Data %41", "größe 100% #1?a=b&c"])
+def test_mlflows_database_lies_where_it_should(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    database = tmp_path / name / "mlflow.db"
+    client = MlflowClient(uri_of(database))
+    client.create_experiment("it", artifact_location=(tmp_path / name / "artifacts").as_uri())
+    assert database.stat().st_size > 0
+    remove_stray_folders(database)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

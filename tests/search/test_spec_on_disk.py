@@ -1,0 +1,94 @@
+"""A search's spec on disk: torn, deleted or changed, it is never taken at its word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search import spec as specs
+from search.disk.folder import SearchFolder
+from search.errors import UserError
+
+GIVEN = {
+    "name": "s",
+    "space": "quick",
+    "tasks": [
+        {"kind": "recall"},
+        {"kind": "parquet", "path": "/data/a.parquet", "sequence": "x", "target": "y"},
+    ],
+    "search": {"trials": 12},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SearchFolder:
+    made = SearchFolder(tmp_path / "runs", "s")
+    made.create(specs.take(GIVEN).to_yaml())
+    return made
+
+
+def test_cut_at_any_byte_it_is_put_back(folder: SearchFolder) -> None:
+    whole = folder.spec.read_bytes()
+    for end in (*range(0, len(whole) - 1, 11), len(whole) - 1):
+        folder.spec.write_bytes(whole[:end])
+        folder.require()
+        assert folder.spec.read_bytes() == whole, end
+
+
+def test_deleted_it_is_put_back_and_no_new_search_takes_its_trials(folder: SearchFolder) -> None:
+    whole = folder.spec.read_bytes()
+    folder.spec.unlink()
+    assert folder.exists
+    with pytest.raises(UserError, match="is taken"):
+        folder.create("name: another\n")
+    folder.require()
+    assert folder.spec.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("search", "trials: 12", "trials: 64"),
+        ("ladder", "stop: 4096", "stop: 64"),
+        ("tasks", "alphabet: 8", "alphabet: 4"),
+        ("space", "space: quick", "space: gated"),
+        ("controls", "controls: refuse\n", ""),
+    ],
+)
+def test_what_was_searched_is_not_changed_by_hand(
+    key: str, old: str, new: str, folder: SearchFolder
+) -> None:
+    text = folder.spec.read_text()
+    assert text.count(old) == 1
+    folder.spec.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match=f"{key} was changed by hand.*longspan resume s") as error:
+        folder.require()
+    assert "\n" not in str(error.value)
+    folder.spec.unlink()
+    folder.require()
+    assert folder.spec.read_text() == text
+
+
+def test_where_things_lie_may_be(folder: SearchFolder) -> None:
+    text = folder.spec.read_text().replace("/data/a.parquet", "/moved/a.parquet")
+    folder.spec.write_text(yaml.safe_dump(yaml.safe_load(text), sort_keys=True) + "# moved\n")
+    folder.require()
+    assert "/moved/a.parquet" in folder.spec.read_text()
+
+
+def test_a_change_that_was_cut_off_is_completed(
+    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = folder.spec.read_text().replace("trials: 12", "trials: 20")
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("search.disk.folder.write_aside", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            folder.change_spec(longer)
+    folder.require()
+    assert folder.spec.read_text() == longer
