@@ -144,7 +144,7 @@ class Search:
     def trials(self) -> pd.DataFrame:
         """A row a trial, best first: what was measured, then the space's parameters."""
         from search.disk.certificates import certified_words
-        from search.review import tables
+        from search.results.review import tables
 
         return tables.trials(self.records, certified_words(self.path))
 
@@ -158,7 +158,7 @@ class Search:
     @property
     def forgetting_curves(self) -> pd.DataFrame:
         """A row a trial, task and lag: how many of how many sequences were right."""
-        from search.review import tables
+        from search.results.review import tables
 
         return tables.forgetting_curves(self.records)
 
@@ -175,13 +175,13 @@ class Search:
         Raises:
             UserError: in one line, if there is no such kind, parameter or trial.
         """
-        from search.review import figures
+        from search.results.review import figures
 
         return figures.figure(kind, self.records, self.spec, of, top)
 
     def report(self, to: str | Path) -> Path:
         """Write the search's page, one HTML file that needs no network."""
-        from search.review.page import page
+        from search.results.review.page import page
 
         Path(to).write_text(page(self._folder, self.spec), encoding="utf-8")
         return Path(to)

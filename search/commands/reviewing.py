@@ -67,8 +67,8 @@ def report(
     from search import spec as specs
     from search.disk.certificates import certificates
     from search.disk.ledger import Ledger
-    from search.review import story
-    from search.review.page import page
+    from search.results.review import story
+    from search.results.review.page import page
     from trainables.files.whole_files import write_aside
 
     folder = SearchFolder(runs, name)

@@ -189,7 +189,7 @@ def status(
     done = sum(record.finished for record in records)
     state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
     if json:
-        from search.review.tables import trials
+        from search.results.review.tables import trials
 
         table = trials(records, certified_words(folder.path))
         print_json(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from search.spec.names import NAME
+from search.spec.yaml_files import dump_yaml
 from trainables.measure.ladder_config import LadderConfig
 from trainables.parts import Config, OneOf
 from trainables.tasks import TASKS
@@ -161,4 +161,4 @@ class Spec(Config):
 
     def to_yaml(self) -> str:
         """The spec with every default written out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return dump_yaml(self.model_dump(mode="json"))

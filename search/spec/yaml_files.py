@@ -53,8 +53,18 @@ class _Reader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Reader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+"),
-    list("-+.0123456789"),
-)
+def dump_yaml(content: Any) -> str:
+    """YAML that `load_yaml` reads as it was: text that looks like a number to it is quoted."""
+    return yaml.dump(content, Dumper=_Writer, sort_keys=False)
+
+
+class _Writer(yaml.SafeDumper):
+    """The safe dumper, to whom ``1e4`` is a number too."""
+
+
+for _kind in (_Reader, _Writer):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+"),
+        list("-+.0123456789"),
+    )

@@ -92,6 +92,12 @@ def test_a_number_may_be_written_with_an_exponent(tmp_path: Path) -> None:
     assert spec_with(tmp_path, "ladder: {sequences: 2.5E+3}").ladder.sequences == 2500
 
 
+def test_text_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
+    spec = spec_with(tmp_path, "resources: {accelerator: '1e4'}")
+    (tmp_path / "again.yaml").write_text(spec.to_yaml())
+    assert read(tmp_path / "again.yaml") == spec
+
+
 @pytest.mark.parametrize("line", ["import sys; sys.exit(0)", "raise SystemExit('over')", "1 / 0"])
 def test_a_plugin_that_ends_the_process_is_one_line(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kruskal
 
-from search.review.importance import FEWEST_TRIALS, explained, grouped, importances
+from search.results.review.importance import FEWEST_TRIALS, explained, grouped, importances
 
 
 def table(groups: list[str], progress: list[float]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 
 from search.disk.ranking import rank
 from search.disk.record import Record
-from search.review.charts import ENDS
+from search.results.review.charts import ENDS
 from search.spec import Spec
 from trainables.config import describe
 

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.errors import UserError
-from search.review import charts, tables
-from search.review.importance import importances
+from search.results.review import charts, tables
+from search.results.review.importance import importances
 from search.spec import Spec
 
 KINDS = (

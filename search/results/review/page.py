@@ -17,8 +17,8 @@ from search.disk.certificates import certificates, certified_words
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
-from search.review import charts, story, tables
-from search.review.importance import importances
+from search.results.review import charts, story, tables
+from search.results.review.importance import importances
 from search.spec import Spec
 
 OVERLAID = 6

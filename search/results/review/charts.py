@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.review.importance import GROUPS, Importance
+from search.results.review.importance import GROUPS, Importance
 from trainables.measure.reliability import lower_bound, upper_bound
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B")
