@@ -93,6 +93,7 @@ MODULES: dict[str, tuple[str, list[str]]] = {
 SETTINGS = """\
 [mutmut]
 source_paths =
+    longspan
     search
     spaces
     trainables
@@ -128,7 +129,16 @@ def copied(to: Path, module: str, tests: list[str]) -> None:
     """A copy of the project that is mutmut's to change."""
     shutil.rmtree(to, ignore_errors=True)
     left = shutil.ignore_patterns("__pycache__", "runs")
-    for name in ("search", "spaces", "trainables", "tests", "benchmarks", "examples", "docs"):
+    for name in (
+        "longspan",
+        "search",
+        "spaces",
+        "trainables",
+        "tests",
+        "benchmarks",
+        "examples",
+        "docs",
+    ):
         shutil.copytree(ROOT / name, to / name, ignore=left)
     shutil.copy(ROOT / "pyproject.toml", to)
     settings = SETTINGS.format(module=module, tests="\n    ".join(tests))

@@ -115,7 +115,6 @@ def certify_export(
     store.require_same(config, CertifyConfig.model_fields.keys() - {"top"})
     done = _certify(store, [candidate], config, resources, display, other_data)
     for found in done.certificates:
-        # asked for again, an older one does not come to the top
         put_on_top(folder, found["configuration_sha256"], found["task"], folder)
         write_aside(folder / "CARD.md", card_of(folder).encode())
     return done

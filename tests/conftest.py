@@ -24,8 +24,11 @@ LONGEST_FIRST = (
     "test_tutorial.py",
     "search/test_taken_away.py",
     "search",
+    "trainables/models/test_layer_contract.py",
+    "trainables/test_trial.py",
+    "spaces",
 )
-"""What takes minutes, so that processes side by side end together; all the rest takes seconds."""
+"""What takes long, so that processes side by side end together; any other file takes seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

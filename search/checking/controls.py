@@ -46,11 +46,17 @@ def controls_of(task: Task, rungs: Sequence[int]) -> list[Controls]:
 
 
 def table(name: str, measured: Sequence[Controls], success: float) -> Table:
-    """What succeeds without memory, by lag, next to the success asked for."""
-    shown = Table("lag", "chance", *CONTROLS, "asked for", title=f"{name}: without memory")
+    """What succeeds without memory, by lag, next to the success asked for.
+
+    ``at most`` is the 95 % upper bound of the highest of those that have to stay below it.
+    """
+    columns = (*CONTROLS, "at most", "asked for")
+    shown = Table("lag", "chance", *columns, title=f"{name}: without memory", padding=0)
     for one in measured:
         rates = (one.rates[control].rate for control in CONTROLS)
-        shown.add_row(str(one.lag), *(f"{rate:.1%}" for rate in (one.chance, *rates, success)))
+        most = one.rates[one.best].at_most
+        numbers = (one.chance, *rates, most, success)
+        shown.add_row(str(one.lag), *(f"{number:.1%}" for number in numbers))
     return shown
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def pack(spec: Spec, root: Path) -> Spec:
     _require_travels(places)
     (root / FILES).mkdir(parents=True, exist_ok=True)
     for source, place in places.items():
-        _copy(source, root / FILES / place)
+        _copy(source, root / FILES / place, source in modules)
     return spec.model_copy(update={"tasks": tasks, "import_from": [FILES] if modules else []})
 
 
@@ -108,17 +110,39 @@ def _require_travels(places: dict[Path, str]) -> None:
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in _travels(path))
+
+
+def _travels(folder: Path, is_module: bool = False) -> Iterator[Path]:
+    """The files below a folder that are read there: nothing hidden, as ``.env`` and ``.git`` are.
+
+    Of a folder of data what its links lead to is read, and travels; of a module nothing behind one.
+    """
+    seen: set[str] = set()  # a link may lead to a folder above it
+    for root, folders, names in os.walk(folder, followlinks=not is_module):
+        if os.path.realpath(root) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(root))
+        folders[:] = [name for name in folders if not _stays(Path(root, name), is_module)]
+        yield from (f for name in names if not _stays(f := Path(root, name), is_module))
+
+
+def _stays(path: Path, is_module: bool) -> bool:
+    hidden = path.name.startswith(".") or path.name == "__pycache__"
+    return hidden or not path.exists() or (is_module and path.is_symlink())
 
 
 def _mib(count: int) -> str:
     return f"{count / 2**20:,.0f} MiB"
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, is_module: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
+        for file in _travels(source, is_module):
+            there = target / file.relative_to(source)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, there)
     elif source != target:
         shutil.copyfile(source, target)

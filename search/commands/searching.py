@@ -143,7 +143,7 @@ def _search(folder: SearchFolder) -> None:
     ended = run_search(spec, folder, Display(console, spec.search.trials))
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
-    console.print(leaderboard(ledger.records.values(), certified=certified))
+    console.print(leaderboard(ledger.records.values(), certified=certified, asked=spec.ladder))
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
@@ -205,7 +205,7 @@ def status(
         )
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
-    console.print(leaderboard(records, top, certified_words(folder.path)))
+    console.print(leaderboard(records, top, certified_words(folder.path), spec.ladder))
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":

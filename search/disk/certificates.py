@@ -32,26 +32,32 @@ def certificates(root: Path) -> Iterator[dict[str, Any]]:
     yield from sorted(found, key=lambda c: (c["ended_ms"], c["seed"], c["trial"], c["task"]))
 
 
+def standing(root: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The certificate that stands of each configuration (by digest) on each task.
+
+    Of several with other seeds it is the worst, of equals the latest: trying seeds until one passes
+    wins nothing, for what stands claims no more than the first that was decided.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for certificate in certificates(root):
+        key = (certificate["configuration_sha256"], certificate["task"])
+        if key not in found or certificate["lag"] <= found[key]["lag"]:
+            found[key] = certificate
+    return found
+
+
 def certified_words(root: Path) -> dict[str, str]:
-    """By configuration digest, the lag that the latest certificate of each task shows.
+    """By configuration digest, the lag that the certificate standing of each task shows.
 
     Each with the task's name where there are several.
     """
     words: dict[str, dict[str, str]] = defaultdict(dict)
-    for found in certificates(root):
-        words[found["configuration_sha256"]][found["task"]] = str(found["lag"] or "none")
+    for (sha256, task), found in standing(root).items():
+        words[sha256][task] = str(found["lag"] or "none")
     return {
         sha256: ", ".join(f"{task} {lag}" if len(tasks) > 1 else lag for task, lag in tasks.items())
         for sha256, tasks in words.items()
     }
-
-
-def latest(root: Path, sha256: str, task: str) -> dict[str, Any] | None:
-    """The latest certificate of a configuration on a task."""
-    of_it = [
-        c for c in certificates(root) if (c["configuration_sha256"], c["task"]) == (sha256, task)
-    ]
-    return of_it[-1] if of_it else None
 
 
 def copy_certificates(root: Path, sha256: str, task: str, folder: Path) -> None:
@@ -72,11 +78,11 @@ def copy_certificates(root: Path, sha256: str, task: str, folder: Path) -> None:
 
 
 def put_on_top(root: Path, sha256: str, task: str, folder: Path) -> None:
-    """Put the latest certificate under ``root``, if there is one, on top of an exported folder."""
-    newest = latest(root, sha256, task)
-    if newest is None:
+    """Put the certificate standing under ``root``, if any, on top of an exported folder."""
+    found = standing(root).get((sha256, task))
+    if found is None:
         return
-    kept = root / "certificates" / f"seed-{newest['seed']}" / f"trial-{newest['trial']:05d}-{task}"
+    kept = root / "certificates" / f"seed-{found['seed']}" / f"trial-{found['trial']:05d}-{task}"
     for name in ("CERTIFICATE.md", "certificate.json"):
         write_aside(folder / name, (kept / name).read_bytes())
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from search.disk.locks import held
 from trainables.files.whole_files import set_aside
 from trainables.messages import one_line
 
@@ -48,6 +50,36 @@ def remove_stray_folders(database: Path) -> None:
         stray = stray.parent
 
 
+SECONDS_TO_WAIT = 600.0
+"""For another process that makes a database: MLflow's migrations take long on a busy machine."""
+
+_COMPANIONS = ("-journal", "-wal", "-shm")
+"""Files of SQLite's that belong to a database, and would spoil another of its name."""
+
+
+@contextmanager
+def exclusively(database: Path) -> Iterator[None]:
+    """Make or replace the database, for one process at a time.
+
+    Raises:
+        UserError: if another does, and does not come to an end.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    refusal = f"{database}: another process has been making it for {SECONDS_TO_WAIT:.0f} s"
+    with held(database.with_name(f".{database.name}.lock"), refusal, SECONDS_TO_WAIT):
+        yield
+
+
+def set_aside_whole(database: Path) -> Path:
+    """Set a database aside with what belongs to it; under a name that nothing else has."""
+    kept = set_aside(database)
+    for companion in _COMPANIONS:
+        file = database.with_name(database.name + companion)
+        if file.exists():
+            file.replace(kept.with_name(kept.name + companion))
+    return kept
+
+
 def damage(database: Path) -> str | None:
     """What SQLite finds wrong with a database, in one line; None if it is sound or not there."""
     if not database.exists():
@@ -64,10 +96,13 @@ def damage(database: Path) -> str | None:
 
 def set_aside_if_damaged(database: Path) -> None:
     """Make place for a new database, which every search fills from its ledger when it goes on."""
-    reason = damage(database)
-    if reason is None:
+    if damage(database) is None:
         return
-    kept = set_aside(database)
+    with exclusively(database):
+        reason = damage(database)
+        if reason is None:  # another has just made a new one
+            return
+        kept = set_aside_whole(database)
     log.warning(
         "%s: damaged (%s); it is now %s. `longspan resume NAME` writes each search into a new one",
         database,

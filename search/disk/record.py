@@ -92,6 +92,12 @@ class Record:
         return self.ended_by != "failed_rung"
 
     @property
+    def regime(self) -> str:
+        """How weights go from rung to rung; empty where the configuration does not say."""
+        found: str = self.configuration.get("training", {}).get("regime", {}).get("kind", "")
+        return found
+
+    @property
     def tasks(self) -> list[TaskReach]:
         """What it reached on each task."""
         ended = self.report.tasks_ended_by

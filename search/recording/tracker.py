@@ -26,6 +26,7 @@ from search.recording import sending
 from search.recording.certificates import send_certificates
 from search.recording.datasets import accounts, dataset_inputs
 from search.recording.points import Point, final_points, points, tags
+from search.recording.whole_database import make_whole
 from search.spec import Spec
 
 SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
@@ -123,6 +124,8 @@ class Tracker:
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             # What fails is raised as well, and told in one line.
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+            if self._own:
+                make_whole(own_database(self._folder))
             client = MlflowClient(tracking_uri=self.uri)
             self._experiment = self._find_experiment(client)
             self._find_runs(client)

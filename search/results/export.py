@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from search.disk.certificates import certificates, copy_certificates
+from search.disk.certificates import copy_certificates, standing
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import KeptTask, kept_task
 from search.disk.ledger import Ledger
@@ -100,7 +100,7 @@ def _wanted(
         return [(record, list(spec.tasks_by_name)) for record in ranked[: wanted.top]]
     claimed = {
         (found["configuration_sha256"], found["task"])
-        for found in certificates(folder.path)
+        for found in standing(folder.path).values()
         if found["lag"]
     }
     by_record = [

@@ -6,24 +6,34 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
-from search.disk.ranking import rank
+from search.disk.ranking import places, rank
 from search.disk.record import Record
 from trainables.config import describe
+from trainables.measure.ladder_config import LadderConfig
 
 
 def leaderboard(
-    records: Iterable[Record], top: int = 10, certified: Mapping[str, str] | None = None
+    records: Iterable[Record],
+    top: int = 10,
+    certified: Mapping[str, str] | None = None,
+    asked: LadderConfig | None = None,
 ) -> Table:
-    """A table of the best trials; ≥ marks a reach that is censored.
+    """A table of the best trials; ≥ marks a reach that is censored, = a place that is shared.
 
+    A reach is shown with its regime and with the skill next to it: how often its best member was
+    right at the shortest rung. On several tasks the reach is the least, and a column says that on
+    each.
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
-    On several tasks the reach is the least, and a column says that on each.
+    The caption says what a rung ``asked`` for.
     """
-    best = rank(records)[:top]
+    claimed = {digest for digest, words in (certified or {}).items() if words != "none"}
+    ranked = rank(records, claimed)
+    best = ranked[:top]
     several = any(len(record.tasks) > 1 for record in best)
     table = Table(title="Longest dependency learned", title_justify="left")
-    for name in ("#", "trial", "reach", "progress"):
+    for name in ("#", "trial", "reach", "progress", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("regime", no_wrap=True)
     if several:
         table.add_column("reach by task", overflow="fold")
     if certified:
@@ -31,19 +41,28 @@ def leaderboard(
     table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     table.add_column("params", justify="right", no_wrap=True)
-    for place, record in enumerate(best, 1):
+    for place, record in zip(places(ranked, claimed), best, strict=False):
         table.add_row(
-            str(place),
+            place,
             str(record.number),
             record.reach_text,
             f"{record.progress:.2f}",
+            _skill(record),
+            record.regime,
             *([record.tasks_text] if several else []),
             *([certified.get(record.digest, "")] if certified else []),
             record.ended_by or "running",
             describe(record.configuration),
             f"{_parameters(record):,}",
         )
-    table.caption = "≥: censored, the ladder or the trial ended before the architecture did"
+    table.caption = (
+        "≥: censored, the ladder or the trial ended before the architecture did; =: a tie"
+    )
+    if asked is not None:
+        table.caption += (
+            f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.success:g};"
+            f" skill: success at lag {asked.start}"
+        )
     table.caption_justify = "left"
     return table
 
@@ -52,15 +71,26 @@ def leaderboard_markdown(best: Sequence[Record]) -> str:
     """The best trials as a Markdown table."""
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
-    lines = [f"| # | trial | reach |{by_task} progress | ended by | architecture |"]
-    lines.append("|-" * (7 if several else 6) + "|")
-    for place, r in enumerate(best, 1):
+    lines = [f"| # | trial | reach |{by_task} progress | regime | ended by | architecture |"]
+    lines.append("|-" * (8 if several else 7) + "|")
+    for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
         lines.append(
-            f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.ended_by} | {words} |"
+            f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.regime} | {r.ended_by} |"
+            f" {words} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _skill(record: Record) -> str:
+    """The success rate of the best member at the shortest rung, the least over the tasks."""
+    rates: dict[str, float] = {}
+    shortest = min((row.lag for row in record.rows), default=0)
+    for row in record.rows:
+        if row.lag == shortest:
+            rates[row.task] = max(rates.get(row.task, 0.0), row.success_rate)
+    return f"{min(rates.values()):.1%}" if rates else ""
 
 
 def _parameters(record: Record) -> int:

@@ -117,3 +117,31 @@ def test_packages_that_are_installed_stay(tmp_path: Path) -> None:
     )
     pack(spec, tmp_path / "job")
     assert not any((tmp_path / "job" / packing.FILES).iterdir())
+
+
+def test_of_a_module_nothing_hidden_and_nothing_behind_a_link_travels(tmp_path: Path) -> None:
+    """A key beside it, its history, what a link leads to: none of it is read there."""
+    package, secret = tmp_path / "own_package", tmp_path / "secret"
+    (package / "inner").mkdir(parents=True)
+    secret.mkdir()
+    for file in ("__init__.py", "inner/more.py", ".env", "inner/.netrc"):
+        (package / file).write_text("x = 1\n")
+    for folder in (package / ".git", package / "inner" / ".aws", secret):
+        folder.mkdir(exist_ok=True)
+        (folder / "key").write_text("secret")
+    (package / "linked").symlink_to(secret)
+    (package / "linked.py").symlink_to(secret / "key")
+    packing._copy(package, tmp_path / "job", True)
+    there = {str(f.relative_to(tmp_path / "job")) for f in (tmp_path / "job").rglob("*")}
+    assert there == {"__init__.py", "inner", "inner/more.py"}
+
+
+def test_of_data_what_links_lead_to_travels_and_nothing_hidden(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    for file in ("data/a.parquet", "data/.env", "elsewhere/b.parquet"):
+        (tmp_path / file).write_bytes(b"x")
+    (tmp_path / "data" / "more").symlink_to(tmp_path / "elsewhere")
+    packing._copy(tmp_path / "data", tmp_path / "job", False)
+    there = {str(f.relative_to(tmp_path / "job")) for f in (tmp_path / "job").rglob("*.*")}
+    assert there == {"a.parquet", "more/b.parquet"}

@@ -13,6 +13,7 @@ from search.checking.preflight import check_tasks
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import keep_tasks, kept_task
 from search.recording.datasets import accounts
+from search.recording.tracker import Tracker
 from search.results.card import read_section
 from search.spec import read
 from tests.search.test_refusals import run, spec_with
@@ -87,3 +88,15 @@ def test_a_search_of_an_earlier_version_kept_none(tmp_path: Path, spoiled: Path)
     write_json(file, plain)
     assert accounts(folder, ["parquet"]) == {}
     assert kept_task(folder, "parquet") is not None
+
+
+def test_the_searches_own_run_in_mlflow_has_it(tmp_path: Path, spoiled: Path) -> None:
+    spec = read(spoiled)
+    folder = SearchFolder(tmp_path / "runs", spec.name)
+    folder.create(spec.to_yaml())
+    keep_tasks(folder, check_tasks(spec))
+    tracker = Tracker(spec, folder)
+    tracker.begin()
+    (said,) = (tmp_path / "runs").rglob("read/parquet.txt")
+    assert "`missing: -999`" in said.read_text()
+    assert "1,200 rows" in said.read_text()

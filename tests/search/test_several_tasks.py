@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from search.disk.certificates import certified_words
+from search.disk.certificates import certified_words, standing
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
@@ -101,7 +101,7 @@ def test_mlflow_has_the_reach_of_every_task(unlike: Record) -> None:
 
 
 def test_certificates_of_several_tasks_are_told_apart(tmp_path: Path) -> None:
-    """On the leaderboard; the latest of a task counts, and a single one needs no name."""
+    """On the leaderboard; the worst of a task counts, and a single one needs no name."""
 
     def place(sha256: str, task: str, lag: int, seed: int) -> None:
         folder = tmp_path / "certificates" / f"seed-{seed}" / f"trial-00000-{sha256}-{task}"
@@ -114,7 +114,9 @@ def test_certificates_of_several_tasks_are_told_apart(tmp_path: Path) -> None:
     place("a", "recall", 8, 1)
     place("a", "recall-2", 0, 0)
     place("b", "recall", 4, 0)
-    assert certified_words(tmp_path) == {"a": "recall 8, recall-2 none", "b": "4"}
+    place("b", "recall", 4, 2)
+    assert standing(tmp_path)["b", "recall"]["seed"] == 2
+    assert certified_words(tmp_path) == {"a": "recall 4, recall-2 none", "b": "4"}
 
 
 def test_cards_name_every_task(folder: SearchFolder, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from search.certifying.live_table import Display
 from search.certifying.members import Climbed, Job
 from search.certifying.store import Store
 from search.commands import console
-from search.disk.certificates import certificates, latest, read_certificate
+from search.disk.certificates import certificates, read_certificate, standing
 from search.errors import UserError
 from search.spec import CertifyConfig, ResourcesConfig
 from tests.search.test_damage import bit_flipped, cut_short, emptied, torn
@@ -81,7 +81,7 @@ def test_a_stranger_reads_it_as_json(tmp_path: Path) -> None:
     _, file = decided(tmp_path)
     plain = json.loads(file.read_text())
     assert len(plain.pop("sha256")) == 64
-    assert plain == read_certificate(file) == latest(tmp_path, "d" * 64, "recall")
+    assert plain == read_certificate(file) == standing(tmp_path)["d" * 64, "recall"]
     assert plain["lag"] == 8
 
 

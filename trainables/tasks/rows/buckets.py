@@ -6,8 +6,10 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -40,8 +42,7 @@ def local(path: Path | str) -> Path:
     try:
         there, root = _file_system(path)
         found = _files(there, root, path)
-        copies = Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}"
-        copies.mkdir(mode=0o700, exist_ok=True)
+        copies = _own_folder(Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}")
         state = repr([(file.path, file.size, file.mtime_ns) for file in found])
         copy = copies / hashlib.sha256(f"{path} {state}".encode()).hexdigest()[:24]
         with (copies / f"{copy.name}.lock").open("w") as lock:
@@ -52,6 +53,23 @@ def local(path: Path | str) -> Path:
         raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
     only = copy / Path(root).name
     return only if only.exists() else copy
+
+
+def _own_folder(folder: Path) -> Path:
+    """A folder of this user's alone: whoever else could write there could give other data.
+
+    Raises:
+        ValueError: in one line, if it is a link, or another's, or others may write there.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise ValueError(
+            f"path: {folder}, for copies of what is in buckets, is not a folder that you alone may "
+            "write to; remove it, or name another place by TMPDIR"
+        )
+    return folder
 
 
 def _file_system(path: str) -> tuple[fs.FileSystem, str]:

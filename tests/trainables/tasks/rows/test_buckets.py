@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from trainables.tasks.rows import buckets
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.reading import read_rows
 
@@ -73,3 +74,21 @@ def test_a_copy_that_was_cut_off_is_not_taken(
         with pytest.raises(ValueError, match="the network is gone"):
             local((bucket / "a.parquet").as_uri())
     assert len(read_rows((bucket / "a.parquet").as_uri(), COLUMNS)) == 2
+
+
+@pytest.mark.parametrize("how", ["a link", "open to others", "a file"])
+def test_copies_lie_where_nobody_else_can_put_others(tmp_path: Path, how: str) -> None:
+    """Whoever shares the machine could lay the folder first, and give other data."""
+    folder = tmp_path / "copies"
+    if how == "a link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "theirs")
+    elif how == "a file":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    with pytest.raises(ValueError, match="is not a folder that you alone may write to"):
+        buckets._own_folder(folder)
+    assert buckets._own_folder(tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+    assert buckets._own_folder(tmp_path / "mine") == tmp_path / "mine"

@@ -1,0 +1,84 @@
+"""What a hostile reviewer tries, with the figures before and after the rules that stop it.
+
+    python -m benchmarks.reviewer
+
+- a *guesser*: a member that gives the most frequent class, on rows of which 91.5 % are of one class
+  (two classes and three), `success: 0.9`, as a search of one-member trials would be judged. It is
+  tried at the real looks with the real controls; before, a look asked for the rate alone.
+- *fishing*: certificates of one configuration with other seeds until one passes, q just below 0.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from trainables.controls.measuring import Control, Controls, Rate
+from trainables.measure.certificate import certified_lag, plan_for, verdicts
+from trainables.measure.reliability import (
+    better_than,
+    look_confidence,
+    lower_bound,
+    upper_bound,
+)
+
+SEARCHES = 400
+ROWS, HELD_OUT_SHARE, SHOWN = 2000, 0.2, 512
+SHARES = {"two classes": (0.915, 0.085), "three classes": (0.915, 0.05, 0.035)}
+SUCCESS = 0.9
+FISHERS, SEEDS, Q = 2000, 20, 0.79
+
+
+def guesser(shares: Sequence[float], seed: int) -> tuple[bool, bool, bool]:
+    """One data set, held out as a search would.
+
+    Returns:
+        whether the guesser passes by its rate alone, whether the task is refused now, and whether
+        the guesser passes now where it is not
+    """
+    labels = np.random.default_rng(seed).choice(len(shares), size=ROWS, p=shares)
+    held_out = labels[: round(HELD_OUT_SHARE * ROWS)][:SHOWN]
+    right, shown = int((held_out == 0).sum()), len(held_out)
+    by_rate = lower_bound(right, shown, look_confidence(1)) >= SUCCESS
+    rates = dict.fromkeys(("constant", "last input", "bag", "blinded"), Rate(right, shown))
+    rates["shuffled"] = Rate(right, shown)
+    level = upper_bound(right, shown, 0.99)
+    controls = Controls(8, 1 / len(shares), cast(dict[Control, Rate], rates), level)
+    refused = controls.complaint(SUCCESS) is not None
+    beats = better_than(0, 0, look_confidence(1))  # it is right where the constant is right
+    return by_rate, refused, by_rate and beats and not refused
+
+
+def fishing(q: float, seeds: int, generator: np.random.Generator) -> tuple[bool, bool]:
+    """Certificates with as many seeds.
+
+    Returns:
+        whether the best of them claims the lag, and whether the one that stands does
+    """
+    plan = plan_for(0.8, 0.95, failures=1)
+    lags = []
+    for _ in range(seeds):
+        reaches = dict(enumerate(np.where(generator.random(plan.members) < q, 8, 0).tolist()))
+        lags.append(certified_lag(verdicts([8], plan, reaches)))
+    return max(lags) == 8, min(lags) == 8
+
+
+def main() -> None:
+    """Print the tables."""
+    print("| guesser, 91.5 % of one class | passes by its rate | task refused | passes now |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, shares in SHARES.items():
+        found = np.array([guesser(shares, seed) for seed in range(SEARCHES)]).sum(0)
+        print(f"| {name}, {SEARCHES} searches | " + " | ".join(map(str, found)) + " |")
+    print("\n| certificates tried | the best claims, before | what stands claims |")
+    print("| ---: | ---: | ---: |")
+    generator = np.random.default_rng(0)
+    for seeds in (1, 5, SEEDS):
+        found = np.array([fishing(Q, seeds, generator) for _ in range(FISHERS)]).mean(0)
+        print(f"| {seeds} | " + " | ".join(f"{share:.1%}" for share in found) + " |")
+
+
+if __name__ == "__main__":
+    main()
