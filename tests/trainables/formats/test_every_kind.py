@@ -34,30 +34,54 @@ def test_every_kind_takes_a_side() -> None:
     assert all(side == "yes" or side.startswith("no: ") for pair in said.values() for side in pair)
 
 
-OTHERS: dict[str, dict[str, Any]] = {
-    "window": {"cell": {**ATTENTION, "window": 5}},
-    "window and alibi": {"cell": {**ATTENTION, "window": 5}, "positions": {"kind": "alibi"}},
-    "additive": {"readout": {"kind": "attention", "score": "additive", "num_heads": 2}},
-    "no links": {"cell": {"kind": "dnc", "links": False}},
-    "no norm": {"residual": {"kind": "gated", "norm": "post"}},
-    "few steps": {"cell": ATTENTION, "positions": {"kind": "learned", "max_length": 20}},
-    "numbers": {"cell": ATTENTION, "interface": Interface(Reals(2))},
-}
+WINDOW = {"kind": "self_attention", "window": 5}
 
-CONVERTED = {
-    f"{part} {kind}": parts_of(part, kind)
-    for part, kind in KINDS
-    if kind != "none" and (part, kind) not in {("cell", "ntm"), ("read-out", "last")}
+TOGETHER: dict[str, dict[str, Any]] = {
+    "conv sinusoidal add attention": {
+        "cell": ATTENTION,
+        "front_end": {"kind": "conv"},
+        "positions": {"kind": "sinusoidal"},
+        "residual": {"kind": "add"},
+        "readout": {"kind": "attention", "num_heads": 2},
+    },
+    "dilated rope gated additive": {
+        "cell": ATTENTION,
+        "front_end": {"kind": "dilated", "num_layers": 2},
+        "positions": {"kind": "rope"},
+        "residual": {"kind": "gated", "norm": "post"},
+        "readout": {"kind": "attention", "score": "additive"},
+    },
+    "strided alibi scaled window": {
+        "cell": WINDOW,
+        "front_end": {"kind": "strided"},
+        "positions": {"kind": "alibi"},
+        "residual": {"kind": "scaled"},
+    },
+    "interleaved learned": {
+        "hybrid": {"kind": "interleaved", "every": 1},
+        "positions": {"kind": "learned", "max_length": 20},
+        "interface": Interface(Reals(2)),
+    },
+    "feed_forward": parts_of("controller", "feed_forward"),
+    "rnn": parts_of("controller", "rnn"),
+    "gru": {"cell": {"kind": "dnc", "links": False, "controller": {"kind": "gru"}}},
 }
-"""What is converted: ``none`` and ``last`` stand in every other, ``ntm`` under its controllers."""
+"""Kinds besides cells, several to a model; the controller ``lstm`` is that of ``ntm`` itself."""
+
+CONVERTED = {**{f"cell {kind}": parts_of("cell", kind) for kind in TABLES["cell"]}, **TOGETHER}
+
+
+def test_every_kind_is_converted() -> None:
+    """``none`` and ``last`` stand in every model of a cell."""
+    known = {kind for name in CONVERTED for kind in name.split()} | {"none", "last", "lstm"}
+    assert {kind for _, kind in KINDS} <= known
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*CONVERTED, *OTHERS])
+@pytest.mark.parametrize("name", list(CONVERTED))
 def test_each_answers_as_pytorch_does(name: str) -> None:
     """At lengths and batches besides those that the conversion itself looks at."""
-    known = {**CONVERTED, **OTHERS}[name]
-    made = model(**known)
+    made = model(**CONVERTED[name])
     converted = convert(FORMATS, made, lag=40, about={"lag": "40"})
     for form, file in converted.items():
         answer = FORMATS[form].open(file.content)
