@@ -11,7 +11,7 @@ import pytest
 from search.disk.folder import SearchFolder
 from search.results.review.page import page
 from search.spec import read
-from tests.search.results.review.conftest import made  # noqa: F401
+from tests.search.review.conftest import made  # noqa: F401
 
 CHROMIUM = shutil.which("chromium")
 

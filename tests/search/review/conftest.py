@@ -8,7 +8,7 @@ import pytest
 
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
-from tests.search.results.review.trials import spec, trial
+from tests.search.review.trials import spec, trial
 from trainables.files.whole_files import write_json
 
 MADE = [

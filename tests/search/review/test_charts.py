@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from search.results.review import charts, tables
-from tests.search.results.review.trials import trial
+from tests.search.review.trials import trial
 
 
 def test_the_front_holds_what_nothing_beats() -> None:

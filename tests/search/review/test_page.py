@@ -14,7 +14,7 @@ import longspan
 from search.disk.folder import SearchFolder
 from search.results.review.figures import KINDS
 from tests.search.conftest import in_process
-from tests.search.results.review.conftest import MADE
+from tests.search.review.conftest import MADE
 
 
 class Read(HTMLParser):

@@ -7,7 +7,7 @@ from typing import Any
 
 from search.disk.record import Record
 from search.results.review import story
-from tests.search.results.review.trials import spec, trial
+from tests.search.review.trials import spec, trial
 
 
 def following(records: list[Record], certificates: list[dict[str, Any]] | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.results.review import tables
-from tests.search.results.review.trials import trial
+from tests.search.review.trials import trial
 
 
 def test_a_row_a_trial_best_first_and_the_silent_last() -> None:
