@@ -43,7 +43,13 @@ def test_every_layer_trains_in_bfloat16(kind: str, tmp_path: Path) -> None:
 
 
 def test_it_ends_with_the_trial_and_what_is_kept_is_float32(tmp_path: Path) -> None:
-    losses(tmp_path, "lstm", "bf16")
+    config = TrialConfig.model_validate(
+        {"model": {"cell": "gru", "hidden_size": 16}, "training": {"learning_rate": 0.02}}
+    )
+    tasks = {"recall": TASKS["recall"].Config(alphabet=2)}
+    ladder = LADDER.model_copy(update={"sequences": 6400, "success": 0.7})
+    spec = TrialSpec(config, tasks, ladder, seed=0, curve=False, precision="bf16")
+    run_trial(spec, tmp_path, lambda *_: None, torch.device("cpu"))
     assert not torch.is_autocast_enabled("cpu")
     kept = [load_file(file) for file in tmp_path.rglob("*.safetensors")]
     assert {tensor.dtype for weights in kept for tensor in weights.values()} == {torch.float32}

@@ -96,7 +96,9 @@ class Rwkv7(Recurrence):
         """What each step does, (*N, H, E), and the gate."""
         wide, H = precise(x.dtype), self.config.num_heads
         last = last.to(x.dtype)
-        x_r, x_k, x_v, x_d, x_a, x_g = (torch.lerp(x, last, mu) for mu in self.mu.unbind())
+        x_r, x_k, x_v, x_d, x_a, x_g = (
+            torch.lerp(x, last, mu) for mu in self.mu.to(x.dtype).unbind()
+        )
         r, k, v = (
             map_(part).to(wide)
             for map_, part in ((self.receive, x_r), (self.key, x_k), (self.value, x_v))
