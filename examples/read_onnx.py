@@ -66,9 +66,17 @@ def encode_steps(steps, row):
         ranks = {symbol: rank for rank, symbol in enumerate(steps["vocabulary"])}
         return np.array([ranks[one] for one in np.asarray(row).reshape(-1).tolist()])
     values = np.asarray(row, dtype=np.float64).reshape(len(row), -1)
-    if steps["kind"] == "numbers":
-        values = (values - np.array(steps["mean"])) / np.array(steps["deviation"])
-    return values.astype(np.float32)
+    if steps["kind"] != "numbers":
+        return values.astype(np.float32)
+    missing = steps.get("missing") or {"values": [], "fill": steps["mean"], "indicator": False}
+    gone = np.isnan(values)
+    for value in missing["values"]:
+        if not isinstance(value, str):  # "null" and "nan" are NaN by now
+            gone |= values.astype(np.float32) == np.float32(value)
+    values = np.where(gone, np.array(missing["fill"]), values)
+    values = (values - np.array(steps["mean"])) / np.array(steps["deviation"])
+    shown = [values, gone] if missing["indicator"] else [values]
+    return np.concatenate(shown, axis=1).astype(np.float32)
 
 
 def padded_steps(padding, lag):
@@ -89,7 +97,8 @@ def filler(encoding, length):
     if kind == "blank":
         if tokens:
             return np.full(length, len(steps["vocabulary"]))
-        return np.zeros((length, features), np.float32)
+        indicator = (steps.get("missing") or {}).get("indicator", False)
+        return np.zeros((length, 2 * features if indicator else features), np.float32)
     raw = np.random.PCG64(0).random_raw(length * features)
     unit = ((raw >> np.uint64(11)) / 2.0**53).reshape(length, features)[::-1]
     if kind == "resample":

@@ -44,6 +44,16 @@ def encodings(folder: Path) -> Iterator[tuple[str, Encoding, list[Any]]]:
     path, rows = numbers_file(folder / "two.parquet", features=2)
     for filler in ("noise", "resample"):
         yield f"two features {filler}", parquet(path, filler=filler).encoding, rows[:9]
+    _, rows = numbers_file(folder / "base.parquet")
+    for extra in ({"missing": [-999]}, {"missing": ["null"], "missing_indicator": True}):
+        gone = [[None if len(extra) == 2 else -999.0, *row[1:]] for row in rows[:20]]
+        holed = table(
+            folder / f"holed {len(extra)}.parquet",
+            {"readings": [*gone, *rows[20:]], "fault": [n % 2 for n in range(len(rows))]},
+        )
+        for filler in ("noise", "blank"):
+            encoding = parquet(holed, filler=filler, **extra).encoding
+            yield f"missing {sorted(extra)} {filler}", encoding, gone[:9]
     rng = np.random.default_rng(0)
     whole = [rng.integers(0, 9, n).tolist() for n in rng.integers(3, 9, 60)]
     path = table(folder / "whole.parquet", {"readings": whole, "fault": [1.5, 2.0] * 30})
