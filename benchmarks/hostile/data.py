@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from benchmarks.hostile.kinds import Row, cases
+from benchmarks.hostile.tried import Tried
 from trainables.messages import one_line
 from trainables.tasks import TASKS
 
@@ -32,14 +33,6 @@ START_SECONDS = 120
 """For the first process, which imports torch."""
 
 CORRUPTED = 300
-
-
-class Tried(NamedTuple):
-    """A line of the table: how many of a kind were tried, and how many were met well."""
-
-    kind: str
-    tried: int
-    met_well: int
 
 
 @dataclass(frozen=True)
