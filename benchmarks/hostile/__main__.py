@@ -1,4 +1,4 @@
-"""``python -m benchmarks.hostile [KIND ...] [--seed N]``: how much of what is hostile is met well."""
+"""``python -m benchmarks.hostile [KIND ...]``: how much of what is hostile is met well."""
 
 from __future__ import annotations
 
