@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,9 @@ def page(folder: SearchFolder, spec: Spec, runs: Path | None = None) -> str:
     ledger = Ledger(folder)
     records = list(ledger.records.values())
     decided = list(certificates(folder.path))
-    table = tables.trials(records, certified_words(folder.path))
+    certified = certified_words(folder.path)
+    claimed = {digest for digest, words in certified.items() if words != "none"}
+    table = tables.trials(records, certified)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
@@ -56,16 +58,18 @@ def page(folder: SearchFolder, spec: Spec, runs: Path | None = None) -> str:
         certificates=decided,
         columns=_columns(table),
         rows=_rows(table),
-        pictures=_pictures(records, spec, table),
+        pictures=_pictures(records, spec, table, claimed),
         following=story.what_next(records, spec, folder.name, runs, decided),
         plotly=get_plotlyjs(),
     )
 
 
-def _pictures(records: Sequence[Any], spec: Spec, table: pd.DataFrame) -> list[Picture]:
+def _pictures(
+    records: Sequence[Any], spec: Spec, table: pd.DataFrame, claimed: Collection[str]
+) -> list[Picture]:
     if table.empty:
         return []
-    ranked = [record for record in rank(records) if record.reach > 0]
+    ranked = [record for record in rank(records, claimed) if record.reach > 0]
     best = ranked[:OVERLAID]
     words = {record.number: f"trial {record.number}" for record in best}
     found = []

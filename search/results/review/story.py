@@ -22,7 +22,7 @@ def what_won(
     records: Sequence[Record], spec: Spec, certificates: Sequence[Mapping[str, Any]]
 ) -> str:
     """A paragraph: the best, how far it is ahead, and how far to trust it."""
-    ranked = [record for record in rank(records) if record.reach > 0]
+    ranked = [record for record in rank(records, _claimed(certificates)) if record.reach > 0]
     if not ranked:
         return (
             f"No trial has passed the first rung, lag {spec.ladder.start}: nothing was learned "
@@ -53,18 +53,25 @@ def _ahead(ranked: Sequence[Record]) -> str:
 
 
 def _trust(best: Record, trials: int, certificates: Sequence[Mapping[str, Any]]) -> str:
-    claims = _certified(best, certificates)
-    if claims:
-        return f"Its certificate, on members that the search never used, says: {claims[-1]}"
+    claim = _certified(best, certificates)
+    if claim:
+        return f"Its certificate, on members that the search never used, says: {claim}"
     return (
         f"It is the best of {trials} trials on the seeds it was chosen by, so its reach flatters; "
         "a certificate does not."
     )
 
 
-def _certified(best: Record, certificates: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What its certificates claim."""
-    return [c["claim"] for c in certificates if c["configuration_sha256"] == best.digest]
+def _certified(best: Record, certificates: Sequence[Mapping[str, Any]]) -> str:
+    """What its certificate claims: of several the worst; empty where there is none."""
+    of_it = [c for c in certificates if c["configuration_sha256"] == best.digest]
+    return min(of_it, key=lambda c: c["lag"] or 0)["claim"] if of_it else ""
+
+
+def _claimed(certificates: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The configurations of which no certificate says that nothing can be claimed."""
+    found = {c["configuration_sha256"] for c in certificates if c["lag"]}
+    return found - {c["configuration_sha256"] for c in certificates if not c["lag"]}
 
 
 def how_it_ended(records: Sequence[Record]) -> list[str]:
@@ -88,7 +95,8 @@ def what_next(
     """
     ladder, at = spec.ladder, f" --runs {shlex.quote(str(runs))}" if runs else ""
     ended = [record for record in records if record.finished and record.reported]
-    best = next((record for record in rank(ended) if record.reach > 0), None)
+    ranked = rank(ended, _claimed(certificates))
+    best = next((record for record in ranked if record.reach > 0), None)
     found = []
     if best is not None and not _certified(best, certificates):
         found.append(

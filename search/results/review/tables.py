@@ -38,7 +38,8 @@ def trials(records: Iterable[Record], certified: Mapping[str, str] | None = None
     ``censored`` says that it is a lower bound. ``certified`` is what certificates show, by digest.
     Parameters that a trial did not have are missing.
     """
-    ranked = rank(records := list(records))
+    claimed = {digest for digest, words in (certified or {}).items() if words != "none"}
+    ranked = rank(records := list(records), claimed)
     silent = [record for record in records if not record.reported]
     rows = [_trial(record, certified or {}) for record in [*ranked, *silent]]
     names = dict.fromkeys(name for row in rows for name in row)

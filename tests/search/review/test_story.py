@@ -23,7 +23,9 @@ def test_what_won_and_why_it_may_be_believed() -> None:
     assert "over 32 steps: 2 of 2 members" in told
     assert "The next reached 16 (trial 2)" in told
     assert "best of 3 trials on the seeds it was chosen by" in told
-    claim = {"configuration_sha256": records[1].digest, "claim": "Learns lag 16."}
+    claim = {"configuration_sha256": records[1].digest, "claim": "Learns lag 16.", "lag": 16}
+    worse = {**claim, "claim": "Learns nothing.", "lag": 0}
+    assert "Learns nothing." in story.what_won(records, spec(), [claim, worse])
     assert "Learns lag 16." in story.what_won(records, spec(), [claim])
 
 
@@ -52,7 +54,7 @@ def test_what_to_try_follows_from_what_was_seen() -> None:
     assert "sequences: 200000" in following([trial(0, 8, last=("budget", "budget"))])
     assert "members: 3, quorum: 3" in following([trial(0, 8, last=("solved", "stalled"))])
     assert "longspan certify made" in following([trial(0, 8)])
-    certified = [{"configuration_sha256": trial(0, 8).digest, "claim": "x"}]
+    certified = [{"configuration_sha256": trial(0, 8).digest, "claim": "x", "lag": 8}]
     assert following([trial(0, 8)], certified) == ""
     late = [trial(number, 8 if number < 7 else 16) for number in range(8)]
     assert "longspan resume made --trials 128" in following(late)
