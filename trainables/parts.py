@@ -91,4 +91,5 @@ class OneOf:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"oneOf": [part.Config.model_json_schema() for part in self.table.values()]}
+        schemas = [part.Config.__pydantic_core_schema__ for part in self.table.values()]
+        return {"oneOf": [handler(schema) for schema in schemas]}

@@ -46,6 +46,8 @@ def doctor(runs: Runs = RUNS, json: Json = False) -> None:
         print_json([asdict(one) for one in found])
         raise typer.Exit(_code(found))
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for one in found:
         mark = "[red]wrong[/red]" if one.wrong else "[yellow]note[/yellow]" if one.advice else "ok"
         told = "; ".join(filter(None, (one.found, one.wrong or one.advice)))

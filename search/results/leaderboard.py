@@ -20,9 +20,9 @@ def leaderboard(
 ) -> Table:
     """A table of the best trials; ≥ marks a reach that is censored, = a place that is shared.
 
-    A reach is shown with its regime and with the skill next to it: how often its best member was
-    right at the shortest rung. On several tasks the reach is the least, and a column says that on
-    each.
+    A reach is shown with its skill next to it: how often its best member was right at the shortest
+    rung. On several tasks the reach is the least, and a column says that on each. A regime stands
+    with each architecture, or, where all have one, in the caption.
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
     The caption says what a rung ``asked`` for.
     """
@@ -30,30 +30,30 @@ def leaderboard(
     ranked = rank(records, claimed)
     best = ranked[:top]
     several = any(len(record.tasks) > 1 for record in best)
-    table = Table(title="Longest dependency learned", title_justify="left")
+    regimes = {record.regime for record in best}
+    table = Table(
+        title="Longest dependency learned", title_justify="left", box=None, padding=(0, 2, 0, 0)
+    )
     for name in ("#", "trial", "reach", "progress", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("regime", no_wrap=True)
     if several:
         table.add_column("reach by task", overflow="fold")
     if certified:
         table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("ended by", no_wrap=True)
-    table.add_column("architecture", overflow="fold")
-    table.add_column("params", justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold", ratio=1)
     for place, record in zip(places(ranked, claimed), best, strict=False):
+        regime = f" · {record.regime}" if len(regimes) > 1 else ""
         table.add_row(
             place,
             str(record.number),
             record.reach_text,
             f"{record.progress:.2f}",
             _skill(record),
-            record.regime,
             *([record.tasks_text] if several else []),
             *([certified.get(record.digest, "")] if certified else []),
             record.ended_by or "running",
-            describe(record.configuration),
-            f"{_parameters(record):,}",
+            describe(record.configuration) + regime,
         )
     table.caption = (
         "≥: censored, the ladder or the trial ended before the architecture did; =: a tie"
@@ -63,6 +63,8 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.success:g};"
             f" skill: success at lag {asked.start}"
         )
+    if len(regimes) == 1:
+        table.caption += f"; trained by regime {regimes.pop()}"
     table.caption_justify = "left"
     return table
 
@@ -91,7 +93,3 @@ def _skill(record: Record) -> str:
         if row.lag == shortest:
             rates[row.task] = max(rates.get(row.task, 0.0), row.success_rate)
     return f"{min(rates.values()):.1%}" if rates else ""
-
-
-def _parameters(record: Record) -> int:
-    return record.rows[0].parameters if record.rows else 0

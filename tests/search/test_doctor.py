@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,22 @@ from trainables.models.kernels import door
 
 def said(*options: str) -> tuple[int, dict[str, tuple[str, str]]]:
     """The exit code, and by subject the mark and what was found."""
-    result = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "300"})
-    lines = [re.split(r"\s{2,}", line.strip(), maxsplit=2) for line in result.output.splitlines()]
-    return result.exit_code, {line[1]: (line[0], line[2]) for line in lines if len(line) == 3}
+    result = CliRunner().invoke(app, ["doctor", "--json", *options])
+    found = {}
+    for one in json.loads(result.output):
+        mark = "wrong" if one["wrong"] else "note" if one["advice"] else "ok"
+        told = "; ".join(filter(None, (one["found"], one["wrong"] or one["advice"])))
+        found[one["about"]] = (mark, told)
+    return result.exit_code, found
+
+
+def test_people_are_told_the_same(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["doctor", "--runs", str(tmp_path)]).output
+    together = "".join(told.split())
+    for about, (_, found) in said("--runs", str(tmp_path))[1].items():
+        assert "".join(about.split()) in together
+        if "GiB" not in found:
+            assert "".join(found.split()) in together
 
 
 def test_it_says_which_path_recurrences_take(

@@ -146,11 +146,16 @@ def test_a_bucket_says_itself_what_is_wrong(
     assert "disk" not in line
 
 
-def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     def broken() -> None:
         raise KeyError("reach")
 
     monkeypatch.setattr(sys, "argv", ["longspan"])
     monkeypatch.setattr(cli, "app", lambda standalone_mode: broken())
-    with pytest.raises(KeyError, match="reach"):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
         cli.main()
+    assert ended.value.code == 70
+    assert "KeyError: 'reach'" in capsys.readouterr().err
