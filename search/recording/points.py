@@ -10,6 +10,7 @@ from statistics import fmean
 
 from search.disk.record import Record
 from search.spec import Spec
+from trainables.config import describe
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
 from trainables.measure.report import cost_and_progress
@@ -103,7 +104,10 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
 
 
 def status(record: Record) -> str:
-    """MLflow's word for how a run ended."""
-    if record.ended_by == "error":
-        return "FAILED"
-    return "KILLED" if record.ended_by == "pruned" else "FINISHED"
+    """MLflow's word for how a run ended: one that was stopped early is no failure."""
+    return "FAILED" if record.ended_by == "error" else "FINISHED"
+
+
+def title(record: Record) -> str:
+    """A name that reads by itself, of a trial that has ended: its reach and what it was."""
+    return f"{record.reach_text} · {describe(record.configuration)}"

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from search.disk.folder import SearchFolder
 from search.disk.ranking import rank
 from search.disk.record import Record
-from search.recording.points import Point, status, tags
+from search.recording.points import Point, status, tags, title
 from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
@@ -53,6 +53,7 @@ def end(
     if table.exists():
         _send_bytes(client, run_id, table.read_bytes(), "outcomes.parquet", folder)
     client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, spec).items()])
+    client.update_run(run_id, name=title(record))
     client.set_terminated(run_id, status(record), record.ended_ms)
 
 

@@ -18,6 +18,7 @@ from search.recording import sending
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
+from trainables.config import describe
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
@@ -135,14 +136,16 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     tracker = Tracker(SPEC, folder)
     tracker.send(stopped)
     client, (run,) = children(folder)
-    assert (run.info.status, history(client, run, "success_by_lag")) == ("KILLED", [])
+    assert (run.info.status, history(client, run, "success_by_lag")) == ("FINISHED", [])
     measured = replace(stopped, report=record.report)
     for driver in (tracker, tracker, Tracker(SPEC, folder)):
         driver.send(measured)
     client, (run,) = children(folder)
     assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
     assert [lag for lag, _ in history(client, run, "solved_fraction")] == [8, 16]
-    assert run.info.status == "KILLED"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["ended_by"] == "pruned"
+    assert run.info.run_name == f"{stopped.reach_text} · {describe(record.configuration)}"
 
 
 def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
