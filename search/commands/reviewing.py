@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,19 +17,38 @@ from rich.table import Table
 from search.commands import RUNS, ClusterFile, Json, Name, Plugins, Runs, console, print_json
 from search.commands.clusters import review
 from search.disk.folder import SearchFolder
-from search.disk.mlflow_database import FILE, FOLDER, damage, follow, remove_stray_folders, uri_of
+from search.disk.mlflow_database import (
+    FILE,
+    FOLDER,
+    damage,
+    follow,
+    page_of_runs,
+    remove_stray_folders,
+    uri_of,
+)
 from search.errors import UserError
+
+SECONDS_TO_END = 10
 
 
 def ui(
+    name: Annotated[
+        str | None, typer.Argument(help="Show this search alone.", show_default=False)
+    ] = None,
     runs: Runs = RUNS,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
     cluster: ClusterFile = None,
 ) -> None:
-    """Open MLflow's pages over the searches in the runs folder, or over a cluster's."""
+    """Open MLflow's pages over the searches in the runs folder, or over a cluster's.
+
+    Prints the address of the runs, the longest reach first.
+    """
     if cluster is not None:
         review(cluster, port)
         return
+    folder = None if name is None else SearchFolder(runs, name)
+    if folder is not None:
+        folder.require()
     database, artifacts = runs.absolute() / FILE, (runs.absolute() / FOLDER).as_uri()
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")
@@ -38,18 +59,46 @@ def ui(
             "writes the search into a new one"
         )
     follow(database, artifacts)
-    console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    page = page_of_runs(database, _experiment(folder), folder.identity if folder else None)
+    console.print(
+        f"MLflow: http://127.0.0.1:{port}{page} (Ctrl-C ends it)",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", uri_of(database)]
+    command += ["--workers", "1", "--backend-store-uri", uri_of(database)]
     command += ["--default-artifact-root", artifacts]
-    with subprocess.Popen(command) as server:
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:
-            server.send_signal(signal.SIGINT)
-            code = 0 if server.wait() in (0, -signal.SIGINT, 1) else 1
+    code = _serve(command)
     remove_stray_folders(database)
     raise typer.Exit(code)
+
+
+def _experiment(folder: SearchFolder | None) -> str:
+    """Where MLflow has the search."""
+    from search import spec as specs
+
+    given = specs.read(folder.spec).tracking.experiment if folder else None
+    return given or "longspan"
+
+
+def _serve(command: list[str]) -> int:
+    """Run a server until it ends, or Ctrl-C or SIGTERM ends it with all that it started."""
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with subprocess.Popen(command, start_new_session=True, env=environment) as server:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                os.killpg(server.pid, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(SECONDS_TO_END)
+                with suppress(ProcessLookupError):
+                    os.killpg(server.pid, signal.SIGKILL)
+                return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def report(

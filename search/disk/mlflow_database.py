@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 from search.disk.locks import held
 from trainables.files.whole_files import set_aside
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 
 FILE = "mlflow.db"
 """In the runs folder."""
+
+SEARCH_TAG = "longspan.search"
+"""Of a run: the identity of its search."""
 
 FOLDER = "mlartifacts"
 """Beside the database."""
@@ -39,6 +43,22 @@ _COLUMNS = (
 def uri_of(database: Path) -> str:
     """Its address, for MLflow. SQLAlchemy reads one as a URL: ``?`` would begin a query."""
     return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
+
+
+def page_of_runs(database: Path, experiment: str, search: str | None = None) -> str:
+    """Of MLflow's pages, the path to an experiment's runs, the longest reach first.
+
+    Of one ``search`` alone, by its identity, if given; empty where there is no such experiment.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT experiment_id FROM experiments WHERE name = ?"
+        found = connection.execute(query, (experiment,)).fetchone()
+    if found is None:
+        return ""
+    shown = {"orderByKey": "metrics.`reach`", "orderByAsc": "false", "startTime": "ALL"}
+    if search is not None:
+        shown["searchFilter"] = f"tags.`{SEARCH_TAG}` = '{search}'"
+    return f"/#/experiments/{found[0]}/runs?{urlencode(shown)}"
 
 
 def remove_stray_folders(database: Path) -> None:

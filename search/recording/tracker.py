@@ -29,7 +29,7 @@ from search.recording.points import Point, final_points, points, tags
 from search.recording.whole_database import make_whole
 from search.spec import Spec
 
-SEARCH_TAG, TRIAL_TAG = "longspan.search", "longspan.trial"
+TRIAL_TAG = "longspan.trial"
 MEASURED_TAG = "longspan.final_weights_measured"
 
 
@@ -150,7 +150,7 @@ class Tracker:
 
         Of two runs of one trial, made by a request whose answer was lost, the first is kept.
         """
-        query = f"tags.`{SEARCH_TAG}` = '{self._folder.identity}'"
+        query = f"tags.`{database.SEARCH_TAG}` = '{self._folder.identity}'"
         token: str | None = None
         doubles: list[str] = []
         while True:
@@ -208,7 +208,7 @@ class Tracker:
         return f"runs:/{run_id}"
 
     def _make_parent(self, client: MlflowClient) -> str:
-        found = {SEARCH_TAG: self._folder.identity, "space": self._spec.space}
+        found = {database.SEARCH_TAG: self._folder.identity, "space": self._spec.space}
         found["task"] = ", ".join(self._spec.tasks_by_name)
         found |= self._commit
         run = client.create_run(self._experiment, run_name=self.name, tags=found)
@@ -255,7 +255,7 @@ class Tracker:
 
     def _make_run(self, client: MlflowClient, record: Record) -> TrialRun:
         found = tags(record, self._spec)
-        found |= {SEARCH_TAG: self._folder.identity, TRIAL_TAG: str(record.number)}
+        found |= {database.SEARCH_TAG: self._folder.identity, TRIAL_TAG: str(record.number)}
         found |= {"mlflow.parentRunId": self._parent, "configuration": record.digest}
         found |= self._commit
         run = client.create_run(

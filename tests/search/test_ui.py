@@ -1,0 +1,93 @@
+"""MLflow's pages: the link leads to the runs, and nothing of the server is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from search.disk.folder import SearchFolder
+from search.disk.mlflow_database import FILE, SEARCH_TAG, page_of_runs, uri_of
+from tests.search.conftest import COMMAND
+from tests.search.review.trials import spec
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> SearchFolder:
+    """A search of which MLflow knows one run."""
+    folder = SearchFolder(tmp_path_factory.mktemp("runs"), "made")
+    folder.create(spec().to_yaml())
+    client = MlflowClient(uri_of(folder.runs / FILE))
+    artifacts = (folder.runs / "mlartifacts").as_uri()
+    experiment = client.create_experiment("longspan", artifact_location=artifacts)
+    run = client.create_run(experiment, tags={SEARCH_TAG: folder.identity})
+    client.log_metric(run.info.run_id, "reach", 64)
+    return folder
+
+
+def test_the_link_leads_to_the_longest_reach(folder: SearchFolder) -> None:
+    page = page_of_runs(folder.runs / FILE, "longspan", folder.identity)
+    path, _, query = page.partition("?")
+    assert path == "/#/experiments/1/runs"
+    shown = parse_qs(query)
+    assert (shown["orderByKey"], shown["orderByAsc"]) == (["metrics.`reach`"], ["false"])
+    client = MlflowClient(uri_of(folder.runs / FILE))
+    assert len(client.search_runs(["1"], shown["searchFilter"][0])) == 1
+    assert page_of_runs(folder.runs / FILE, "another") == ""
+
+
+def in_session(leader: int) -> set[int]:
+    """The processes that share the group of ``leader``, in which the server was started."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == leader or int(fields[2]) == leader:
+            found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_and_ends_with_all_that_it_started(
+    folder: SearchFolder, blow: signal.Signals
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["ui", "made", "--runs", str(folder.runs), "--port", str(port)]
+    with subprocess.Popen([str(COMMAND), *arguments], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        said = command.stdout.readline()
+        assert f"http://127.0.0.1:{port}/#/experiments/1/runs?orderByKey=" in said
+        while not answers(port):
+            assert command.poll() is None
+        (server,) = in_session(command.pid) - {command.pid}
+        started = in_session(server)
+        os.kill(command.pid, blow)
+        assert command.wait() == 0
+    assert len(started) >= 2
+    assert not any(alive(process) for process in started)
+    assert not answers(port)
+
+
+def alive(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
