@@ -88,13 +88,24 @@ def _example(encoding: Encoding) -> list[str]:
     if size > MOST_SHOWN:
         return [f"rows = {{{encoding.column!r}: [model.encoding.example]}}  # a table's column"]
     plain = [list(step) if isinstance(step, tuple) else step for step in encoding.example]
-    text = textwrap.fill(
-        repr(plain), 96, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
-    )
+    by_column = {encoding.column: plain}
+    if len(encoding.channels) > 1:
+        by_column = {
+            name: [*values]
+            for name, values in zip(encoding.channels, zip(*plain, strict=True), strict=True)
+        }
+    these = "these columns" if len(by_column) > 1 else "this column"
+    columns = ", ".join(f"{name!r}: [\n{_filled(row)}\n]" for name, row in by_column.items())
     return [
-        "# a real row, held out; or a DataFrame or Arrow table with this column",
-        f"rows = {{{encoding.column!r}: [\n{text}\n]}}",
+        f"# a real row, held out; or a DataFrame or Arrow table with {these}",
+        f"rows = {{{columns}}}",
     ]
+
+
+def _filled(row: list[Any]) -> str:
+    return textwrap.fill(
+        repr(row), 96, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 def _generated(encoding: Encoding) -> str:
@@ -131,7 +142,9 @@ def _rows(encoding: Encoding, outcome: dict[str, Any]) -> str:
 def _shown(encoding: Encoding) -> str:
     """What the encoding holds, as a table."""
     steps, answer = encoding.steps, encoding.answer
-    rows = {"column": f"`{encoding.column}`", "a step": _step(steps), "missing values": "refused"}
+    columns = ", ".join(f"`{name}`" for name in encoding.channels)
+    named = "columns" if len(encoding.channels) > 1 else "column"
+    rows = {named: columns, "a step": _step(steps), "missing values": _missing(steps)}
     if encoding.filler is not None:
         rows["filler"] = encoding.filler.kind
     if isinstance(answer, ClassAnswers):
@@ -145,11 +158,29 @@ def _shown(encoding: Encoding) -> str:
     return "\n".join(["| | |", "| --- | --- |", *lines]) + "\n"
 
 
+SCALES = {
+    "standard": "mean and deviation",
+    "robust": "median and spread of the quartiles",
+    "none": "not scaled:",
+}
+
+
+def _missing(steps: NumberSteps | TokenSteps | SymbolSteps | PlainSteps) -> str:
+    """Which values a row may lack, and what is put there."""
+    missing = steps.missing if isinstance(steps, NumberSteps) else None
+    if missing is None:
+        return "refused"
+    which = _listed([str(value) for value in missing.values])
+    filled = _listed([f"{number:.6g}" for number in missing.fill])
+    indicator = "; a feature more says which" if missing.indicator else ""
+    return f"{which}: filled with {filled}{indicator}"
+
+
 def _step(steps: NumberSteps | TokenSteps | SymbolSteps | PlainSteps) -> str:
     if isinstance(steps, NumberSteps):
         pairs = zip(steps.mean, steps.deviation, strict=True)
         means = _listed([f"{mean:.6g} ± {deviation:.6g}" for mean, deviation in pairs])
-        return f"{steps.features} numbers; mean and deviation {means}"
+        return f"{steps.features} numbers; {SCALES[steps.scale]} {means}"
     if isinstance(steps, TokenSteps):
         return f"one of {len(steps.vocabulary)} symbols: {_listed([*map(repr, steps.vocabulary)])}"
     if isinstance(steps, SymbolSteps):

@@ -68,6 +68,10 @@ def _column(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
         lacking = next((number for number, row in enumerate(found) if name not in row), None)
         if lacking is not None:
             raise ValueError(f"rows: {name!r} is not in record {lacking}")
+        channels = encoding.channels
+        if len(channels) > 1 and all(each in row for row in found for each in channels):
+            together = _together([[row[each] for row in found] for each in channels], channels)
+            return enumerate(together)
         found = [row[name] for row in found]
     is_text = bool(found) and isinstance(found[0], str)
     if (
@@ -154,7 +158,9 @@ def _row(row: Any, column: str, number: int, encoding: Encoding) -> np.ndarray:
     values = values.reshape(len(values), -1)
     features = encoding.steps.features
     if values.shape[1] != features:
-        raise refuse(f"has {values.shape[1]} values a step; this model takes {features}:")
+        channels = ", ".join(map(repr, encoding.channels)) if len(encoding.channels) > 1 else ""
+        of = f" (columns {channels})" if channels else ""
+        raise refuse(f"has {values.shape[1]} values a step; this model takes {features}{of}:")
     steps = encoding.steps
     if isinstance(steps, NumberSteps | PlainSteps):
         return _numbers(values, refuse, steps.missing if isinstance(steps, NumberSteps) else None)
