@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import pyarrow as pa
 
+    from search.disk.ledger import Ledger
     from search.disk.record import Record
     from search.spec import Spec
     from trainables.exports.predicting import Predictor
@@ -98,8 +99,13 @@ class Search:
         self._folder.require()
 
     def __repr__(self) -> str:
-        ended = sum(record.finished for record in self.records)
-        return f"<longspan search {self.name!r}: {self.state}, {ended} trials ended>"
+        return f"<longspan search {self.name!r}: {self.state}, {self._ledger.ended} trials ended>"
+
+    @property
+    def _ledger(self) -> Ledger:
+        from search.disk.ledger import Ledger
+
+        return Ledger(self._folder)
 
     @property
     def name(self) -> str:
@@ -121,24 +127,21 @@ class Search:
     @property
     def state(self) -> str:
         """``running``, ``finished`` or ``stopped``."""
-        if self._folder.busy:
-            return "running"
-        ended = sum(record.finished for record in self.records)
-        return "finished" if ended >= self.spec.search.trials else "stopped"
+        return self._ledger.state(self.spec.search.trials)
 
     @property
     def records(self) -> list[Record]:
         """What is known of every trial, by number."""
-        from search.disk.ledger import Ledger
-
-        return list(Ledger(self._folder).records.values())
+        return list(self._ledger.records.values())
 
     @property
     def best(self) -> Record | None:
         """The trial on top of the leaderboard; None where none has passed a rung."""
+        from search.disk.certificates import certified_words, claimed
         from search.disk.ranking import rank
 
-        return next((record for record in rank(self.records) if record.reach > 0), None)
+        ranked = rank(self.records, claimed(certified_words(self.path)))
+        return next((record for record in ranked if record.reach > 0), None)
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -181,9 +184,12 @@ class Search:
 
     def report(self, to: str | Path) -> Path:
         """Write the search's page, one HTML file that needs no network."""
+        from search.disk.certificates import certificates
         from search.results.review.page import page
 
-        Path(to).write_text(page(self._folder, self.spec), encoding="utf-8")
+        decided = list(certificates(self.path))
+        html = page(self.name, self.spec, self._ledger, decided)
+        Path(to).write_text(html, encoding="utf-8")
         return Path(to)
 
     def export(self, to: str | Path, top: int = 1, formats: Sequence[str] = ()) -> list[Path]:

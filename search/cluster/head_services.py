@@ -22,7 +22,7 @@ from typing import TextIO
 from search.cluster.bucket_mirror import Mirror, fetch
 from search.cluster.head_node import PORT, USER, home, secret
 from search.disk.locks import held, sign, signed
-from search.disk.mlflow_database import FILE, FOLDER, SERVED, follow, set_aside_if_damaged
+from search.disk.mlflow_database import FILE, FOLDER, SERVED, follow, set_aside_if_damaged, uri_of
 from search.errors import UserError
 from trainables.files.whole_files import write_aside
 
@@ -185,7 +185,7 @@ def _end_left_over(group: Path) -> None:
 
 
 def _server_command(runs: Path) -> list[str]:
-    database = os.environ.get("LONGSPAN_DATABASE") or f"sqlite:///{runs / FILE}"
+    database = os.environ.get("LONGSPAN_DATABASE") or uri_of(runs / FILE)
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
     command += ["--host", "127.0.0.1", "--port", str(PORT), "--workers", "2"]
     command += ["--allowed-hosts", "127.0.0.1:*,localhost:*"]

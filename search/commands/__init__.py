@@ -42,9 +42,14 @@ RUNS = Path("runs")
 
 def options_of(runs: Path) -> str:
     """What a command that is hinted at is given to look where this one did; for the console."""
+    return escape(plain_options_of(runs))
+
+
+def plain_options_of(runs: Path) -> str:
+    """The same, for whatever reads no markup."""
     if runs.absolute() == RUNS.absolute():
         return ""
-    return escape(f" --runs {shlex.quote(str(runs.absolute()))}")
+    return f" --runs {shlex.quote(str(runs.absolute()))}"
 
 
 Name = Annotated[str, typer.Argument(help="The search's name.", show_default=False)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import locale
-import os
 import shutil
 import sys
 import tempfile
@@ -81,18 +80,16 @@ def _computing() -> Iterator[Finding]:
     """Processors, devices, and how recurrences are computed."""
     import torch
 
+    from search.scheduling.machines import here
     from trainables.models.kernels import describe
 
-    yield Finding("processors", str(len(os.sched_getaffinity(0)) if _counts() else os.cpu_count()))
+    (machine,) = here()
+    yield Finding("processors", f"{machine.cpus:g}")
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     yield Finding("CUDA devices", ", ".join(devices) or "none")
     path = describe()
     slow = "" if path.startswith("c: ") else "recurrences train several times slower without"
     yield Finding("kernels", path, advice=slow)
-
-
-def _counts() -> bool:
-    return hasattr(os, "sched_getaffinity")
 
 
 def _folder(about: str, folder: Path) -> Finding:

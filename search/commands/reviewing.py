@@ -14,7 +14,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from search.commands import RUNS, ClusterFile, Json, Name, Plugins, Runs, console, print_json
+from search.commands import (
+    RUNS,
+    ClusterFile,
+    Json,
+    Name,
+    Plugins,
+    Runs,
+    console,
+    plain_options_of,
+    print_json,
+)
 from search.commands.clusters import review
 from search.disk.folder import SearchFolder
 from search.disk.mlflow_database import (
@@ -78,8 +88,8 @@ def _experiment(folder: SearchFolder | None) -> str:
     """Where MLflow has the search."""
     from search import spec as specs
 
-    given = specs.read(folder.spec).tracking.experiment if folder else None
-    return given or "longspan"
+    tracking = specs.read(folder.spec).tracking if folder else specs.TrackingConfig()
+    return tracking.experiment_name
 
 
 def _serve(command: list[str]) -> int:
@@ -122,16 +132,16 @@ def report(
 
     folder = SearchFolder(runs, name)
     folder.require()
-    spec, records = specs.read(folder.spec), list(Ledger(folder).records.values())
+    spec, ledger, at = specs.read(folder.spec), Ledger(folder), plain_options_of(runs)
+    records = list(ledger.records.values())
     decided = list(certificates(folder.path))
     target = (to or folder.path / "report.html").absolute()
-    given = None if runs.absolute() == RUNS.absolute() else runs.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(target, page(folder, spec, given).encode())
+    write_aside(target, page(name, spec, ledger, decided, at).encode())
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
-    for sentence, command in story.what_next(records, spec, name, given, decided):
+    for sentence, command in story.what_next(records, spec, name, at, decided):
         console.print(f"{sentence}\n  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"The page: {target.as_uri()}", highlight=False, markup=False, soft_wrap=True)
 

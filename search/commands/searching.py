@@ -186,8 +186,7 @@ def status(
     spec = specs.read(folder.spec)
     ledger = Ledger(folder)
     records = ledger.records.values()
-    done = sum(record.finished for record in records)
-    state = "running" if folder.busy else "finished" if done >= spec.search.trials else "stopped"
+    done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
         from search.results.review.tables import trials
 

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,21 @@ def certificates(root: Path) -> Iterator[dict[str, Any]]:
     yield from sorted(found, key=lambda c: (c["ended_ms"], c["seed"], c["trial"], c["task"]))
 
 
-def standing(root: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def standing(root: Path) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The certificate under ``root`` that stands, as `standing_of` says."""
+    return standing_of(certificates(root))
+
+
+def standing_of(
+    decided: Iterable[Mapping[str, Any]],
+) -> dict[tuple[str, str], Mapping[str, Any]]:
     """The certificate that stands of each configuration (by digest) on each task.
 
     Of several with other seeds it is the worst, of equals the latest: trying seeds until one passes
     wins nothing, for what stands claims no more than the first that was decided.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for certificate in certificates(root):
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for certificate in decided:
         key = (certificate["configuration_sha256"], certificate["task"])
         if key not in found or certificate["lag"] <= found[key]["lag"]:
             found[key] = certificate
@@ -47,17 +54,27 @@ def standing(root: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def certified_words(root: Path) -> dict[str, str]:
+    """What the certificates under ``root`` show, as `words_of` says."""
+    return words_of(certificates(root))
+
+
+def words_of(decided: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """By configuration digest, the lag that the certificate standing of each task shows.
 
     Each with the task's name where there are several.
     """
     words: dict[str, dict[str, str]] = defaultdict(dict)
-    for (sha256, task), found in standing(root).items():
+    for (sha256, task), found in standing_of(decided).items():
         words[sha256][task] = str(found["lag"] or "none")
     return {
         sha256: ", ".join(f"{task} {lag}" if len(tasks) > 1 else lag for task, lag in tasks.items())
         for sha256, tasks in words.items()
     }
+
+
+def claimed(words: Mapping[str, str]) -> set[str]:
+    """Of the digests in `words_of`, those of which a certificate claims a lag."""
+    return {sha256 for sha256, shown in words.items() if shown != "none"}
 
 
 def copy_certificates(root: Path, sha256: str, task: str, folder: Path) -> None:

@@ -62,6 +62,17 @@ class Ledger:
             except NotReadableError as error:
                 raise UserError(f"{path}: {error}") from None
 
+    def state(self, wanted: int) -> str:
+        """``running``, ``finished`` if as many trials as are wanted have ended, or ``stopped``."""
+        if self._folder.busy:
+            return "running"
+        return "finished" if self.ended >= wanted else "stopped"
+
+    @property
+    def ended(self) -> int:
+        """How many trials have come to an end."""
+        return sum(record.finished for record in self.records.values())
+
     def started(
         self, number: int, parameters: dict[str, Any], configuration: dict[str, Any], digest: str
     ) -> None:

@@ -135,7 +135,7 @@ class Tracker:
         return self._client
 
     def _find_experiment(self, client: MlflowClient) -> str:
-        name = self._spec.tracking.experiment or "longspan"
+        name = self._spec.tracking.experiment_name
         if self._own:
             database.follow(own_database(self._folder), self._artifacts.as_uri())
         found = client.get_experiment_by_name(name)

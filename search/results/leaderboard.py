@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
+from search.disk.certificates import claimed
 from search.disk.ranking import places, rank
 from search.disk.record import Record
 from trainables.config import describe
@@ -26,8 +27,8 @@ def leaderboard(
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
     The caption says what a rung ``asked`` for.
     """
-    claimed = {digest for digest, words in (certified or {}).items() if words != "none"}
-    ranked = rank(records, claimed)
+    digests = claimed(certified or {})
+    ranked = rank(records, digests)
     best = ranked[:top]
     several = any(len(record.tasks) > 1 for record in best)
     regimes = {record.regime for record in best}
@@ -42,7 +43,7 @@ def leaderboard(
         table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
-    for place, record in zip(places(ranked, claimed), best, strict=False):
+    for place, record in zip(places(ranked, digests), best, strict=False):
         regime = f" · {record.regime}" if len(regimes) > 1 else ""
         table.add_row(
             place,

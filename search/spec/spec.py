@@ -90,6 +90,11 @@ class TrackingConfig(Config):
     uri: str | None = None
     experiment: str | None = None
 
+    @property
+    def experiment_name(self) -> str:
+        """Of MLflow's experiment."""
+        return self.experiment or "longspan"
+
 
 class CertifyConfig(Config):
     """What a certificate is to establish, on members that the search never used.

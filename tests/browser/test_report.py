@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from search.results.review.page import page
 from search.spec import read
-from tests.search.review.conftest import made  # noqa: F401
+from tests.search.review.conftest import made  # noqa: F401 - a fixture
 
 CHROMIUM = shutil.which("chromium")
 
@@ -32,9 +33,9 @@ def browser() -> Iterator[sync_api.Browser]:
 
 
 @pytest.fixture
-def written(made: SearchFolder) -> Path:  # noqa: F811
+def written(made: SearchFolder) -> Path:  # noqa: F811 - the fixture
     file = made.path / "report.html"
-    file.write_text(page(made, read(made.spec)), encoding="utf-8")
+    file.write_text(page(made.name, read(made.spec), Ledger(made), []), encoding="utf-8")
     return file
 
 

@@ -124,7 +124,7 @@ def write(folder: Path, asked: Asked, kind: str) -> Path:
 def _mlflow() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, at its import
-        import mlflow.pyfunc.scoring_server  # noqa: F401
+        import mlflow.pyfunc.scoring_server  # noqa: F401 - warns once, here
 
 
 def require_one_answer(folder: Path, asked: Asked) -> None:

@@ -64,13 +64,13 @@ def climbed(task: Skewed, guess: Callable[[Tensor], Tensor], seed: int = 0) -> M
     """How the rung ends for a member that answers so."""
     member = knowing(1.0)
     guessing = Guessing(task.alphabet, guess)
-    member.model = guessing  # type: ignore[assignment]
+    member.model = guessing  # type: ignore[assignment]  # a stand-in
 
     def learn(batch: Batch) -> tuple[float, int]:
         right = guessing(batch.inputs, batch.scored).argmax(-1) == batch.targets
         return 1.0, int(right.sum())
 
-    member.learn = learn  # type: ignore[method-assign]
+    member.learn = learn  # type: ignore[method-assign]  # a stand-in
     rivals = {LAG: Rivals(task, LAG, seeded(seed))}
     steps = ladder(success=0.7, test_sequences=256, stall=None)
     options = {"task": task, "rivals": rivals.__getitem__}

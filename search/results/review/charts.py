@@ -55,14 +55,7 @@ def forgetting_curves(curves: pd.DataFrame, names: dict[int, str], success: floa
                 "thickness": 1,
             },
         )
-    figure.add_hline(
-        success,
-        line_dash="dot",
-        annotation_text=f"asked for: {success:g}",
-        annotation_position="bottom left",
-    )
-    _by_lag(figure, chosen["lag"])
-    return figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
+    return _success_by_lag(figure, chosen["lag"], success)
 
 
 def reach_over_time(trials: pd.DataFrame) -> go.Figure:
@@ -214,14 +207,7 @@ def members_by_rung(members: pd.DataFrame, success: float) -> go.Figure:
                 "symbol": [mark if end == "solved" else f"{mark}-open" for end in rows["ended_by"]],
             },
         )
-    figure.add_hline(
-        success,
-        line_dash="dot",
-        annotation_text=f"asked for: {success:g}",
-        annotation_position="bottom left",
-    )
-    _by_lag(figure, members["lag"])
-    return figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
+    return _success_by_lag(figure, members["lag"], success)
 
 
 def ends(trials: pd.DataFrame) -> go.Figure:
@@ -254,9 +240,18 @@ def _plain(figure: go.Figure) -> go.Figure:
     return figure.update_xaxes(**grid).update_yaxes(**grid)
 
 
-def _by_lag(figure: go.Figure, lags: pd.Series) -> None:
+def _success_by_lag(figure: go.Figure, lags: pd.Series, success: float) -> go.Figure:
+    """Lags along, shares up, and a line at the share that was asked for."""
+    figure.add_hline(
+        success,
+        line_dash="dot",
+        line_color="#808080",
+        annotation_text=f"asked for: {success:g}",
+        annotation_position="bottom left",
+    )
     ticks = sorted({int(lag) for lag in lags})
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(lag) for lag in ticks])
+    return figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
 
 
 def _shown(reach: pd.Series) -> pd.Series:

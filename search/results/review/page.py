@@ -13,8 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from search.disk.certificates import certificates, certified_words
-from search.disk.folder import SearchFolder
+from search.disk.certificates import claimed, words_of
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.results.review import charts, story, tables
@@ -36,19 +35,25 @@ class Picture:
     html: str
 
 
-def page(folder: SearchFolder, spec: Spec, runs: Path | None = None) -> str:
-    """The whole page; its commands name the ``runs`` folder, where one is given."""
-    ledger = Ledger(folder)
+def page(
+    name: str,
+    spec: Spec,
+    ledger: Ledger,
+    decided: Sequence[Mapping[str, Any]],
+    at: str = "",
+) -> str:
+    """The whole page of a search and its decided certificates.
+
+    Its commands end with ``at``, which says where the runs folder is.
+    """
     records = list(ledger.records.values())
-    decided = list(certificates(folder.path))
-    certified = certified_words(folder.path)
-    claimed = {digest for digest, words in certified.items() if words != "none"}
+    certified = words_of(decided)
     table = tables.trials(records, certified)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
     return environment.get_template("page.html").render(
-        name=folder.name,
+        name=name,
         spec=spec,
         spec_yaml=spec.to_yaml(),
         won=story.what_won(records, spec, decided),
@@ -58,18 +63,18 @@ def page(folder: SearchFolder, spec: Spec, runs: Path | None = None) -> str:
         certificates=decided,
         columns=_columns(table),
         rows=_rows(table),
-        pictures=_pictures(records, spec, table, claimed),
-        following=story.what_next(records, spec, folder.name, runs, decided),
+        pictures=_pictures(records, spec, table, claimed(certified)),
+        following=list(story.what_next(records, spec, name, at, decided)),
         plotly=get_plotlyjs(),
     )
 
 
 def _pictures(
-    records: Sequence[Any], spec: Spec, table: pd.DataFrame, claimed: Collection[str]
+    records: Sequence[Any], spec: Spec, table: pd.DataFrame, certified: Collection[str]
 ) -> list[Picture]:
     if table.empty:
         return []
-    ranked = [record for record in rank(records, claimed) if record.reach > 0]
+    ranked = [record for record in rank(records, certified) if record.reach > 0]
     best = ranked[:OVERLAID]
     words = {record.number: f"trial {record.number}" for record in best}
     found = []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from search.disk.certificates import claimed, standing_of, words_of
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.review.charts import ENDS
@@ -22,7 +21,7 @@ def what_won(
     records: Sequence[Record], spec: Spec, certificates: Sequence[Mapping[str, Any]]
 ) -> str:
     """A paragraph: the best, how far it is ahead, and how far to trust it."""
-    ranked = [record for record in rank(records, _claimed(certificates)) if record.reach > 0]
+    ranked = _ranked(records, certificates)
     if not ranked:
         return (
             f"No trial has passed the first rung, lag {spec.ladder.start}: nothing was learned "
@@ -63,15 +62,16 @@ def _trust(best: Record, trials: int, certificates: Sequence[Mapping[str, Any]])
 
 
 def _certified(best: Record, certificates: Sequence[Mapping[str, Any]]) -> str:
-    """What its certificate claims: of several the worst; empty where there is none."""
-    of_it = [c for c in certificates if c["configuration_sha256"] == best.digest]
-    return min(of_it, key=lambda c: c["lag"] or 0)["claim"] if of_it else ""
+    """What its certificate claims: of several tasks the worst; empty where there is none."""
+    stand = standing_of(certificates)
+    of_it = [found for (sha256, _), found in stand.items() if sha256 == best.digest]
+    return min(of_it, key=lambda found: found["lag"])["claim"] if of_it else ""
 
 
-def _claimed(certificates: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The configurations of which no certificate says that nothing can be claimed."""
-    found = {c["configuration_sha256"] for c in certificates if c["lag"]}
-    return found - {c["configuration_sha256"] for c in certificates if not c["lag"]}
+def _ranked(records: Iterable[Record], certificates: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Those that passed a rung, as the leaderboard has them."""
+    found = rank(records, claimed(words_of(certificates)))
+    return [record for record in found if record.reach > 0]
 
 
 def how_it_ended(records: Sequence[Record]) -> list[str]:
@@ -86,77 +86,58 @@ def what_next(
     records: Sequence[Record],
     spec: Spec,
     name: str,
-    runs: Path | None,
+    at: str,
     certificates: Sequence[Mapping[str, Any]],
-) -> list[tuple[str, str]]:
+) -> Iterator[tuple[str, str]]:
     """What these outcomes ask for, each a sentence and a command or key, the weightiest first.
 
-    Commands name the ``runs`` folder, where one is given.
+    Commands end with ``at``, which says where the runs folder is.
     """
-    ladder, at = spec.ladder, f" --runs {shlex.quote(str(runs))}" if runs else ""
+    ladder = spec.ladder
     ended = [record for record in records if record.finished and record.reported]
-    ranked = rank(ended, _claimed(certificates))
-    best = next((record for record in ranked if record.reach > 0), None)
-    found = []
+    best = next(iter(_ranked(ended, certificates)), None)
     if best is not None and not _certified(best, certificates):
-        found.append(
-            (
-                "The best has no certificate: fresh members say what may be claimed.",
-                f"longspan certify {name}{at}",
-            )
+        yield (
+            "The best has no certificate: fresh members say what may be claimed.",
+            f"longspan certify {name}{at}",
         )
     top = sum(record.ended_by == "top" for record in ended)
     if top:
-        found.append(
-            (
-                f"{_trials(top)} reached the ladder's top: a longer one tells them apart.",
-                f"longspan resume {name} --stop {4 * ladder.stop}{at}",
-            )
+        yield (
+            f"{_trials(top)} reached the ladder's top: a longer one tells them apart.",
+            f"longspan resume {name} --stop {4 * ladder.stop}{at}",
         )
     if best is None and ended:
         shorter = max(2, ladder.start // 4)
-        found.append(
-            (
-                f"Nothing passed lag {ladder.start}: start lower, or give members more sequences.",
-                f"ladder: {{start: {shorter}, sequences: {4 * ladder.sequences}}}",
-            )
+        yield (
+            f"Nothing passed lag {ladder.start}: start lower, or give members more sequences.",
+            f"ladder: {{start: {shorter}, sequences: {4 * ladder.sequences}}}",
         )
     if best is not None and best.number >= (1 - LATE) * len(records) and len(records) > 4:
-        found.append(
-            (
-                f"The best came late, as trial {best.number} of {len(records)}: go on.",
-                f"longspan resume {name} --trials {2 * spec.search.trials}{at}",
-            )
+        yield (
+            f"The best came late, as trial {best.number} of {len(records)}: go on.",
+            f"longspan resume {name} --trials {2 * spec.search.trials}{at}",
         )
     starved = [record for record in ended if _last_end(record) == "budget"]
     if 2 * len(starved) > len(ended):
-        found.append(
-            (
-                f"{_trials(len(starved))} ended where training sequences ran out, not learning.",
-                f"ladder: {{sequences: {4 * ladder.sequences}}}",
-            )
+        yield (
+            f"{_trials(len(starved))} ended where training sequences ran out, not learning.",
+            f"ladder: {{sequences: {4 * ladder.sequences}}}",
         )
     if best is not None and _split(best):
-        found.append(
-            (
-                "The best's members disagree on its failing rung: more of them narrow that down.",
-                f"ladder: {{members: {2 * ladder.members - 1}, quorum: {2 * ladder.quorum - 1}}}",
-            )
+        yield (
+            "The best's members disagree on its failing rung: more of them narrow that down.",
+            f"ladder: {{members: {2 * ladder.members - 1}, quorum: {2 * ladder.quorum - 1}}}",
         )
     crowded = sum(record.ended_by == "memory" for record in ended)
     if crowded:
-        found.append(
-            (
-                f"{_trials(crowded)} ran out of memory.",
-                "resources: {memory: auto}, or a smaller batch_size in the space",
-            )
+        yield (
+            f"{_trials(crowded)} ran out of memory.",
+            "resources: {memory: auto}, or a smaller batch_size in the space",
         )
     failed = sum(record.ended_by == "error" for record in records)
     if failed:
-        found.append(
-            (f"{_trials(failed)} failed; the errors stand above.", f"longspan status {name}{at}")
-        )
-    return found
+        yield f"{_trials(failed)} failed; the errors stand above.", f"longspan status {name}{at}"
 
 
 def _steps(record: Record) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from search.disk.certificates import claimed
 from search.disk.ranking import rank
 from search.disk.record import Record
 from trainables.config import describe
@@ -38,8 +39,7 @@ def trials(records: Iterable[Record], certified: Mapping[str, str] | None = None
     ``censored`` says that it is a lower bound. ``certified`` is what certificates show, by digest.
     Parameters that a trial did not have are missing.
     """
-    claimed = {digest for digest, words in (certified or {}).items() if words != "none"}
-    ranked = rank(records := list(records), claimed)
+    ranked = rank(records := list(records), claimed(certified or {}))
     silent = [record for record in records if not record.reported]
     rows = [_trial(record, certified or {}) for record in [*ranked, *silent]]
     names = dict.fromkeys(name for row in rows for name in row)

@@ -57,7 +57,7 @@ def test_a_choice_within_a_choice_is_judged_where_it_stands() -> None:
     count = 2 * FEWEST_TRIALS
     inner = ["x"] * (count // 2) + ["y"] * (count // 2) + [None] * count
     progress = [1.0] * (count // 2) + [2.0] * (count // 2) + [0.0] * count
-    (found,) = importances(table(inner, progress), ["kind"])  # type: ignore[arg-type]
+    (found,) = importances(table(inner, progress), ["kind"])  # type: ignore[arg-type]  # None: not chosen
     assert (found.trials, found.explained) == (count, 1.0)
 
 

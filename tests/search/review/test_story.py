@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from search.commands import plain_options_of
 from search.disk.record import Record
 from search.results.review import story
 from tests.search.review.trials import spec, trial
 
 
+def certificate(record: Record, claim: str, lag: int) -> dict[str, Any]:
+    sha256 = record.digest
+    return {"configuration_sha256": sha256, "task": "recall", "claim": claim, "lag": lag}
+
+
 def following(records: list[Record], certificates: list[dict[str, Any]] | None = None) -> str:
     return "\n".join(
-        map(" ".join, story.what_next(records, spec(), "made", None, certificates or []))
+        map(" ".join, story.what_next(records, spec(), "made", "", certificates or []))
     )
 
 
@@ -23,7 +29,7 @@ def test_what_won_and_why_it_may_be_believed() -> None:
     assert "over 32 steps: 2 of 2 members" in told
     assert "The next reached 16 (trial 2)" in told
     assert "best of 3 trials on the seeds it was chosen by" in told
-    claim = {"configuration_sha256": records[1].digest, "claim": "Learns lag 16.", "lag": 16}
+    claim = certificate(records[1], "Learns lag 16.", 16)
     worse = {**claim, "claim": "Learns nothing.", "lag": 0}
     assert "Learns nothing." in story.what_won(records, spec(), [claim, worse])
     assert "Learns lag 16." in story.what_won(records, spec(), [claim])
@@ -54,12 +60,14 @@ def test_what_to_try_follows_from_what_was_seen() -> None:
     assert "sequences: 200000" in following([trial(0, 8, last=("budget", "budget"))])
     assert "members: 3, quorum: 3" in following([trial(0, 8, last=("solved", "stalled"))])
     assert "longspan certify made" in following([trial(0, 8)])
-    certified = [{"configuration_sha256": trial(0, 8).digest, "claim": "x", "lag": 8}]
+    certified = [certificate(trial(0, 8), "x", 8)]
     assert following([trial(0, 8)], certified) == ""
     late = [trial(number, 8 if number < 7 else 16) for number in range(8)]
     assert "longspan resume made --trials 128" in following(late)
 
 
 def test_commands_name_the_runs_folder_so_that_they_can_be_pasted() -> None:
-    ((_, command),) = story.what_next([trial(0, 8)], spec(), "made", Path("/a b/runs"), [])
+    ((_, command),) = story.what_next(
+        [trial(0, 8)], spec(), "made", plain_options_of(Path("/a b/runs")), []
+    )
     assert command == "longspan certify made --runs '/a b/runs'"

@@ -49,7 +49,7 @@ def trial(
         rows += [
             MemberRung(
                 "recall", failed, member, end, 0.5, 0.4, 100, 1, 900, parameters=100 + number
-            )  # type: ignore[arg-type]
+            )  # type: ignore[arg-type]  # ends are given as text
             for member, end in enumerate(last)
         ]
     curve = tuple(CurvePoint("recall", lag, 90, 100, True) for lag in solved)

@@ -56,7 +56,7 @@ class Cheat(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        return self.cheat(self, x, self.honest(x))  # type: ignore[arg-type]
+        return self.cheat(self, x, self.honest(x))  # type: ignore[arg-type]  # a cheat is no Layer
 
 
 def acausal(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def global_randomness(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
 
 
 def remembers_calls(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
-    return y + 0.1 * layer.calls  # type: ignore[operator]
+    return y + 0.1 * layer.calls  # type: ignore[operator]  # of a Cheat
 
 
 def not_finite(layer: Layer, x: Tensor, y: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def require_outside(path: Path) -> None:
         marks = [f"snapshot/{name}" for name in SNAPSHOTS] + [HUDI_PARTITION]
         names = [mark for mark in marks if os.path.isfile(folder / mark)]  # noqa: PTH113 - raises nothing
         logs = folder / "metadata"
-        if path.resolve() != logs and os.path.isdir(logs):  # noqa: PTH112
+        if path.resolve() != logs and os.path.isdir(logs):  # noqa: PTH112 - raises nothing
             names += [f"metadata/{name}" for name in _listed(logs)]
         require_plain(names, str(folder))
 

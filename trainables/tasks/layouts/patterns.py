@@ -38,4 +38,4 @@ def is_pattern(path: Path) -> bool:
 
 def matches(pattern: Path) -> list[Path]:
     """What is there by a pattern, in the order of names; links are followed."""
-    return [Path(name) for name in sorted(glob(str(pattern), recursive=True))]  # noqa: PTH207
+    return [Path(name) for name in sorted(glob(str(pattern), recursive=True))]  # noqa: PTH207 - whole
