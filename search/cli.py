@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import io
-import os
 import sys
 import tempfile
 import traceback
@@ -57,9 +56,6 @@ app.command(name="list")(list_)
 app.command(name="check-task")(check_task)
 app.command(name="on-premises")(on_premises)
 
-UNTOLD = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
-"""Ray and MLflow report to their makers unless told; here they do not, unless told to."""
-
 PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...", "±": "+-", "²": "2"}
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
@@ -73,8 +69,6 @@ def main() -> None:
     trace lies in a file.
     """
     _write_what_the_terminal_can_show()
-    for telemetry, setting in UNTOLD.items():
-        os.environ.setdefault(telemetry, setting)
     try:
         code = app(standalone_mode=False)
     except UserError as error:
