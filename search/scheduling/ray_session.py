@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -43,6 +45,9 @@ CLUSTER_ENVIRONMENT = {
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
 }
 
+TOKEN = Path("~/.ray/auth_token")
+"""What Ray asks of whoever talks to it, where its environment names no other."""
+
 
 @dataclass(frozen=True)
 class RaySession:
@@ -74,6 +79,7 @@ def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
 def local_ray() -> Iterator[RaySession]:
     """Ray on this machine, for the length of the block."""
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
+    _keep_to_its_owner(TOKEN.expanduser())
     _start()
     try:
         yield RaySession(here(), None)
@@ -105,6 +111,23 @@ def _start() -> None:
         "temporary folder and in shared memory, and ports on 127.0.0.1; when the machine is less "
         "busy, `longspan resume NAME` goes on"
     )
+
+
+def _keep_to_its_owner(token: Path) -> None:
+    """Make the token before Ray does, whose file others may read; or take one back from them."""
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        return
+    aside = token.with_name(f".{token.name}.{os.getpid()}")
+    with suppress(OSError):  # of a home that takes nothing: Ray says so itself
+        token.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not token.exists():
+            handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+            with suppress(FileExistsError):  # another has just made one
+                token.hardlink_to(aside)
+            aside.unlink()
+        token.chmod(0o600)
 
 
 @contextmanager

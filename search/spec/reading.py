@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from search.errors import UserError
 from search.spec.spec import Spec
+from search.spec.trying import try_imports
 from search.spec.yaml_files import load_yaml
 from trainables.messages import one_line
 from trainables.plugins import load_plugins
@@ -45,9 +46,21 @@ def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
         located = [str(_located(Path(str(each)), folder)) for each in folders]
         content["import_from"] = list(dict.fromkeys(located))
     try:
+        _try_modules(content)
         return _with_files_located(revive(content), folder)
     except ValueError as error:
         raise UserError(f"{origin}: {one_line(error)}") from None
+
+
+def _try_modules(content: Mapping[str, Any]) -> None:
+    """Refuse modules that would end or hang this process, before it imports them."""
+    modules, space = _modules_of(content), content.get("space")
+    own = [space.partition(":")[0]] if isinstance(space, str) and ":" in space else []
+    for key, names in (("plugins", modules.plugins), ("space", own)):
+        try:
+            try_imports(names, modules.import_from)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
 
 
 def revive(content: Mapping[str, Any]) -> Spec:
@@ -56,15 +69,19 @@ def revive(content: Mapping[str, Any]) -> Spec:
     Raises:
         ValueError: if a plugin cannot be loaded, or a key is not as it should be.
     """
-    try:
-        modules = _Modules.model_validate(content)
-    except ValidationError:
-        modules = _Modules()  # whose keys are refused below, with all others
+    modules = _modules_of(content)
     try:
         load_plugins(modules.plugins, modules.import_from)
     except ValueError as error:
         raise ValueError(f"plugins: {error}") from None
     return Spec.model_validate(content)
+
+
+def _modules_of(content: Mapping[str, Any]) -> _Modules:
+    try:
+        return _Modules.model_validate(content)
+    except ValidationError:
+        return _Modules()  # whose keys are refused when the spec is validated, with all others
 
 
 class _Modules(BaseModel):
