@@ -14,7 +14,7 @@ import typer
 from search.commands import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_USER_ERROR
 from search.commands.certifying import certify
 from search.commands.checking import check_task
-from search.commands.clusters import logs, on_premises, stop
+from search.commands.clusters import logs, on_premises, security_group, stop
 from search.commands.doctor import doctor
 from search.commands.exporting import export, verify
 from search.commands.reviewing import list_, report, ui
@@ -36,6 +36,7 @@ for command in (search, resume, status, logs, stop, certify, export, verify, rep
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)
 app.command(name="on-premises")(on_premises)
+app.command(name="security-group")(security_group)
 
 PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...", "±": "+-", "²": "2"}
 
