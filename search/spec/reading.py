@@ -11,23 +11,26 @@ from pydantic import BaseModel, ValidationError
 from search.errors import UserError
 from search.spec.spec import Spec
 from search.spec.trying import try_imports
-from search.spec.yaml_files import load_yaml
+from search.spec.yaml_files import load_yaml, parse_yaml
 from trainables.messages import one_line
 from trainables.plugins import load_plugins
 from trainables.tasks.layouts.lakes import PREFIX, is_delta
 from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches, together
 
 
-def read(path: Path) -> Spec:
+def read(path: Path, text: str | None = None) -> Spec:
     """The spec in a YAML file, with its paths made absolute and its YAML space taken in.
 
-    Relative paths count from the spec's own folder, or, where nothing is there, from the current
-    folder. Modules are imported from both.
+    Where a ``text`` is given, it is read in place of what the file holds. Relative paths count from
+    the spec's own folder, or, where nothing is there, from the current folder. Modules are imported
+    from both.
 
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
-    return _take(load_yaml(path, "a spec"), path.parent, str(path))
+    what = "a spec"
+    content = load_yaml(path, what) if text is None else parse_yaml(text, path, what)
+    return _take(content, path.parent, str(path))
 
 
 def take(content: Mapping[str, Any]) -> Spec:
