@@ -14,32 +14,33 @@ from pydantic import BaseModel, ValidationError
 
 from search.errors import UserError
 from search.spec.sections import Outline
-from search.spec.yaml_files import load_yaml
+from search.spec.yaml_files import load_yaml, parse_yaml
 from trainables.messages import one_line
 
 if TYPE_CHECKING:
     from search.spec.spec import Spec
 
 
-def read(path: Path) -> Spec:
+def read(path: Path, text: str | None = None) -> Spec:
     """The spec in a YAML file, with its paths made absolute and its YAML space taken in.
 
-    Relative paths count from the spec's own folder, or, where nothing is there, from the current
-    folder. Modules are imported from both.
+    Where a ``text`` is given, it is read in place of what the file holds. Relative paths count from
+    the spec's own folder, or, where nothing is there, from the current folder. Modules are imported
+    from both.
 
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
-    return _take(load_yaml(path, "a spec"), path.parent, str(path))
+    return _take(_content(path, text), path.parent, str(path))
 
 
-def outline(path: Path) -> Outline:
-    """The spec in a YAML file but for its tasks, which stay as they are written.
+def outline(path: Path, text: str | None = None) -> Outline:
+    """The spec in a YAML file, or in its ``text``, but for its tasks: they stay as written.
 
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
-    return _outline(load_yaml(path, "a spec"), str(path))
+    return _outline(_content(path, text), str(path))
 
 
 def take(content: Mapping[str, Any]) -> Spec:
@@ -49,6 +50,10 @@ def take(content: Mapping[str, Any]) -> Spec:
         UserError: in one line, if a key is not as it should be.
     """
     return _take(dict(content), Path.cwd(), "spec")
+
+
+def _content(path: Path, text: str | None) -> dict[str, Any]:
+    return load_yaml(path, "a spec") if text is None else parse_yaml(text, path, "a spec")
 
 
 def _outline(content: Mapping[str, Any], origin: str) -> Outline:
