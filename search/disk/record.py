@@ -10,7 +10,7 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
 from trainables.measure.records import MemberRung, of_task
 from trainables.measure.report import Report
-from trainables.measure.skill import Limit, least_skill, limit_of
+from trainables.measure.skill import least_skill
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,10 @@ class Record:
         """The best member's success rate at the shortest lag, the least over the tasks."""
         return least_skill(self.rows)
 
-    def limited_by(self, ladder: LadderConfig) -> Limit | None:
+    def limited_by(self, ladder: LadderConfig) -> str | None:
         """What its first task that ended at a failed rung is limited by; None if there is none."""
+        from trainables.measure.limits import limit_of  # statistics take long to import
+
         for on in self.tasks:
             if not on.censored:
                 curve = [point for point in self.report.curve if point.task == on.task]

@@ -23,13 +23,14 @@ from search.results.card import card_of
 from search.results.formats import in_formats, require_formats
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.exports import exported
 from trainables.exports.formats.checked import Converted
 from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
+from trainables.measure.limits import limit_of
 from trainables.measure.records import FinalPoints, best_member, of_task
-from trainables.measure.skill import least_skill, limit_of
+from trainables.measure.skill import least_skill
 from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.limits import limit_of, ratio_at_least, ratio_at_most
 from trainables.measure.records import CurvePoint, MemberRung
-from trainables.measure.skill import (
-    Shown,
-    least_skill,
-    limit_of,
-    ratio_at_least,
-    ratio_at_most,
-    skill_of,
-)
+from trainables.measure.skill import Shown, least_skill, skill_of
 
 TRIALS, SEQUENCES = 4000, 359
 
