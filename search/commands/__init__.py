@@ -13,7 +13,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-console = Console()
+
+class _Console(Console):
+    """One that leaves it to the command what becomes of it when nobody reads its output."""
+
+    def on_broken_pipe(self) -> None:
+        """In the place of Rich's own, which ends the process with 1: a claim that fails."""
+        raise
+
+
+console = _Console()
 
 
 def print_json(found: Any) -> None:
@@ -36,6 +45,8 @@ EXIT_CLAIM_FAILS = 1
 EXIT_USER_ERROR = 2
 EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
+EXIT_UNWANTED = 141
+"""Nobody reads the output any more; as a shell says of a process that SIGPIPE has ended."""
 
 RUNS = Path("runs")
 

@@ -121,6 +121,7 @@ def verify(
     Exits with 1 if it was measured and fails; with 2 if it cannot be measured on this data.
     """
     from search.disk.kept_tasks import require_data
+    from search.spec.trying import try_imports
     from trainables.exports import exported
     from trainables.measure.reliability import CONFIDENCE
     from trainables.models import kernels
@@ -128,7 +129,9 @@ def verify(
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     try:
-        load_plugins(plugin or (), [Path.cwd()] if plugin else ())
+        folders = [Path.cwd()] if plugin else []
+        try_imports(plugin or (), folders)
+        load_plugins(plugin or (), folders)
         claim = exported.read(folder)
         task = exported.task_to_verify(claim, data)
         differs = require_data(task.config.kind, claim.data, task.data, other_data)

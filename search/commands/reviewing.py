@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -34,9 +35,13 @@ from search.disk.mlflow_database import (
     follow,
     page_of_runs,
     remove_stray_folders,
+    tracking_uri,
     uri_of,
 )
 from search.errors import UserError
+
+if TYPE_CHECKING:
+    from search.spec import TrackingConfig
 
 SECONDS_TO_END = 10
 
@@ -51,7 +56,8 @@ def ui(
 ) -> None:
     """Open MLflow's pages over the searches in the runs folder, or over a cluster's.
 
-    Prints the address of the runs, the longest reach first.
+    Prints the address of the runs, the longest reach first. Where the spec's `tracking.uri` or
+    MLFLOW_TRACKING_URI says that searches record elsewhere, it is that which is shown.
     """
     if cluster is not None:
         review(cluster, port)
@@ -59,7 +65,30 @@ def ui(
     folder = None if name is None else SearchFolder(runs, name)
     if folder is not None:
         folder.require()
-    database, artifacts = runs.absolute() / FILE, (runs.absolute() / FOLDER).as_uri()
+    tracking = _tracking(folder)
+    uri, database = tracking_uri(tracking.uri, runs), runs.absolute() / FILE
+    if uri.startswith(("http://", "https://")):
+        _say(f"MLflow: {_public(uri)} (a server of its own, as searches record to it)")
+        return
+    page, store = "", ["--backend-store-uri", uri]
+    if uri == uri_of(database):
+        artifacts = (database.parent / FOLDER).as_uri()
+        _require_sound(database)
+        follow(database, artifacts)
+        page = page_of_runs(database, tracking.experiment_name, folder.identity if folder else None)
+        store += ["--default-artifact-root", artifacts]
+    shown = "" if page else f", over {_public(uri)}"
+    _say(f"MLflow: http://127.0.0.1:{port}{page}{shown} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    code = _serve([*command, "--workers", "1", *store])
+    remove_stray_folders(database)
+    if code:
+        raise UserError(
+            f"--port: MLflow's server on {port} ended with {code}; is it taken? Give another"
+        )
+
+
+def _require_sound(database: Path) -> None:
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")
     reason = damage(database)
@@ -68,28 +97,22 @@ def ui(
             f"--runs: {database} is damaged ({reason}); `longspan resume NAME` sets it aside and "
             "writes the search into a new one"
         )
-    follow(database, artifacts)
-    page = page_of_runs(database, _experiment(folder), folder.identity if folder else None)
-    console.print(
-        f"MLflow: http://127.0.0.1:{port}{page} (Ctrl-C ends it)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri_of(database)]
-    command += ["--default-artifact-root", artifacts]
-    code = _serve(command)
-    remove_stray_folders(database)
-    raise typer.Exit(code)
 
 
-def _experiment(folder: SearchFolder | None) -> str:
-    """Where MLflow has the search."""
+def _public(uri: str) -> str:
+    """An address without a user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _tracking(folder: SearchFolder | None) -> TrackingConfig:
+    """Where the search records."""
     from search import spec as specs
 
-    tracking = specs.read(folder.spec).tracking if folder else specs.TrackingConfig()
-    return tracking.experiment_name
+    return specs.read(folder.spec).tracking if folder else specs.TrackingConfig()
 
 
 def _serve(command: list[str]) -> int:
@@ -155,10 +178,16 @@ def list_(
 ) -> None:
     """List what can be chosen, each with what it is."""
     from search.spec.spaces import known_spaces
+    from search.spec.trying import try_imports
     from trainables.models.cells import LAYERS
     from trainables.tasks import TASKS
 
-    spaces = known_spaces(plugin or (), [str(Path.cwd())] if plugin else ())
+    folders = [str(Path.cwd())] if plugin else []
+    try:
+        try_imports(plugin or (), folders)
+    except ValueError as error:
+        raise UserError(f"--plugin: {error}") from None
+    spaces = known_spaces(plugin or (), folders)
     tables: dict[str, Mapping[str, Any]] = {"spaces": spaces, "tasks": TASKS, "cells": LAYERS}
     if what not in tables:
         raise UserError(f"list: {what!r} is not known; allowed: {', '.join(tables)}")

@@ -99,6 +99,7 @@ def resume(
     Nothing is lost and nothing is counted twice.
     """
     from search import spec as specs
+    from search.checking.accounts import show_accounts
     from search.checking.preflight import check
     from search.cluster.packing import movable
     from search.disk.kept_tasks import keep_tasks, record_other_data, require_same_data
@@ -115,6 +116,7 @@ def resume(
     longer = extended(spec, trials, stop)
     tasks = check(longer)
     others = require_same_data(folder, tasks, other_data)
+    show_accounts(tasks, console)
     require(machines(), longer.resources)
     if not (folder.encodings.exists() or any(folder.trials.glob("*/record.json"))):
         keep_tasks(folder, tasks)  # cut off before it was written, and before anything was measured
@@ -155,9 +157,10 @@ def _search(folder: SearchFolder) -> None:
             highlight=False,
         )
         raise typer.Exit(EXIT_INTERRUPTED)
+    one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
     console.print(
         f"Ended after {ended.seconds:.0f} s. Next:\n"
-        f"  longspan ui{at}                                   review every trial in MLflow\n"
+        f"  longspan ui{one}{at}                                   review every trial in MLflow\n"
         f"  longspan certify {folder.name}{at}                  try the winner on fresh members\n"
         f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
         highlight=False,

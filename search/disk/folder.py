@@ -61,7 +61,8 @@ def _meaning(spec: dict[str, Any] | None) -> dict[str, Any]:
 def _changed(there: dict[str, Any], kept: dict[str, Any] | None) -> str:
     """The first key at the top of a spec that differs."""
     new, old = _meaning(there), _meaning(kept)
-    return next(key for key in (*old, *new) if new.get(key) != old.get(key))
+    gone = object()
+    return next(str(k) for k in (*old, *new) if new.get(k, gone) != old.get(k, gone))
 
 
 class SearchFolder:

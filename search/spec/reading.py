@@ -66,9 +66,23 @@ def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
         located = [str(_located(Path(str(each)), folder)) for each in folders]
         content["import_from"] = list(dict.fromkeys(located))
     try:
+        _try_modules(content)
         return _with_files_located(revive(content), folder)
     except ValueError as error:
         raise UserError(f"{origin}: {one_line(error)}") from None
+
+
+def _try_modules(content: Mapping[str, Any]) -> None:
+    """Refuse modules that would end or hang this process, before it imports them."""
+    from search.spec.trying import try_imports
+
+    modules, space = _modules_of(content), content.get("space")
+    own = [space.partition(":")[0]] if isinstance(space, str) and ":" in space else []
+    for key, names in (("plugins", modules.plugins), ("space", own)):
+        try:
+            try_imports(names, modules.import_from)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
 
 
 def revive(content: Mapping[str, Any]) -> Spec:
@@ -80,15 +94,19 @@ def revive(content: Mapping[str, Any]) -> Spec:
     from search.spec.spec import Spec
     from trainables.plugins import load_plugins
 
-    try:
-        modules = _Modules.model_validate(content)
-    except ValidationError:
-        modules = _Modules()  # whose keys are refused below, with all others
+    modules = _modules_of(content)
     try:
         load_plugins(modules.plugins, modules.import_from)
     except ValueError as error:
         raise ValueError(f"plugins: {error}") from None
     return Spec.model_validate(content)
+
+
+def _modules_of(content: Mapping[str, Any]) -> _Modules:
+    try:
+        return _Modules.model_validate(content)
+    except ValidationError:
+        return _Modules()  # whose keys are refused when the spec is validated, with all others
 
 
 class _Modules(BaseModel):
