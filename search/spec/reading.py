@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,22 @@ def take(content: Mapping[str, Any]) -> Spec:
 def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
     _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
-    if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
+    if isinstance(folders, list) and (
+        content.get("plugins") or any(":" in str(name) for name in _functions(content))
+    ):
         located = [str(_located(Path(str(each)), folder)) for each in folders]
         content["import_from"] = list(dict.fromkeys(located))
     try:
         return _with_files_located(revive(content), folder)
     except ValueError as error:
         raise UserError(f"{origin}: {one_line(error)}") from None
+
+
+def _functions(content: Mapping[str, Any]) -> Iterator[Any]:
+    """What may be a ``module:function``."""
+    yield content.get("space")
+    if isinstance(content.get("search"), Mapping):
+        yield content["search"].get("sampler")
 
 
 def revive(content: Mapping[str, Any]) -> Spec:
