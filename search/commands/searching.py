@@ -183,7 +183,7 @@ def status(
 
     folder = SearchFolder(runs, name)
     folder.require()
-    spec = specs.read(folder.spec)
+    spec = specs.outline(folder.spec)
     ledger = Ledger(folder)
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)

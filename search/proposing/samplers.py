@@ -1,6 +1,6 @@
 """Samplers, by their names in a spec: Optuna's, a quasi-random one, and the user's own.
 
-To add one, give it a line in `SAMPLERS` and its name to `search.spec.spec.Sampler`.
+To add one, give it a line in `SAMPLERS` and its name to `search.spec.sections.Sampler`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which trials go on: the schedulers, by their names in a spec.
 
 To add one, write a `ray.tune.schedulers.TrialScheduler`, give it a line in `SCHEDULERS`, and add
-its name to `search.spec.spec.SCHEDULERS`.
+its name to `search.spec.sections.SCHEDULERS`.
 """
 
 from __future__ import annotations

@@ -1,20 +1,24 @@
-"""Reading a spec: the modules that it names are loaded first, then it is validated."""
+"""Reading a spec: its outline is looked at, the modules that it names are loaded, then its tasks.
+
+The tasks bring torch with them, so they are imported once the outline stands: a slip of the pen is
+answered at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from search.errors import UserError
-from search.spec.spec import Spec
+from search.spec.sections import Outline
 from search.spec.yaml_files import load_yaml
 from trainables.messages import one_line
-from trainables.plugins import load_plugins
-from trainables.tasks.layouts.lakes import PREFIX, is_delta
-from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches, together
+
+if TYPE_CHECKING:
+    from search.spec.spec import Spec
 
 
 def read(path: Path) -> Spec:
@@ -29,6 +33,15 @@ def read(path: Path) -> Spec:
     return _take(load_yaml(path, "a spec"), path.parent, str(path))
 
 
+def outline(path: Path) -> Outline:
+    """The spec in a YAML file but for its tasks, which stay as they are written.
+
+    Raises:
+        UserError: in one line, if the file or a key is not as it should be.
+    """
+    return _outline(load_yaml(path, "a spec"), str(path))
+
+
 def take(content: Mapping[str, Any]) -> Spec:
     """The spec in a mapping, as `read` takes it from a file in the current folder.
 
@@ -38,7 +51,15 @@ def take(content: Mapping[str, Any]) -> Spec:
     return _take(dict(content), Path.cwd(), "spec")
 
 
+def _outline(content: Mapping[str, Any], origin: str) -> Outline:
+    try:
+        return Outline.model_validate(content)
+    except ValueError as error:
+        raise UserError(f"{origin}: {one_line(error)}") from None
+
+
 def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
+    _outline(content, origin)
     _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
     if isinstance(folders, list) and (
@@ -65,6 +86,9 @@ def revive(content: Mapping[str, Any]) -> Spec:
     Raises:
         ValueError: if a plugin cannot be loaded, or a key is not as it should be.
     """
+    from search.spec.spec import Spec
+    from trainables.plugins import load_plugins
+
     try:
         modules = _Modules.model_validate(content)
     except ValidationError:
@@ -85,6 +109,8 @@ class _Modules(BaseModel):
 
 def _with_files_located(spec: Spec, folder: Path) -> Spec:
     """The spec with its tasks' files by absolute paths; a bucket's address is one already."""
+    from search.spec.spec import Spec
+
     tasks = [
         task.with_files(_located(task.files, folder)) if isinstance(task.files, Path) else task
         for task in spec.tasks
@@ -104,6 +130,9 @@ def _take_in_space(content: dict[str, Any], folder: Path) -> None:
 
 
 def _located(data: Path, folder: Path) -> Path:
+    from trainables.tasks.layouts.lakes import PREFIX, is_delta
+    from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches, together
+
     several = alternatives(data)
     if len(several) > 1:
         return together([_located(each, folder) for each in several])

@@ -23,8 +23,7 @@ from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler, sampler_of
 from search.proposing.searcher import StudySearch
 from search.proposing.study import restore_study
-from search.spec import Spec, read
-from search.spec import spec as spec_module
+from search.spec import Spec, read, sections
 from tests.search.test_searcher import result
 
 
@@ -54,7 +53,7 @@ def drawn(kind: str, space: Any, count: int) -> list[dict[str, Any]]:
 
 
 def test_the_spec_and_the_table_name_the_same_samplers() -> None:
-    assert tuple(samplers.SAMPLERS) == spec_module.SAMPLERS
+    assert tuple(samplers.SAMPLERS) == sections.SAMPLERS
 
 
 def test_quasi_random_draws_take_every_choice_as_often_in_every_branch() -> None:
@@ -200,7 +199,7 @@ def test_cma_es_refuses_what_it_cannot_take(
 
 @pytest.mark.parametrize("key", ["sampler", "scheduler"])
 def test_a_name_that_is_not_there_is_refused_with_what_is_allowed(tmp_path: Path, key: str) -> None:
-    allowed = {"sampler": spec_module.SAMPLERS, "scheduler": spec_module.SCHEDULERS}[key]
+    allowed = {"sampler": sections.SAMPLERS, "scheduler": sections.SCHEDULERS}[key]
     with pytest.raises(UserError) as refused:
         spec_of(tmp_path, **{key: "grid"})
     assert f"search.{key}: 'grid' is not known; allowed: {', '.join(allowed)}" in str(refused.value)

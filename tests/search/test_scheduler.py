@@ -22,7 +22,7 @@ from search.scheduling.scheduler import (
     typical_cost,
 )
 from search.spec import Spec
-from search.spec.spec import SCHEDULERS as SPEC_NAMES
+from search.spec.sections import SCHEDULERS as SPEC_NAMES
 from spaces import SPACES, Space
 from trainables.config import TrialConfig
 from trainables.measure.records import MemberRung
