@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import cast
+from importlib.metadata import version
+from typing import Annotated, cast
 
 import typer
 
@@ -28,21 +28,36 @@ from trainables.messages import one_line
 
 app = typer.Typer(
     name="longspan",
-    help="Find the sequence architecture that reliably learns the longest dependency.\n\n"
-    "Start with `longspan search`: without a spec it runs the quick start, a few minutes.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"longspan {version('longspan')}")
+        raise typer.Exit
+
+
+@app.callback()
+def longspan(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it, and end.")
+    ] = False,
+) -> None:
+    """Find the sequence architecture that reliably learns the longest dependency.
+
+    Start with `longspan search`: without a spec it runs the quick start, a few minutes.
+    """
+
+
 for command in (search, resume, status, logs, stop, certify, export, verify, report, ui, doctor):
     app.command()(command)
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)
 app.command(name="on-premises")(on_premises)
-
-UNTOLD = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
-"""Ray and MLflow report to their makers unless told; here they do not, unless told to."""
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 """A mistake on the command line; typer exports none but subclasses of it."""
@@ -56,8 +71,6 @@ def main() -> None:
     """
     speak_plainly()
     began_as = output()
-    for telemetry, setting in UNTOLD.items():
-        os.environ.setdefault(telemetry, setting)
     try:
         code = app(standalone_mode=False)
         if sys.stdout is not None:  # as where it was closed beforehand

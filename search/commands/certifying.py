@@ -143,7 +143,7 @@ def certificate_table(certificates: Any) -> Any:
     """What was certified, a row a candidate."""
     from rich.table import Table
 
-    from trainables.config import describe
+    from trainables.description import describe
 
     plan = certificates[0]["plan"]
     table = Table(

@@ -22,6 +22,8 @@ Required = Annotated[
     typer.Option("--cluster", help="The file that `ray up` was given.", metavar="CLUSTER.YAML"),
 ]
 
+FILES_SHOWN = 100
+
 
 def logs(
     name: Name,
@@ -84,8 +86,20 @@ def submit(cluster: Path, spec: Spec) -> None:
     from search.cluster.jobs import submit_search
 
     console.print(f"Submitting {spec.name}; it may take a minute until it runs", soft_wrap=True)
-    submit_search(Cluster(cluster), spec)
+    submit_search(Cluster(cluster), spec, _show_what_travels)
     _say_it_runs(cluster, spec.name)
+
+
+def _show_what_travels(files: list[tuple[str, int]]) -> None:
+    size = sum(count for _, count in files)
+    console.print(
+        f"What travels: spec.yaml and {len(files)} more files, {size / 2**20:,.2f} MiB",
+        highlight=False,
+    )
+    for name, count in files[:FILES_SHOWN]:
+        console.print(f"  {name}  {count:,} bytes", highlight=False, markup=False, soft_wrap=True)
+    if len(files) > FILES_SHOWN:
+        console.print(f"  and {len(files) - FILES_SHOWN:,} more", highlight=False)
 
 
 def submit_again(cluster: Path, name: str, trials: int | None, stop: int | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.files.whole_files import DamagedFileError, write_aside
-from trainables.randomness import digest
+from trainables.measure.plain import digest
 
 CHECKSUM = "sha256"
 """Key of a certificate's own checksum."""

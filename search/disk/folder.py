@@ -13,7 +13,7 @@ import yaml
 
 from search.disk.locks import held, is_held
 from search.errors import UserError
-from search.spec import Spec, read
+from search.spec import Outline, Spec, outline, read
 from search.spec.names import NAME
 from trainables.files.whole_files import (
     DamagedFileError,
@@ -140,12 +140,20 @@ class SearchFolder:
         Raises:
             UserError: if nothing was searched, or the spec was changed by hand.
         """
+        return read(self.spec, self._whole_spec())
+
+    def outline(self) -> Outline:
+        """The same but for its tasks, without what these bring with them."""
+        return outline(self.spec, self._whole_spec())
+
+    def _whole_spec(self) -> str | None:
+        """What is to be read in place of the spec, where that is torn or gone."""
         self._require_exists()
         kept = self._read_about(mend=False)
         if not self._is_torn(kept):
-            return read(self.spec)
+            return None
         log.warning("%s: damaged or gone; its copy is read, which a resume puts back", self.spec)
-        return read(self.spec, kept["spec"])
+        return kept["spec"]
 
     def _require_exists(self) -> None:
         if self.exists:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from search.disk.record import Record
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
 from trainables.measure.report import cost_and_progress

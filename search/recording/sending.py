@@ -19,7 +19,7 @@ from search.recording.points import Point, status, tags, title
 from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.records import CurvePoint
 
 METRICS_PER_BATCH = 1000

@@ -11,7 +11,7 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
-from trainables.config import describe
+from trainables.description import describe
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
 from trainables.measure.reliability import lower_bound, upper_bound

@@ -23,7 +23,7 @@ from search.results.card import card_of
 from search.results.formats import in_formats, require_formats
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.exports import exported
 from trainables.exports.formats.checked import Converted
 from trainables.files import sums, weights

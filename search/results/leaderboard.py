@@ -9,7 +9,7 @@ from rich.table import Table
 from search.disk.certificates import claimed
 from search.disk.ranking import places, rank
 from search.disk.record import Record
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 
 

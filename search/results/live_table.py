@@ -16,7 +16,7 @@ from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.leaderboard import leaderboard
-from trainables.config import describe
+from trainables.description import describe
 
 
 class Display:

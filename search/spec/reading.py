@@ -1,21 +1,24 @@
-"""Reading a spec: the modules that it names are loaded first, then it is validated."""
+"""Reading a spec: its outline is looked at, the modules that it names are loaded, then its tasks.
+
+The tasks bring torch with them, so they are imported once the outline stands: a slip of the pen is
+answered at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from search.errors import UserError
-from search.spec.spec import Spec
-from search.spec.trying import try_imports
+from search.spec.sections import Outline
 from search.spec.yaml_files import load_yaml, parse_yaml
 from trainables.messages import one_line
-from trainables.plugins import load_plugins
-from trainables.tasks.layouts.lakes import PREFIX, is_delta
-from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches, together
+
+if TYPE_CHECKING:
+    from search.spec.spec import Spec
 
 
 def read(path: Path, text: str | None = None) -> Spec:
@@ -28,9 +31,23 @@ def read(path: Path, text: str | None = None) -> Spec:
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
+    return _take(_content(path, text), path.parent, str(path))
+
+
+def outline(path: Path, text: str | None = None) -> Outline:
+    """The spec in a YAML file but for its tasks, which stay as they are written.
+
+    Where a ``text`` is given, it is read in place of what the file holds.
+
+    Raises:
+        UserError: in one line, if the file or a key is not as it should be.
+    """
+    return _outline(_content(path, text), str(path))
+
+
+def _content(path: Path, text: str | None) -> dict[str, Any]:
     what = "a spec"
-    content = load_yaml(path, what) if text is None else parse_yaml(text, path, what)
-    return _take(content, path.parent, str(path))
+    return load_yaml(path, what) if text is None else parse_yaml(text, path, what)
 
 
 def take(content: Mapping[str, Any]) -> Spec:
@@ -42,7 +59,15 @@ def take(content: Mapping[str, Any]) -> Spec:
     return _take(dict(content), Path.cwd(), "spec")
 
 
+def _outline(content: Mapping[str, Any], origin: str) -> Outline:
+    try:
+        return Outline.model_validate(content)
+    except ValueError as error:
+        raise UserError(f"{origin}: {one_line(error)}") from None
+
+
 def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
+    _outline(content, origin)
     _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
     if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
@@ -60,6 +85,10 @@ def _try_modules(content: Mapping[str, Any]) -> None:
     modules, space = _modules_of(content), content.get("space")
     own = [space.partition(":")[0]] if isinstance(space, str) and ":" in space else []
     for key, names in (("plugins", modules.plugins), ("space", own)):
+        if not names:
+            continue
+        from search.spec.trying import try_imports
+
         try:
             try_imports(names, modules.import_from)
         except ValueError as error:
@@ -72,6 +101,9 @@ def revive(content: Mapping[str, Any]) -> Spec:
     Raises:
         ValueError: if a plugin cannot be loaded, or a key is not as it should be.
     """
+    from search.spec.spec import Spec
+    from trainables.plugins import load_plugins
+
     modules = _modules_of(content)
     try:
         load_plugins(modules.plugins, modules.import_from)
@@ -96,6 +128,8 @@ class _Modules(BaseModel):
 
 def _with_files_located(spec: Spec, folder: Path) -> Spec:
     """The spec with its tasks' files by absolute paths; a bucket's address is one already."""
+    from search.spec.spec import Spec
+
     tasks = [
         task.with_files(_located(task.files, folder)) if isinstance(task.files, Path) else task
         for task in spec.tasks
@@ -115,6 +149,9 @@ def _take_in_space(content: dict[str, Any], folder: Path) -> None:
 
 
 def _located(data: Path, folder: Path) -> Path:
+    from trainables.tasks.layouts.lakes import PREFIX, is_delta
+    from trainables.tasks.layouts.patterns import alternatives, is_pattern, matches, together
+
     several = alternatives(data)
     if len(several) > 1:
         return together([_located(each, folder) for each in several])

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from search.cluster import connection
+from search.cluster.connection import HOST_KEYS
 from search.cluster.on_premises import EARLIER_AUTOSCALER, on_premises
 from search.errors import UserError
 from search.scheduling.machines import Machine, require, slots
@@ -92,3 +94,20 @@ def test_what_no_machine_holds_is_refused() -> None:
         require(machines, ResourcesConfig(cpus=1, gpus=2))
     with pytest.raises(UserError, match=r"resources\.cpus: 5 is not allowed; .* at most 4"):
         require(machines, ResourcesConfig(cpus=5))
+
+
+def test_host_keys_are_looked_at_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ssh's own words: a key never seen is kept, another one in its place is not taken."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(HOST_KEYS, raising=False)
+    known = f'UserKnownHostsFile="{tmp_path}/.longspan/known_hosts"'
+    assert connection._host_key_options() == ["StrictHostKeyChecking=accept-new", known]
+    monkeypatch.setenv(HOST_KEYS, "yes")
+    assert connection._host_key_options() == ["StrictHostKeyChecking=yes", known]
+    monkeypatch.setenv(HOST_KEYS, "no")
+    assert connection._host_key_options()[1] == 'UserKnownHostsFile="/dev/null"'
+    monkeypatch.setenv(HOST_KEYS, "off")
+    with pytest.raises(UserError, match="LONGSPAN_HOST_KEYS: off is not allowed; allowed: accept"):
+        connection._host_key_options()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,40 @@ def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     assert next(answers, "used up") == "used up"
 
 
+def test_the_token_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would make it for all to read; the one it finds stays, and is taken back from others."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    token = tmp_path / ".ray" / "auth_token"
+    ray_session._keep_token_to_its_owner()
+    made = token.read_text()
+    assert re.fullmatch("[0-9a-f]{64}", made)
+    assert token.stat().st_mode & 0o777 == 0o600
+    token.chmod(0o644)
+    ray_session._keep_token_to_its_owner()
+    assert (token.read_text(), token.stat().st_mode & 0o777) == (made, 0o600)
+
+
+@pytest.mark.parametrize("other", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x"}])
+def test_where_ray_is_told_otherwise_no_token_is_made(
+    other: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in other.items():
+        monkeypatch.setenv(name, value)
+    ray_session._keep_token_to_its_owner()
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_ray_that_others_reach_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for address, count in (("127.0.0.1", 0), ("192.0.2.2", 1)):
+        monkeypatch.setattr(ray, "nodes", lambda at=address: [{"NodeManagerAddress": at}])
+        ray_session._say_where_others_reach_it()
+        assert len(caplog.records) == count
+
+
 @pytest.mark.parametrize("name", ["here?x=1", "My%20Data %41", "größe 100% #1?a=b&c"])
 def test_mlflows_database_lies_where_it_should(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
@@ -208,20 +243,3 @@ def test_mlflows_database_lies_where_it_should(name: str, tmp_path: Path) -> Non
     assert database.stat().st_size > 0
     remove_stray_folders(database)
     assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_rays_token_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray would write it for all to read."""
-    token = tmp_path / "home" / ".ray" / "auth_token"
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
-    ray_session._keep_to_its_owner(token)
-    told = token.read_text()
-    assert len(told) == 64
-    assert [path.name for path in token.parent.iterdir()] == ["auth_token"]
-    assert token.stat().st_mode & 0o777 == 0o600
-    token.chmod(0o644)
-    ray_session._keep_to_its_owner(token)
-    assert (token.read_text(), token.stat().st_mode & 0o777) == (told, 0o600)
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    ray_session._keep_to_its_owner(tmp_path / "token")
-    assert not (tmp_path / "token").exists()

@@ -11,7 +11,7 @@ from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.review.charts import ENDS
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 
 LATE = 0.25
 """A best that came in this last part of the trials was perhaps not the last to come."""

@@ -10,7 +10,7 @@ import pandas as pd
 from search.disk.certificates import claimed
 from search.disk.ranking import rank
 from search.disk.record import Record
-from trainables.config import describe
+from trainables.description import describe
 
 MEASURED = (
     "trial",
