@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from search.disk.locks import held, is_held
 from search.errors import UserError
-from search.spec import Outline, Spec, outline, read
+from search.spec import Outline, outline, read
 from search.spec.names import NAME
 from trainables.files.whole_files import (
     DamagedFileError,
@@ -23,6 +23,9 @@ from trainables.files.whole_files import (
     write_aside,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from search.spec import Spec
 
 log = logging.getLogger(__name__)
 
