@@ -37,6 +37,8 @@ def read(path: Path, text: str | None = None) -> Spec:
 def outline(path: Path, text: str | None = None) -> Outline:
     """The spec in a YAML file, or in its ``text``, but for its tasks: they stay as written.
 
+    Where a ``text`` is given, it is read in place of what the file holds.
+
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
