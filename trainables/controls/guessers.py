@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trainables.controls.kernel_ridge import KernelRidge
 from trainables.controls.shortcuts import bag, edges, last_input
+from trainables.tasks.answer import asked
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Symbols, Task
 
 Needless = Literal["constant", "last input", "blinded"]
@@ -58,9 +59,10 @@ def by_edges(task: Task, train: Batch, lag: int) -> Guesser:
 def constant(task: Task, train: Batch) -> Guesser:
     """Gives the one answer that is right for most of the training sequences."""
     targets = train.targets[:, 0]
+    targets = targets[asked(targets)]
     if isinstance(task.answer, ClassAnswer):
         counts = torch.bincount(targets, minlength=task.answer.classes)
-        best = counts.float() / len(targets)
+        best = counts.float() / max(1, len(targets))
     else:
         value = _densest(targets, task.answer)
         best = torch.tensor([(value - task.answer.offset) / task.answer.scale])
@@ -76,8 +78,9 @@ def wanted(task: Task, batch: Batch) -> Outputs:
     """What a model should put out: 1 for the right class, or the scaled number (B, C)."""
     targets = batch.targets[:, 0]
     if isinstance(task.answer, ClassAnswer):
-        return torch.nn.functional.one_hot(targets, task.answer.classes).float()
-    return ((targets - task.answer.offset) / task.answer.scale)[:, None]
+        classes = torch.nn.functional.one_hot(targets.clamp(min=0), task.answer.classes)
+        return classes.float() * asked(targets)[:, None]
+    return ((targets - task.answer.offset) / task.answer.scale)[:, None].nan_to_num()
 
 
 def judged(task: Task, outputs: Outputs, batch: Batch) -> Bool[Tensor, " N"]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from trainables.controls.guessers import (
     NEEDLESS,
@@ -85,6 +87,8 @@ class Controls:
         chance: of a guess: 1 / classes, the best constant number, or one half of a pair
         rates: of every control
         level: what the blinded and the shuffled may not be shown to be above
+        promised: whether every answer is said to need inputs as old as the lag; where none is, a
+            control is given a sequence for which it is right at every place looked at
         paired: whether a success is a comparison of a sequence with itself
     """
 
@@ -93,6 +97,7 @@ class Controls:
     rates: dict[Control, Rate]
     level: float
     paired: bool = False
+    promised: bool = True
 
     @property
     def best(self) -> Needless:
@@ -107,7 +112,7 @@ class Controls:
         for control in NEEDLESS:
             if self.rates[control].at_least >= success:
                 return f"{self._succeeds(control)}; success {success:g} then needs no memory"
-        for leaking in LEAKING:
+        for leaking in LEAKING if self.promised else ():
             found = self.rates[leaking]
             if lower_bound(found.successes, found.shown, SURE) > self.level:
                 return f"{self._succeeds(leaking)}; chance is at most {self.level:.1%}"
@@ -137,11 +142,15 @@ def measure(task: Task, lag: int, seed: int = 0) -> Controls:
     for place in places(test.targets.shape[1]):
         one, other = one_answer(train, place), one_answer(test, place)
         found.append(_of_answer(task, lag, one, other, donors, generator))
-    rates = {control: max((each[control] for each in found), key=_rate) for control in found[0]}
+    rates = {
+        control: _together([each[control] for each in found], task.promises_lag)
+        for control in CONTROLS
+    }
     guessed = rates["constant"]
     chance = _chance(task, test)
     level = max(chance, upper_bound(guessed.successes, guessed.shown, 0.99))
-    return Controls(lag, chance, rates, chance if task.paired else level, task.paired)
+    level = chance if task.paired else level
+    return Controls(lag, chance, rates, level, task.paired, task.promises_lag)
 
 
 def shown_at(task: Task, lag: int) -> int:
@@ -157,7 +166,7 @@ def draw_donors(task: Task, lag: int, count: int, generator: torch.Generator) ->
 
 def _of_answer(
     task: Task, lag: int, train: Batch, test: Batch, donors: Batch, generator: torch.Generator
-) -> dict[Control, Rate]:
+) -> dict[Control, Bool[Tensor, " N"]]:
     blind_train, blind_test = (blinded(task, batch, donors, lag) for batch in (train, test))
     dealt_train, dealt_test = (shuffled(task, batch, generator) for batch in (train, test))
     tried: dict[Control, tuple[Guesser, Batch]] = {
@@ -167,8 +176,14 @@ def _of_answer(
         "blinded": (by_edges(task, blind_train, lag), blind_test),
         "shuffled": (by_edges(task, dealt_train, lag), dealt_test),
     }
-    right = {c: judged(task, guess(batch), batch) for c, (guess, batch) in tried.items()}
-    return {control: Rate(int(found.sum()), len(found)) for control, found in right.items()}
+    return {c: judged(task, guess(batch), batch) for c, (guess, batch) in tried.items()}
+
+
+def _together(right: list[Bool[Tensor, " N"]], each_counts: bool) -> Rate:
+    """The rate at the place where it is highest, or of the sequences right at every place."""
+    if not each_counts:
+        right = [torch.stack(right).all(0)]
+    return max((Rate(int(found.sum()), len(found)) for found in right), key=_rate)
 
 
 def _chance(task: Task, test: Batch) -> float:

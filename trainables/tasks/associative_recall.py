@@ -7,15 +7,25 @@ Multi-query associative recall (MQAR, Arora et al. 2023).
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 
 from trainables.tasks.distinct import distinct
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    Batch,
+    ClassAnswer,
+    Symbols,
+    Task,
+    TaskConfig,
+    TaskProtocol,
+)
 
 BLANK = 0
+
+POWER = 0.01
+"""Of the paper's law of gaps, the generator's `power_a`."""
 
 
 class AssociativeRecall(Task):
@@ -23,17 +33,23 @@ class AssociativeRecall(Task):
 
     T = lag + 3 pairs - 1. As in the paper, the keys of a sequence differ and each is asked for
     once. Unlike there, the filler is never a key, values are drawn independently (so that none is
-    known by elimination), and no query comes early: the paper's gaps follow a power law, most of
-    them short. Symbols: 0 blank, 1 .. vocabulary/2 - 1 keys, from vocabulary/2 values; answers
-    are classes 0 .. vocabulary/2 - 1. Chance: 2 / vocabulary an answer.
+    known by elimination), and no query comes early. Symbols: 0 blank, 1 .. vocabulary/2 - 1 keys,
+    from vocabulary/2 values; answers are classes 0 .. vocabulary/2 - 1. Chance: 2 / vocabulary an
+    answer.
+
+    ``protocol: paper``, as its generator draws: T = 2 lag; values differ; the gaps between the
+    pairs and the queries follow a power law, most of them short; every other step shows any symbol.
     """
 
     class Config(TaskConfig):
         """The paper's ``vocabulary`` is 8192, with 4 ``pairs`` at T = 64 up to 256 at 1024."""
 
+        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
+
         kind: Literal["associative_recall"] = "associative_recall"
         pairs: int = Field(default=4, ge=1, le=10_000)
         vocabulary: int = Field(default=8192, ge=4, le=100_000, multiple_of=2)
+        protocol: TaskProtocol = "lag"
 
         @property
         def keys(self) -> int:
@@ -63,11 +79,18 @@ class AssociativeRecall(Task):
     def class_names(self) -> tuple[str, ...]:
         return tuple(f"value {n}" for n in range(1, self.first_value + 1))
 
+    @property
+    def shortest_lag(self) -> int:
+        """The paper's generator leaves as many steps for the queries as the pairs take."""
+        return 1 if self.promises_lag else 2 * self.config.pairs
+
     def length(self, lag: int) -> int:
-        return lag + 3 * self.config.pairs - 1
+        return lag + 3 * self.config.pairs - 1 if self.promises_lag else 2 * lag
 
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
+        if not self.promises_lag:
+            return self._paper(lag, batch_size, generator)
         pairs, steps = self.config.pairs, self.length(lag)
         keys = 1 + distinct(batch_size, pairs, self.config.keys, generator)
         values = torch.randint(self.first_value, (batch_size, pairs), generator=generator)
@@ -78,3 +101,20 @@ class AssociativeRecall(Task):
         inputs[:, -pairs:] = keys.gather(1, asked)
         scored = torch.arange(steps - pairs, steps).repeat(batch_size, 1)
         return Batch(inputs, values.gather(1, asked), scored)
+
+    def _paper(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
+        pairs, steps = self.config.pairs, self.length(lag)
+        keys = 1 + distinct(batch_size, pairs, self.config.keys, generator)
+        values = distinct(batch_size, pairs, self.first_value, generator)
+        room = lag - pairs
+        weights = POWER * torch.arange(1, room + 1).double() ** (POWER - 1)
+        gaps = weights.expand(batch_size, -1).multinomial(pairs, generator=generator)
+        inputs = torch.full((batch_size, steps), BLANK)
+        inputs[:, 0 : 2 * pairs : 2] = keys
+        inputs[:, 1 : 2 * pairs : 2] = self.first_value + values
+        queries = 2 * pairs + 2 * gaps
+        inputs.scatter_(1, queries, keys)
+        anything = torch.randint(self.config.vocabulary, inputs.shape, generator=generator)
+        inputs = torch.where(inputs == BLANK, anything, inputs)
+        scored, order = queries.sort()
+        return Batch(inputs, values.gather(1, order), scored)

@@ -8,12 +8,19 @@ alphabet of 8, and a sequence of gap + 20 steps, where the gap is what the paper
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    Batch,
+    ClassAnswer,
+    Symbols,
+    Task,
+    TaskConfig,
+    TaskProtocol,
+)
 
 BLANK, MARKER = 0, 1
 
@@ -24,29 +31,37 @@ class Copying(Task):
     T = lag + symbols. The i-th symbol is shown at step i and asked for at step gap + symbols + i,
     so every lag is gap + symbols: the papers' T = 1000 is lag 1010, T = 2000 lag 2010.
     Symbols: 0 blank, 1 marker, 2 .. alphabet + 1 those to copy; answers are classes
-    0 .. alphabet - 1. Chance: 1 / alphabet an answer. The papers also score the blanks before the
-    answers, hence their baseline 10 ln 8 / (T + 20); here only the copied symbols count, and
-    knowing nothing costs ln 8.
+    0 .. alphabet - 1. Chance: 1 / alphabet an answer, and knowing nothing costs ln 8.
+
+    ``protocol: paper``: an answer at every step, the blank (class 0) up to the marker, which
+    makes the symbols classes 1 .. alphabet; knowing nothing costs 10 ln 8 / (T + 20).
     """
 
     class Config(TaskConfig):
-        """``symbols`` to copy, each from an ``alphabet``."""
+        """``symbols`` to copy, each from an ``alphabet``; ``paper`` scores the blanks too."""
+
+        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["copying"] = "copying"
         symbols: int = Field(default=10, ge=1, le=10_000)
         alphabet: int = Field(default=8, ge=2, le=100_000)
+        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.inputs = Symbols(2 + config.alphabet)
-        self.answer = ClassAnswer(config.alphabet)
+        self.answer = ClassAnswer(config.alphabet + (0 if self.promises_lag else 1))
 
     @property
     def symbol_names(self) -> tuple[str, ...]:
-        return ("blank", "marker", *self.class_names)
+        return ("blank", "marker", *self._copied)
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        return self._copied if self.promises_lag else ("blank", *self._copied)
+
+    @property
+    def _copied(self) -> tuple[str, ...]:
         return tuple(f"symbol {n}" for n in range(1, self.config.alphabet + 1))
 
     @property
@@ -69,5 +84,9 @@ class Copying(Task):
         inputs = torch.full((batch_size, self.length(lag)), BLANK)
         inputs[:, :symbols] = 2 + targets
         inputs[:, lag - 1] = MARKER
+        if not self.promises_lag:
+            blanks = torch.zeros(batch_size, lag, dtype=torch.int64)
+            steps = torch.arange(lag + symbols).repeat(batch_size, 1)
+            return Batch(inputs, torch.cat((blanks, 1 + targets), dim=1), steps)
         scored = torch.arange(lag, lag + symbols).repeat(batch_size, 1)
         return Batch(inputs, targets, scored)

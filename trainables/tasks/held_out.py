@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from trainables.measure.reliability import look_confidence, lower_bound, trials_needed
+from trainables.tasks.answer import asked
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Split, Task
 
 TEST_SHARE = 0.2
@@ -66,6 +67,9 @@ def _require_memory(task: Task, success: float, lag: int) -> None:
 
 def most_alike(targets: Tensor, answer: ClassAnswer | NumberAnswer) -> int:
     """How many of the targets (N,) the best constant answer gets right."""
+    targets = targets[asked(targets)]
+    if not len(targets):
+        return 0
     if isinstance(answer, ClassAnswer):
         return int(torch.bincount(targets).max())
     ordered = targets.sort().values

@@ -8,32 +8,51 @@ T = 256, which is lag 128.
 
 from __future__ import annotations
 
-from typing import Literal
+from copy import copy
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    Batch,
+    ClassAnswer,
+    Split,
+    Symbols,
+    Task,
+    TaskConfig,
+    TaskProtocol,
+)
 
 SPECIAL = 0
+
+TRAINED_AT = 128
+"""The lag at which T is the paper's 256."""
 
 
 class Induction(Task):
     """One answer a sequence, at least ``lag`` steps after the symbol asked for; T = 2 lag.
 
-    The special symbol lies at a random step of 0 .. lag - 2 and at the last; the paper's may lie
-    anywhere. Symbols: 0 the special one, 1 .. vocabulary - 1 the ordinary ones; answers are
-    classes 0 .. vocabulary - 2. Chance: 1 / (vocabulary - 1).
+    The special symbol lies at a random step of 0 .. lag - 2 and at the last. Symbols: 0
+    the special one, 1 .. vocabulary - 1 the ordinary ones; answers are classes
+    0 .. vocabulary - 2. Chance: 1 / (vocabulary - 1).
+
+    ``protocol: paper``: the special symbol lies anywhere before the last two steps, and whatever
+    the lag, the sequences to train on have T = 256: longer ones, and shorter, are extrapolation.
     """
 
     class Config(TaskConfig):
         """The ``vocabulary`` counts the special symbol."""
 
+        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
+
         kind: Literal["induction"] = "induction"
         vocabulary: int = Field(default=16, ge=3, le=100_000)
+        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._drawn_lag: int | None = None
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(config.vocabulary - 1)
 
@@ -54,11 +73,20 @@ class Induction(Task):
         """The papers' T."""
         return 2 * lag
 
+    def split(self, name: Split) -> Self:
+        if self.promises_lag or name != "train":
+            return self
+        train = copy(self)
+        train._drawn_lag = TRAINED_AT
+        return train
+
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
+        lag = self._drawn_lag or lag
         steps, vocabulary = self.length(lag), self.config.vocabulary
         inputs = torch.randint(1, vocabulary, (batch_size, steps), generator=generator)
-        special = torch.randint(lag - 1, (batch_size, 1), generator=generator)
+        room = lag - 1 if self.promises_lag else steps - 2
+        special = torch.randint(room, (batch_size, 1), generator=generator)
         inputs.scatter_(1, special, SPECIAL)
         inputs[:, -1] = SPECIAL
         targets = inputs.gather(1, special + 1) - 1

@@ -10,13 +10,20 @@ Petty & Sabharwal 2024).
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    Batch,
+    ClassAnswer,
+    Symbols,
+    Task,
+    TaskConfig,
+    TaskProtocol,
+)
 
 
 class PermutationTracking(Task):
@@ -24,13 +31,18 @@ class PermutationTracking(Task):
 
     Symbols and classes: the permutations of 0 .. items - 1 in lexicographic order, the identity
     first. Chance: 1 / items!, for the product is uniform while one factor is unknown.
+
+    ``protocol: paper``: every prefix is asked for, at its last step; the last one's lag is ``lag``.
     """
 
     class Config(TaskConfig):
         """``items`` permuted: 6, 24 or 120 symbols and as many classes."""
 
+        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
+
         kind: Literal["permutation_tracking"] = "permutation_tracking"
         items: Literal[3, 4, 5] = 5
+        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -57,6 +69,8 @@ class PermutationTracking(Task):
         )
         inputs = states.clone()
         inputs[:, 1:] = self.quotient[states[:, 1:], states[:, :-1]]
+        if not self.promises_lag:
+            return Batch(inputs, states, torch.arange(lag + 1).repeat(batch_size, 1))
         return Batch(inputs, states[:, -1:].clone(), torch.full((batch_size, 1), lag))
 
 

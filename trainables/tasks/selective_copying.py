@@ -7,13 +7,20 @@ Gu & Dao (2023), after Jing et al. (2019): 16 symbols, a vocabulary of 16, 4096 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from trainables.tasks.distinct import distinct
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    Batch,
+    ClassAnswer,
+    Symbols,
+    Task,
+    TaskConfig,
+    TaskProtocol,
+)
 
 NOISE, MARKER = 0, 1
 
@@ -22,18 +29,22 @@ class SelectiveCopying(Task):
     """``symbols`` answers a sequence, each at least ``lag`` steps after its symbol; T = 2 lag.
 
     The symbols lie at random places of the first ``lag`` steps, so that the i-th is between
-    ``lag`` and 2 lag - symbols steps older than its answer; the papers strew them over all the
-    steps, and the last may be next to its answer. Symbols: 0 noise, 1 marker,
-    2 .. vocabulary - 1 those to copy; answers are classes 0 .. vocabulary - 3.
+    ``lag`` and 2 lag - symbols steps older than its answer. ``protocol: paper`` strews them over
+    all the steps before the markers, and each may be as near as ``symbols`` steps.
+    Symbols: 0 noise, 1 marker, 2 .. vocabulary - 1 those to copy; answers are classes
+    0 .. vocabulary - 3.
     Chance: 1 / (vocabulary - 2) an answer.
     """
 
     class Config(TaskConfig):
         """``symbols`` to copy; the ``vocabulary`` counts noise and marker."""
 
+        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
+
         kind: Literal["selective_copying"] = "selective_copying"
         symbols: int = Field(default=16, ge=1, le=10_000)
         vocabulary: int = Field(default=16, ge=4, le=100_000)
+        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -62,7 +73,8 @@ class SelectiveCopying(Task):
         symbols, steps = self.config.symbols, self.length(lag)
         shape = (batch_size, symbols)
         targets = torch.randint(self.answer.outputs, shape, generator=generator)
-        places = distinct(batch_size, symbols, lag, generator).sort().values
+        room = lag if self.promises_lag else steps - symbols
+        places = distinct(batch_size, symbols, room, generator).sort().values
         inputs = torch.full((batch_size, steps), NOISE).scatter_(1, places, 2 + targets)
         inputs[:, -symbols:] = MARKER
         scored = torch.arange(steps - symbols, steps).repeat(batch_size, 1)

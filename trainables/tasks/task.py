@@ -6,11 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
-from jaxtyping import Bool, Float
-from pydantic import AllowInfNan
+from jaxtyping import Bool
 from torch import Tensor
 
 from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
@@ -20,8 +19,25 @@ from trainables.encoding.steps import PlainSteps, SymbolSteps
 from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
 from trainables.tasks.accounts.account import Account
+from trainables.tasks.answer import ClassAnswer, NumberAnswer
+
+__all__ = [
+    "Batch",
+    "ClassAnswer",
+    "Interface",
+    "NumberAnswer",
+    "Reals",
+    "Split",
+    "Symbols",
+    "Task",
+    "TaskConfig",
+    "TaskProtocol",
+]
 
 Split = Literal["train", "selection", "test"]
+
+TaskProtocol = Literal["lag", "paper"]
+"""Every answer needs inputs ``lag`` steps back; or sequences and answers are the paper's."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,8 @@ class Batch:
 
     Attributes:
         inputs: symbols (B, T), int64, or F numbers a step (B, T, F), float32
-        targets: the right answers (B, S): classes, int64, or numbers, float32
+        targets: the right answers (B, S): classes, int64, or numbers, float32; where a sequence
+            has fewer than S, its first are none (`trainables.tasks.answer.asked`)
         scored: the steps (B, S), int64, at which the answers are given
 
     """
@@ -56,77 +73,6 @@ class Reals:
     """Inputs that are ``features`` numbers a step."""
 
     features: int
-
-
-@dataclass(frozen=True)
-class ClassAnswer:
-    """Answers that are one of ``classes``; right if the argmax is."""
-
-    classes: int
-
-    @property
-    def outputs(self) -> int:
-        """Numbers a model gives for one answer: a logit a class."""
-        return self.classes
-
-    def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
-        """Which answers are right."""
-        return predictions.argmax(-1) == targets
-
-    def loss(
-        self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
-    ) -> Tensor:
-        """Mean cross entropy, in nats."""
-        return torch.nn.functional.cross_entropy(
-            predictions.flatten(0, 1), targets.flatten(), label_smoothing=label_smoothing
-        )
-
-    def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
-        """Mean cross entropy of each sequence."""
-        each = torch.nn.functional.cross_entropy(
-            predictions.flatten(0, 1), targets.flatten(), reduction="none"
-        )
-        return each.view(targets.shape).mean(1)
-
-
-@dataclass(frozen=True)
-class NumberAnswer:
-    """Answers that are a number, offset + scale * output; right if off by less than ``tolerance``.
-
-    Attributes:
-        tolerance: in the target's units, as are ``scale`` and ``offset``; infinite where right or
-            wrong is not asked
-
-    """
-
-    tolerance: Annotated[float, AllowInfNan(True)]
-    scale: float = 1.0
-    offset: float = 0.0
-
-    @property
-    def outputs(self) -> int:
-        """Numbers a model gives for one answer."""
-        return 1
-
-    def value(self, predictions: Predictions) -> Float[Tensor, "B S"]:
-        """The answers in the target's units."""
-        return self.offset + self.scale * predictions[..., 0]
-
-    def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
-        """Which answers are right."""
-        return (self.value(predictions) - targets).abs() < self.tolerance
-
-    def loss(
-        self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
-    ) -> Tensor:
-        """Mean squared error, in units of ``scale`` squared; there are no labels to smooth."""
-        outputs = (targets - self.offset) / self.scale
-        return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
-
-    def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
-        """Mean squared error of each sequence."""
-        outputs = (targets - self.offset) / self.scale
-        return (predictions[..., 0] - outputs).square().mean(1)
 
 
 class Interface(Protocol):
@@ -187,6 +133,11 @@ class Task(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    @property
+    def promises_lag(self) -> bool:
+        """Whether every answer needs inputs ``lag`` steps back; else ``lag`` names a length."""
+        return getattr(self.config, "protocol", "lag") == "lag"
 
     @property
     def shortest_lag(self) -> int:

@@ -8,12 +8,19 @@ Hochreiter & Schmidhuber (1997, experiments 6a and 6b).
 from __future__ import annotations
 
 from itertools import product
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    Batch,
+    ClassAnswer,
+    Symbols,
+    Task,
+    TaskConfig,
+    TaskProtocol,
+)
 
 START, END, FIRST_MARK, FIRST_DISTRACTOR = 0, 1, 2, 4
 DISTRACTORS = 4
@@ -29,13 +36,19 @@ class TemporalOrder(Task):
     the end symbol again. Symbols: 0 start, 1 end, 2 X, 3 Y, 4 .. 7 distractors; the answer is the
     word of marks as a binary number, the first mark leading, X = 0, Y = 1.
     Chance: 1 / 4 with two marks, 1 / 8 with three.
+
+    ``protocol: paper``: the last mark's window ends where the paper's does, and a mark on its last
+    step is a step nearer than ``lag`` in the shortest sequences.
     """
 
     class Config(TaskConfig):
-        """``marks`` in a sequence."""
+        """``marks`` in a sequence: experiment 6a has two, 6b three."""
+
+        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["temporal_order"] = "temporal_order"
         marks: Literal[2, 3] = 2
+        protocol: TaskProtocol = "lag"
 
     inputs = Symbols(FIRST_DISTRACTOR + DISTRACTORS)
 
@@ -83,7 +96,7 @@ class TemporalOrder(Task):
     def _places(self, lag: int, batch_size: int, generator: torch.Generator) -> Tensor:
         """A step for each mark, within its scaled window (B, marks)."""
         steps = self.source_length(lag)
-        latest = steps - 1 - lag
+        latest = steps - 1 - (lag if self.promises_lag else 0)
         places = []
         for first, last in self.windows:
             low, high = steps * first // 100, min(steps * last // 100, latest)
