@@ -67,6 +67,7 @@ class AssociativeRecall(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
         self.first_value = 1 + config.keys
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(self.first_value)

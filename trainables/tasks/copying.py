@@ -49,6 +49,7 @@ class Copying(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
         self.inputs = Symbols(2 + config.alphabet)
         self.answer = ClassAnswer(config.alphabet + (0 if self.promises_lag else 1))
 

@@ -57,6 +57,7 @@ class FlipFlop(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
 
     @property
     def symbol_names(self) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class Induction(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
         self._drawn_lag: int | None = None
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(config.vocabulary - 1)

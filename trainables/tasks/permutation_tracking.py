@@ -46,6 +46,7 @@ class PermutationTracking(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
         self.quotient = _quotients(config.items)
         self.inputs = Symbols(len(self.quotient))
         self.answer = ClassAnswer(len(self.quotient))

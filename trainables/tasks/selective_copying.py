@@ -48,6 +48,7 @@ class SelectiveCopying(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(config.vocabulary - 2)
 

@@ -128,16 +128,14 @@ class Task(ABC):
     paired: ClassVar[bool] = False
     """Whether a success is a comparison of a sequence with itself, so that chance is one half."""
 
+    promises_lag: bool = True
+    """Whether every answer needs inputs ``lag`` steps back; else ``lag`` names a length."""
+
     inputs: Symbols | Reals
     answer: ClassAnswer | NumberAnswer
 
     def __init__(self, config: Any) -> None:
         self.config = config
-
-    @property
-    def promises_lag(self) -> bool:
-        """Whether every answer needs inputs ``lag`` steps back; else ``lag`` names a length."""
-        return getattr(self.config, "protocol", "lag") == "lag"
 
     @property
     def shortest_lag(self) -> int:

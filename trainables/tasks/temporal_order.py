@@ -54,6 +54,7 @@ class TemporalOrder(Task):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.promises_lag = config.protocol == "lag"
         self.windows = WINDOWS[config.marks]
         self.answer = ClassAnswer(2**config.marks)
 
