@@ -11,7 +11,7 @@ import typer
 from search.commands import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNWANTED, EXIT_USER_ERROR
 from search.commands.certifying import certify
 from search.commands.checking import check_task
-from search.commands.clusters import logs, on_premises, stop
+from search.commands.clusters import logs, on_premises, security_group, stop
 from search.commands.doctor import doctor
 from search.commands.exporting import export, verify
 from search.commands.faults import (
@@ -58,6 +58,7 @@ for command in (search, resume, status, logs, stop, certify, export, verify, rep
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)
 app.command(name="on-premises")(on_premises)
+app.command(name="security-group")(security_group)
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 """A mistake on the command line; typer exports none but subclasses of it."""

@@ -7,13 +7,16 @@ kinds up when they are read. Its ``SPACES`` are the search's to read.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
+
+import torch
 
 from trainables.messages import named
 from trainables.models.cells import LAYERS
@@ -65,23 +68,44 @@ def imported(name: str, folders: Sequence[str | Path] = ()) -> ModuleType:
 
 @contextmanager
 def _kept_as_it_is() -> Iterator[None]:
-    """Working folder, search path and streams are as before when it ends; a child ends there."""
+    """Working folder, search path, streams and torch's kind of number are as before when it ends.
+
+    A child that was forked meanwhile ends there.
+    """
+    numbers = torch.get_default_dtype()
     process, path = os.getpid(), list(sys.path)
     streams = sys.stdin, sys.stdout, sys.stderr
     here: Path | None = None
     with suppress(FileNotFoundError):
         here = Path.cwd()
     try:
-        with Path(os.devnull).open() as nothing, redirect_stdout(sys.stderr):
+        with Path(os.devnull).open() as nothing, redirect_stdout(_Errors(sys.stderr)):
             sys.stdin = nothing  # nobody is there to answer a module that asks
             yield
     finally:
         if os.getpid() != process:  # the module has forked, and this is its child
             os._exit(0)
         sys.stdin, sys.stdout, sys.stderr = streams
+        torch.set_default_dtype(numbers)
         sys.path[:] = [*path, *(folder for folder in sys.path if folder not in path)]
         if here is not None:
             os.chdir(here)
+
+
+class _Errors(io.TextIOBase):
+    """Where errors go; whoever closes it closes nothing else."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+
+    def write(self, said: str) -> int:
+        """Write it there."""
+        return self._to.write(said)
+
+    def flush(self) -> None:
+        """Have it written."""
+        if not self.closed:
+            self._to.flush()
 
 
 def _require_own(name: str, module: ModuleType, folders: Iterable[str | Path]) -> None:

@@ -82,6 +82,8 @@ def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
 
 def _try_modules(content: Mapping[str, Any]) -> None:
     """Refuse modules that would end or hang this process, before it imports them."""
+    from search.spec.trying import try_imports
+
     modules, space = _modules_of(content), content.get("space")
     own = [space.partition(":")[0]] if isinstance(space, str) and ":" in space else []
     for key, names in (("plugins", modules.plugins), ("space", own)):
