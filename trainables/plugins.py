@@ -24,6 +24,9 @@ from trainables.models.layer import Layer
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task
 
+SPACES = "SPACES"
+"""Of a module, the table that is the search's to read."""
+
 TABLES: dict[str, tuple[dict[str, Any], type]] = {"LAYERS": (LAYERS, Layer), "TASKS": (TASKS, Task)}
 
 
@@ -78,14 +81,16 @@ def _kept_as_it_is() -> Iterator[None]:
     here: Path | None = None
     with suppress(FileNotFoundError):
         here = Path.cwd()
+    errors = _Errors(sys.stderr)
     try:
-        with Path(os.devnull).open() as nothing, redirect_stdout(_Errors(sys.stderr)):
+        with Path(os.devnull).open() as nothing, redirect_stdout(errors):
             sys.stdin = nothing  # nobody is there to answer a module that asks
             yield
     finally:
         if os.getpid() != process:  # the module has forked, and this is its child
             os._exit(0)
         sys.stdin, sys.stdout, sys.stderr = streams
+        errors.end()
         torch.set_default_dtype(numbers)
         sys.path[:] = [*path, *(folder for folder in sys.path if folder not in path)]
         if here is not None:
@@ -96,11 +101,17 @@ class _Errors(io.TextIOBase):
     """Where errors go; whoever closes it closes nothing else."""
 
     def __init__(self, to: TextIO) -> None:
-        self._to = to
+        self._to, self._said = to, ""
 
     def write(self, said: str) -> int:
         """Write it there."""
+        self._said = said or self._said
         return self._to.write(said)
+
+    def end(self) -> None:
+        """End the line that was begun: what is said next is no part of it."""
+        if self._said and not self._said.endswith("\n"):
+            self._to.write("\n")
 
     def flush(self) -> None:
         """Have it written."""
@@ -155,19 +166,35 @@ def needed(names: Sequence[str], configuration: Any) -> list[str]:
 
 def _load(name: str, folders: Sequence[str | Path] = ()) -> ModuleType:
     module = imported(name, folders)
-    brought = {table: getattr(module, table, {}) for table in TABLES}
-    if not any(hasattr(module, table) for table in (*TABLES, "SPACES")):
+    brought = {table: brought_by(module, table) for table in (*TABLES, SPACES)}
+    if all(entries is None for entries in brought.values()):
         raise ValueError(f"{name!r} has no table; a plugin has LAYERS, TASKS or SPACES")
-    for table, entries in brought.items():
-        _require_new(f"{name!r}: {table}", entries, *TABLES[table])
-    for table, entries in brought.items():
-        TABLES[table][0].update(entries)
+    for table in TABLES:
+        _require_new(f"{name!r}: {table}", brought[table] or {}, *TABLES[table])
+    for table in TABLES:
+        TABLES[table][0].update(brought[table] or {})
     return module
 
 
-def _require_new(where: str, entries: Any, table: Mapping[str, Any], base: type) -> None:
-    if not isinstance(entries, Mapping):
-        raise ValueError(f"{where} is no mapping from kinds to classes")
+def brought_by(module: ModuleType, table: str) -> dict[Any, Any] | None:
+    """A table of a module's; None if it has none of that name.
+
+    Raises:
+        ValueError: in one line, if it is no mapping, or cannot be read.
+    """
+    where = f"{getattr(module, '__name__', module)!r}: {table}"
+    try:
+        found = getattr(module, table, None)
+        if found is None or isinstance(found, Mapping):
+            return None if found is None else dict(found)
+    except Exception as error:  # whatever the module's own code raises
+        raise ValueError(f"{where} cannot be read: {named(error)}") from None
+    raise ValueError(f"{where} is no mapping")
+
+
+def _require_new(
+    where: str, entries: Mapping[Any, Any], table: Mapping[str, Any], base: type
+) -> None:
     for kind, entry in entries.items():
         if not (isinstance(entry, type) and issubclass(entry, base)):
             raise ValueError(

@@ -35,19 +35,12 @@ def read(path: Path, text: str | None = None) -> Spec:
 
 
 def outline(path: Path, text: str | None = None) -> Outline:
-    """The spec in a YAML file but for its tasks, which stay as they are written.
-
-    Where a ``text`` is given, it is read in place of what the file holds.
+    """The spec in a YAML file, or in its ``text``, but for its tasks: they stay as written.
 
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
     return _outline(_content(path, text), str(path))
-
-
-def _content(path: Path, text: str | None) -> dict[str, Any]:
-    what = "a spec"
-    return load_yaml(path, what) if text is None else parse_yaml(text, path, what)
 
 
 def take(content: Mapping[str, Any]) -> Spec:
@@ -57,6 +50,10 @@ def take(content: Mapping[str, Any]) -> Spec:
         UserError: in one line, if a key is not as it should be.
     """
     return _take(dict(content), Path.cwd(), "spec")
+
+
+def _content(path: Path, text: str | None) -> dict[str, Any]:
+    return load_yaml(path, "a spec") if text is None else parse_yaml(text, path, "a spec")
 
 
 def _outline(content: Mapping[str, Any], origin: str) -> Outline:
@@ -87,10 +84,6 @@ def _try_modules(content: Mapping[str, Any]) -> None:
     modules, space = _modules_of(content), content.get("space")
     own = [space.partition(":")[0]] if isinstance(space, str) and ":" in space else []
     for key, names in (("plugins", modules.plugins), ("space", own)):
-        if not names:
-            continue
-        from search.spec.trying import try_imports
-
         try:
             try_imports(names, modules.import_from)
         except ValueError as error:
