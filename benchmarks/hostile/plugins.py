@@ -81,7 +81,7 @@ def _kinds() -> Iterator[tuple[str, list[Case]]]:
     yield (
         "plugins to be refused",
         [
-            *(Case(body[:60], plugin, "mine", {"mine.py": body}) for body in REFUSED),
+            *(Case(str(body)[:60], plugin, "mine", {"mine.py": body}) for body in REFUSED),
             *(
                 Case(f"called {n}", {"plugins": [n]}, n, {f"{n}.py": "SPACES = {}"})
                 for n in SHADOWED
@@ -93,15 +93,15 @@ def _kinds() -> Iterator[tuple[str, list[Case]]]:
     yield (
         "spaces of one's own to be refused",
         [
-            Case(body[:60], {"space": "mine:there"}, "mine", {"mine.py": body})
+            Case(str(body)[:60], {"space": "mine:there"}, "mine", {"mine.py": body})
             for body in (*REFUSED, "there = 3", "def there(trial): import sys; sys.exit()")
-            if "SPACES" not in body and "LAYERS" not in body and "TASKS" not in body
+            if not any(t in str(body) for t in ("SPACES", "LAYERS", "TASKS", "__getattr__"))
         ],
     )
     yield (
         "plugins that do other things besides",
         [
-            Case(body[:60], plugin, None, {"mine.py": f"{body}\nSPACES = {{}}\n"})
+            Case(str(body)[:60], plugin, None, {"mine.py": f"{body}\nSPACES = {{}}\n"})
             for body in HARMLESS
         ],
     )
