@@ -120,7 +120,9 @@ def _met(case: Case, folder: Path, usual: float = CHECK_SECONDS) -> str | None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     keys = {"name": "s", "space": "quick", "tasks": [{"kind": "recall"}], **case.keys}
     (folder / "spec.yaml").write_text(yaml.safe_dump(keys), encoding="utf-8")
-    code = _code_of_a_copy(folder, usual + HANG_SECONDS if case.refused else CHECK_SECONDS)
+    code = _code_of_a_copy(
+        folder, usual + HANG_SECONDS if case.refused is not None else CHECK_SECONDS
+    )
     said = (folder / "err").read_text(errors="replace").splitlines()
     shown = (folder / "out").read_text(errors="replace")
     if code is None:
