@@ -152,7 +152,7 @@ class Search:
         from search.disk.certificates import certified_words
         from search.results.review import tables
 
-        return tables.trials(self.records, certified_words(self.path))
+        return tables.trials(self.records, certified_words(self.path), self.spec.ladder)
 
     @property
     def outcomes(self) -> pa.Table:

@@ -28,7 +28,9 @@ from trainables.exports import exported
 from trainables.exports.formats.checked import Converted
 from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
+from trainables.measure.limits import limit_of
 from trainables.measure.records import FinalPoints, best_member, of_task
+from trainables.measure.skill import least_skill
 from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task
@@ -277,6 +279,7 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "lag": lag,
         "success": spec.ladder.success,
         "censored": reached[task].censored,
+        "regime": record.regime,
         "ended_by": record.ended_by,
         "by_task": record.tasks_text,
         "members": spec.ladder.members,
@@ -284,6 +287,10 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "solved": sum(r.solved for r in rung),
         "member": member,
         "success_rate": row.success_rate,
+        "skill": least_skill(rows),
+        "limited_by": limit_of(rows, final.curve, spec.ladder)
+        if not reached[task].censored
+        else None,
         "control": row.control,
         "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,

@@ -48,7 +48,7 @@ def page(
     """
     records = list(ledger.records.values())
     certified = words_of(decided)
-    table = tables.trials(records, certified)
+    table = tables.trials(records, certified, spec.ladder)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
@@ -148,6 +148,8 @@ HEADINGS = {
     "reach": "reach",
     "certified": "certified",
     "progress": "progress",
+    "skill": "skill",
+    "limited_by": "limited by",
     "ended_by": "ended",
     "architecture": "architecture",
     "members": "members",
@@ -178,6 +180,8 @@ def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     if name == "reach":
         text = ("≥ " if row["censored"] else "") + str(value)
         return text if value else "none", value
+    if name == "skill":
+        return f"{value:.1%}", value
     if name == "ended_by":
         return charts.ENDS.get(value, value), value
     if name == "busy_seconds":
