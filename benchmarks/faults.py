@@ -249,23 +249,24 @@ def signals(faults: Faults) -> int:
 
 
 DELETED = (
-    "s/spec.yaml", "s/search.json", "s/trials/00000/record.json", "s/outcomes/00000.parquet",
-    "s/study.journal", FILE, "s/trials/00000", "s/encoding",
-)  # fmt: skip
+    ("s/spec.yaml", "s/search.json", "s/outcomes/00000.parquet", "s/study.journal"),
+    (FILE, "s/trials/00000/record.json", "s/encoding"),
+)
+"""What goes at once while a search runs."""
 
 
 def deletions(faults: Faults) -> int:
     """Files that go while a search runs: it ends well or in one line, and a resume completes it."""
-    for number, name in enumerate(DELETED):
+    for number, names in enumerate(DELETED):
         runs = faults.root / f"deleted-{number}"
         process = faults.start("search", str(faults.spec), runs=runs)
         faults.until(process, runs, 2)
-        gone = runs / name
-        shutil.rmtree(gone) if gone.is_dir() else gone.unlink(missing_ok=True)
+        for gone in (runs / name for name in names):
+            shutil.rmtree(gone) if gone.is_dir() else gone.unlink(missing_ok=True)
         faults.ended(process, (0, 2))
         faults.ends("resume", "s", runs=runs)
         faults.compare(runs)
-    return len(DELETED)
+    return sum(map(len, DELETED))
 
 
 def memory(faults: Faults) -> int:
