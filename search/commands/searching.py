@@ -52,6 +52,7 @@ def search(
     if spec is None and name is None and cluster is None:
         name = unused_name(runs, chosen.name)
     chosen = overridden(chosen, name, trials, seed)
+    SearchFolder(runs, chosen.name)  # refuses what no search may be called, before all that is slow
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check
 
