@@ -38,7 +38,7 @@ TRIALS = 6
 EXAMPLE = """\
 cluster_name: spot
 max_workers: 8
-provider: {type: fake_multinode}
+provider: {type: fake_multinode, disable_node_updaters: true}
 available_node_types: {}
 head_node_type: ray.head.default
 upscaling_speed: 1.0
