@@ -71,14 +71,23 @@ controls: off
 """
 
 GATED = '''\
-"""A task that is drawn from once it may be; a worker says that it waits."""
+"""A task that is drawn from once it may be; a worker says that it waits.
+
+Devices are but counted here: what is trained on one is trained on the processor.
+"""
 
 import os
 import time
 from pathlib import Path
 from typing import Literal
 
+import torch
+
+from search.scheduling import worker
 from trainables.tasks.recall import Recall
+
+prepare = worker.prepare
+worker.prepare = lambda *given: (prepare(*given)[0], torch.device("cpu"))
 
 
 class Gated(Recall):
