@@ -80,7 +80,7 @@ def wanted(task: Task, batch: Batch) -> Outputs:
     if isinstance(task.answer, ClassAnswer):
         classes = torch.nn.functional.one_hot(targets.clamp(min=0), task.answer.classes)
         return classes.float() * asked(targets)[:, None]
-    return ((targets - task.answer.offset) / task.answer.scale)[:, None].nan_to_num()
+    return ((targets - task.answer.offset) / task.answer.scale)[:, None]
 
 
 def judged(task: Task, outputs: Outputs, batch: Batch) -> Bool[Tensor, " N"]:

@@ -1,7 +1,7 @@
 """What is asked at a scored step: one of several classes, or a number.
 
-Sequences of a batch may be asked different numbers of times. Where there is no answer, the target
-is `NO_CLASS`, or NaN of a number: it is neither learned from nor ever wrong.
+Sequences of a batch may be asked for classes different numbers of times. Where nothing is asked, the
+target is `NO_CLASS`: it is neither learned from nor ever wrong.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ NO_CLASS = -1
 
 
 def asked(targets: Targets) -> Bool[Tensor, "B S"]:
-    """Which of the targets are answers."""
-    return ~targets.isnan() if targets.is_floating_point() else targets != NO_CLASS
+    """Which of the targets are answers; numbers always are."""
+    return (
+        torch.ones_like(targets, dtype=torch.bool)
+        if targets.is_floating_point()
+        else (targets != NO_CLASS)
+    )
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,17 @@ class NumberAnswer:
         return self.offset + self.scale * predictions[..., 0]
 
     def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
-        """Which answers are right; one that is not asked is."""
-        off = (self.value(predictions) - targets).abs()
-        return (off < self.tolerance) | ~asked(targets)
+        """Which answers are right."""
+        return (self.value(predictions) - targets).abs() < self.tolerance
 
     def loss(
         self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
     ) -> Tensor:
-        """Mean squared error of what is asked, in units of ``scale`` squared; nothing to smooth."""
-        outputs, there = (targets - self.offset) / self.scale, asked(targets)
-        if not bool(there.all()):
-            return torch.nn.functional.mse_loss(predictions[..., 0][there], outputs[there])
+        """Mean squared error, in units of ``scale`` squared; there are no labels to smooth."""
+        outputs = (targets - self.offset) / self.scale
         return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
 
     def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
         """Mean squared error of each sequence."""
         outputs = (targets - self.offset) / self.scale
-        return (predictions[..., 0] - outputs).square().nanmean(1)
+        return (predictions[..., 0] - outputs).square().mean(1)
