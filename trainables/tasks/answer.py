@@ -1,7 +1,7 @@
 """What is asked at a scored step: one of several classes, or a number.
 
-Sequences of a batch may be asked for classes different numbers of times. Where nothing is asked, the
-target is `NO_CLASS`: it is neither learned from nor ever wrong.
+Sequences of a batch may be asked for classes different numbers of times. Where nothing is asked,
+the target is `NO_CLASS`: it is neither learned from nor ever wrong.
 """
 
 from __future__ import annotations
