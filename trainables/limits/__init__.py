@@ -1,0 +1,1 @@
+"""How far a layer can reach, known before it is trained."""
