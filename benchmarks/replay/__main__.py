@@ -122,15 +122,17 @@ def median(values: object) -> str:
 
 def ratio(before: np.ndarray, now: np.ndarray) -> str:
     """How many times less, of the medians, with its 95 % interval."""
+    if not np.isfinite([np.median(before), np.median(now)]).all():
+        return "-"
     random = np.random.default_rng(0)
-    with np.errstate(invalid="ignore"):  # of a resample that half of never got there
-        one = np.median(random.choice(before, (RESAMPLES, len(before))), axis=1)
-        other = np.median(random.choice(now, (RESAMPLES, len(now))), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = np.quantile(
-            np.nan_to_num(one / other, nan=1.0), (0.025, 0.975), method="nearest"
-        )
-        return f"{np.median(before) / np.median(now):.2f} ({low:.2f}-{high:.2f})"
+    one, other = (
+        np.median(random.choice(values, (RESAMPLES, len(values))), axis=1)
+        for values in (before, now)
+    )
+    with np.errstate(invalid="ignore"):  # where half of a resample never got there
+        drawn = np.nan_to_num(one / other, nan=1.0)
+    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    return f"{np.median(before) / np.median(now):.2f} ({low:.2f}-{high:.2f})"
 
 
 def _short(value: float) -> str:
