@@ -81,7 +81,7 @@ def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
                 outline(config.model, task)
     except ValidationError as error:
         raise UserError(f"space: {spec.space!r} gives no model: {one_line(error)}") from None
-    except Exception as error:  # whatever the user's own function raises
+    except (Exception, SystemExit) as error:  # whatever the user's own function raises
         reason = named(error)
         raise UserError(f"space: {spec.space!r} gives no model: {reason}") from None
     require_taken(spec, space)

@@ -1,4 +1,4 @@
-"""``logs``, ``stop``, ``on-premises``, and what the other commands do with ``--cluster``."""
+"""What is of clusters alone: ``logs`` and others; and what other commands do with ``--cluster``."""
 
 from __future__ import annotations
 
@@ -78,6 +78,29 @@ def on_premises(
         reason = one_line(error)
         raise UserError(f"{cluster}: not a cluster file for the cloud: {reason}") from None
     typer.echo(yaml.safe_dump(derived, sort_keys=False, width=1000), nl=False)
+
+
+def security_group(
+    cluster: Annotated[
+        Path, typer.Argument(help="The cluster file for the cloud.", metavar="CLUSTER.YAML")
+    ],
+) -> None:
+    """Make the group that lets in whom the cluster file names, and bring it up to date.
+
+    Before the first `ray up`, and where your address has changed.
+    """
+    from search.cluster.security_group import lay
+
+    group, addresses = lay(cluster)
+    console.print(
+        f"{group} lets in {', '.join(addresses)}, and its own machines to each other",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if group not in cluster.read_text(encoding="utf-8"):
+        console.print(
+            f"Put it into {cluster}: SecurityGroupIds: \\[{group}]", highlight=False, soft_wrap=True
+        )
 
 
 def submit(cluster: Path, spec: Spec) -> None:

@@ -58,7 +58,11 @@ def restore_study(
     A trial is complete if the ledger says that it ended, and running if not; one that the ledger
     does not know, below others that it does, waits to be proposed, as do the trials with which the
     search is to start. A refused proposal is pruned, and says by how much it was too large.
+
+    Raises:
+        UserError: in one line, if another version of Longspan wrote a record.
     """
+    ledger.require_known()
     journaled, notes = _journaled(journal, name, ledger)
     known = {
         number: trial.params

@@ -103,7 +103,12 @@ class ResourcesConfig(Config):
 
 
 class TrackingConfig(Config):
-    """Where MLflow records; null for SQLite under the runs folder, and for ``longspan``."""
+    """Where MLflow records.
+
+    Attributes:
+        uri: null for what ``MLFLOW_TRACKING_URI`` says, or else SQLite under the runs folder
+        experiment: null for ``longspan``
+    """
 
     uri: str | None = None
     experiment: str | None = None

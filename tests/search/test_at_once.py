@@ -42,16 +42,20 @@ def test_a_typo_in_a_spec_is_answered_at_once(tmp_path: Path, typo: str, said: s
     spec = tmp_path / "spec.yaml"
     spec.write_text(f"name: quick\nspace: recurrent\ntasks: [recall]\n{typo}\n")
     code, packages, error = answer("search", str(spec))
-    assert code == "2" and said in error
+    assert code == "2"
+    assert said in error
     assert not packages & HEAVY
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-h"], ["status", "-h"]])
 def test_so_is_a_question_about_the_command(words: list[str]) -> None:
     code, packages, _ = answer(*words)
-    assert code == "0" and not packages & HEAVY
+    assert code == "0"
+    assert not packages & HEAVY
 
 
 def test_so_is_a_search_that_is_not_there(tmp_path: Path) -> None:
     code, packages, error = answer("status", "none", "--runs", str(tmp_path))
-    assert code == "2" and "no search 'none'" in error and not packages & HEAVY
+    assert code == "2"
+    assert "no search 'none'" in error
+    assert not packages & HEAVY
