@@ -38,7 +38,8 @@ def trial(number: int, random: np.random.Generator) -> Trial:
             made.rows[lag, member] = MemberRung(
                 "recall", lag, member, "solved" if solved else "budget",
                 success_rate=0.95 if solved else float(random.random()) * 0.85,
-                seconds=1.0, training_gflop=float(random.exponential()),
+                sequences=int(random.integers(1000)), seconds=1.0,
+                training_gflop=float(random.exponential()),
             )  # fmt: skip
     return made
 
