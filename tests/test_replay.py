@@ -14,7 +14,7 @@ from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, rule_of
 from benchmarks.replay.proposers import Asked, Blind, Table
 from benchmarks.replay.table import read_table
 from benchmarks.replay.tasks import MEASURED, MEMBERS
-from benchmarks.replay.trials import POLICIES, Trial, race, trials_of
+from benchmarks.replay.trials import FRESH, POLICIES, Trial, race, trials_of
 from search.proposing.draws import proposed
 from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler
@@ -111,6 +111,20 @@ def test_a_sampler_is_held_to_the_table_and_told_what_was_played(trials: list[Tr
     assert sorted(handed) == list(range(40))
     told = [t for t in asked._study.trials if t.value is not None]
     assert [t.value for t in told] == [trials[number].outcome for number in handed]
+
+
+def test_a_trial_certifies_if_all_of_its_fresh_members_solve_its_reach(trials: list[Trial]) -> None:
+    one = max(trials, key=lambda trial: trial.outcome)
+    assert one.certified is None
+    fresh = range(MEMBERS, MEMBERS + FRESH)
+    reached = {(one.reach, m): MemberRung("recall", one.reach, m, "solved") for m in fresh}
+    failed = {(one.reach, MEMBERS): MemberRung("recall", one.reach, MEMBERS, "budget")}
+    few = {key: row for key, row in reached.items() if key[1] > MEMBERS}
+    found = [
+        Trial(one.number, one.parameters, LADDER, one.rows | added).certified
+        for added in (reached, reached | failed, few)
+    ]
+    assert found == [True, False, False]
 
 
 def test_medians_and_their_intervals() -> None:

@@ -71,6 +71,9 @@ def show(task: str, trials: list[Trial], aim: Aim, given: argparse.Namespace) ->
     encoded = Table(trials)
     shown = Shown("search", "to the best", "found", "times less", "within a rung", "certified",
                   "whole", "CPU s")  # fmt: skip
+    shown.columns[0].no_wrap = True
+    on_top = [trial for trial in trials if trial.reach >= trial.ladder.stop]
+    certified = all(trial.certified is not None for trial in on_top)
     against: np.ndarray | None = None
     for name in given.search:
         started = time.monotonic()
@@ -84,7 +87,7 @@ def show(task: str, trials: list[Trial], aim: Aim, given: argparse.Namespace) ->
             f"{np.isfinite(cost).mean():.0%}",
             ratio(against, cost),
             both([each.near for each in found]),
-            both([each.certified for each in found]),
+            both([each.certified for each in found]) if certified else "not measured",
             median([each.gflop for each in found]),
             median([each.seconds for each in found]),
         )
