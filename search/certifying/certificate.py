@@ -112,7 +112,7 @@ def assumptions(candidate: Candidate) -> list[str]:
         + (f" and {ladder.seconds:g} s, which depends on the machine" if ladder.seconds else "")
         + ". Lags between rungs were not tested, nor any "
         f"below {ladder.start} or beyond the search's estimate, {candidate.reach}.",
-        f"'Solves' means that held-out sequences established a success rate of {ladder.success:g} "
+        f"'Solves' means that held-out sequences established a success rate of {ladder.asked} "
         "by the 95 % criterion. That criterion itself errs in at most 5 % of the attempts of a "
         "member just below the rate; the claim is about passing it.",
         "The plan was fixed before the first member was run. The rungs are tested in a fixed "

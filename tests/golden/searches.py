@@ -60,7 +60,10 @@ TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds
 SINCE = {"final_measured", "deaths", "losses", "kernels"}
 """What records and their reports say since the golden file was made."""
 
-ROWS_SINCE = {"data", "control", "control_rate"}
+ROWS_SINCE = {
+    *("data", "control", "control_rate"),
+    *("asked", "answers", "answer_rate", "chance", "seen"),
+}
 """What a row says since then."""
 
 METRICS_SINCE = {"skill", "success_at_reach", "lower_bound_at_reach"}
