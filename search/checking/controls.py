@@ -32,7 +32,7 @@ def check_once(spec: Spec, tasks: Mapping[str, Task], runs: Path, console: Conso
             continue
         measured = controls_of(task, spec.ladder.rungs)
         seen = seen_at(task, measured, spec.ladder.sequences)
-        console.print(table(name, measured, spec.ladder.success, seen))
+        console.print(table(name, measured, spec.ladder.success, seen, nearest_row(task)))
         for line in lookup_tables(name, measured, seen):
             console.print(line, style="yellow", soft_wrap=True)
         complaints = [c for c in (one.complaint(spec.ladder.success) for one in measured) if c]
@@ -65,19 +65,33 @@ def lookup_tables(name: str, measured: Sequence[Controls], seen: Sequence[float]
     ]
 
 
+def nearest_row(task: Task) -> float | None:
+    """How often the nearest training row's answer is right for a held-out one, where told."""
+    account = task.account
+    return None if account is None or account.answers is None else account.answers.nearest
+
+
 def table(
-    name: str, measured: Sequence[Controls], success: float, seen: Sequence[float] = ()
+    name: str,
+    measured: Sequence[Controls],
+    success: float,
+    seen: Sequence[float] = (),
+    nearest: float | None = None,
 ) -> Table:
     """What succeeds without memory, by lag, next to the success asked for.
 
-    ``seen`` is the share of held-out inputs at each lag that training shows as well, of each.
+    ``seen`` is the share of held-out inputs at each lag that training shows as well, of each;
+    ``nearest`` how often the answer of the nearest training row is right, where there are rows. It
+    is no reason to refuse a task: near copies are warned of by themselves.
 
     ``at most`` is the 95 % upper bound of the highest of those that have to stay below it.
     """
-    columns = (*CONTROLS, "at most", "asked for", *(["seen"] if seen else []))
+    more = ["nearest row"] if nearest is not None else []
+    columns = (*CONTROLS, *more, "at most", "asked for", *(["seen"] if seen else []))
     shown = Table("lag", "chance", *columns, title=f"{name}: without memory", padding=0)
     for place, one in enumerate(measured):
-        rates = (one.rates[control].rate for control in CONTROLS)
+        rates = [one.rates[control].rate for control in CONTROLS]
+        rates += [] if nearest is None else [nearest]
         most = one.rates[one.best].at_most
         numbers = (one.chance, *rates, most, success, *seen[place : place + 1])
         shown.add_row(str(one.lag), *(f"{number:.1%}" for number in numbers))

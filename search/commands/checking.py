@@ -21,7 +21,14 @@ def check_task(
     """
     from search import spec as specs
     from search.checking.accounts import show_accounts
-    from search.checking.controls import controls_of, keep, lookup_tables, seen_at, table
+    from search.checking.controls import (
+        controls_of,
+        keep,
+        lookup_tables,
+        nearest_row,
+        seen_at,
+        table,
+    )
     from search.checking.preflight import check_tasks
 
     chosen = specs.read(spec)
@@ -31,7 +38,7 @@ def check_task(
     for name, task in tasks.items():
         measured = controls_of(task, chosen.ladder.rungs)
         seen = seen_at(task, measured, chosen.ladder.sequences)
-        console.print(table(name, measured, chosen.ladder.success, seen))
+        console.print(table(name, measured, chosen.ladder.success, seen, nearest_row(task)))
         for line in lookup_tables(name, measured, seen):
             console.print(line, style="yellow", soft_wrap=True)
         found = [c for c in (one.complaint(chosen.ladder.success) for one in measured) if c]

@@ -19,6 +19,7 @@ from trainables.measure.ladder import (
     achieved,
     climb,
     ended_by,
+    open_progress,
     passed_rungs,
     progress,
     rungs,
@@ -388,3 +389,17 @@ def test_below_the_first_success_answers_count_beyond_chance() -> None:
 def test_what_a_rung_asks_of_a_member_of_its_own_is_what_it_is_measured_by() -> None:
     row = replace(shown(1, 0.4, 0.0, 0.4), asked=0.5)
     assert achieved(row, SUCCESS) == pytest.approx(0.8)
+
+
+def test_an_open_rung_counts_for_more_than_a_failed_one() -> None:
+    """Of the same reach; but not for as much as one that was passed, and a reach of 0 for none."""
+    lags, rule = (8, 16, 32), Rule(2, 2)
+    passed = [outcome(8, 0), outcome(8, 1)]
+    failed = [*passed, outcome(16, 0), outcome(16, 1, "budget", 0.899)]
+    assert progress(failed, lags, rule, SUCCESS) < open_progress(passed, lags, rule, SUCCESS) < 4
+    assert open_progress(failed, lags, rule, SUCCESS) == progress(failed, lags, rule, SUCCESS)
+    assert open_progress(passed[:1], lags, rule, SUCCESS) == progress(
+        passed[:1], lags, rule, SUCCESS
+    )
+    top = [outcome(lag, member) for lag in lags for member in (0, 1)]
+    assert open_progress(top, lags, rule, SUCCESS) == math.log2(32)

@@ -82,6 +82,9 @@ class Climb:
         return self.ended_by == "top"
 
 
+UNDECIDED = 1 - 1e-6
+"""Of a rung, the part that counts where it is open: with one member short it is at most 1 - 0.01 / quorum."""
+
 Attempt = Callable[[int, int], MemberRung]
 """(lag, member) -> what came of it."""
 
@@ -175,6 +178,21 @@ def progress(
             return total + share * math.log2(lag / below)
         total, below = math.log2(lag), lag
     return total
+
+
+def open_progress(
+    outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule, success: float
+) -> float:
+    """`progress`, where nothing has failed the rung after the reach: above what fails it.
+
+    A reach of 0 bounds nothing.
+    """
+    tried = list(outcomes)
+    score, passed = progress(tried, lags, rule, success), passed_rungs(tried, lags, rule)
+    if not passed or ended_by(tried, lags, rule) is not None:
+        return score
+    step = math.log2(lags[len(passed)] / passed[-1])
+    return max(score, math.log2(passed[-1]) + UNDECIDED * step)
 
 
 def achieved(outcome: MemberRung, success: float) -> float:

@@ -26,7 +26,7 @@ def test_what_the_spec_may_say() -> None:
     assert LadderConfig().asked == "0.9"
     assert "relative" not in LadderConfig().model_dump()  # configurations recorded before
     for wrong in ({"relative": 1.0}, {"relative": 0.9, "more": 1}, {}):
-        with pytest.raises(ValidationError, match="success|relative|more"):
+        with pytest.raises(ValidationError, match=r"success|relative|more"):
             LadderConfig.model_validate({"success": wrong})
 
 
@@ -41,7 +41,7 @@ def test_the_skills_upper_bound_is_asked_for() -> None:
 
 @pytest.mark.parametrize("skill", [0.97, 0.8])
 def test_it_errs_as_seldom_as_it_says(skill: float) -> None:
-    """Members of just less than 0.95 of their skill: at most 5 % solve, one look after the other."""
+    """Members of just less than 0.95 of their skill: at most 5 % solve, at any of four looks."""
     generator = np.random.default_rng(0)
     below, looks, members, wrong = 0.949 * skill, 4, 1000, 0
     for right in generator.binomial(2048, skill, members).tolist():
