@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,12 @@ class _Console(Console):
 
 
 console = _Console()
+
+
+def show_complaints(lines: Iterable[str]) -> None:
+    """What is not as a search leaves it, a line each."""
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(found: Any) -> None:
@@ -84,6 +90,13 @@ OtherData = Annotated[
     typer.Option(
         "--other-data",
         help="Go on though the data is another than was measured; that is recorded.",
+    ),
+]
+WithoutDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--without-damaged",
+        help="Take the best of the others where records of trials cannot be read.",
     ),
 ]
 ClusterFile = Annotated[

@@ -13,6 +13,7 @@ from search.commands import (
     RUNS,
     OtherData,
     Runs,
+    WithoutDamaged,
     console,
     options_of,
 )
@@ -56,6 +57,7 @@ def certify(
         typer.Option(help="The task's Parquet file, if it moved; for a folder.", metavar="FILE"),
     ] = None,
     other_data: OtherData = False,
+    without_damaged: WithoutDamaged = False,
     runs: Runs = RUNS,
 ) -> None:
     """Certify the longest lag that fresh members of the best configurations reliably learn.
@@ -90,7 +92,9 @@ def certify(
         spec = specs.read(folder.spec)
         config = _overridden(spec.certify, plan)
         resources = _overridden(spec.resources, needs)
-        done = certifying.certify_search(spec, folder, config, resources, seed, display, other_data)
+        done = certifying.certify_search(
+            spec, folder, config, resources, seed, display, other_data, without_damaged
+        )
     _conclude(what, exported, seed, runs, done)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ from search.commands import (
     console,
     plain_options_of,
     print_json,
+    show_complaints,
 )
 from search.commands.clusters import review
 from search.disk.folder import SearchFolder
@@ -63,9 +65,8 @@ def ui(
         review(cluster, port)
         return
     folder = None if name is None else SearchFolder(runs, name)
-    if folder is not None:
-        folder.require()
     tracking = _tracking(folder)
+    show_complaints(_complaints([folder] if folder else _searches(runs)))
     uri, database = tracking_uri(tracking.uri, runs), runs.absolute() / FILE
     if uri.startswith(("http://", "https://")):
         _say(f"MLflow: {_public(uri)} (a server of its own, as searches record to it)")
@@ -75,7 +76,9 @@ def ui(
         artifacts = (database.parent / FOLDER).as_uri()
         _require_sound(database)
         follow(database, artifacts)
-        page = page_of_runs(database, tracking.experiment_name, folder.identity if folder else None)
+        page = page_of_runs(
+            database, tracking.experiment_name, folder.known_identity if folder else None
+        )
         store += ["--default-artifact-root", artifacts]
     shown = "" if page else f", over {_public(uri)}"
     _say(f"MLflow: http://127.0.0.1:{port}{page}{shown} (Ctrl-C ends it)")
@@ -112,7 +115,21 @@ def _tracking(folder: SearchFolder | None) -> TrackingConfig:
     """Where the search records."""
     from search import spec as specs
 
-    return specs.read(folder.spec).tracking if folder else specs.TrackingConfig()
+    return folder.look().tracking if folder else specs.TrackingConfig()
+
+
+def _searches(runs: Path) -> Iterator[SearchFolder]:
+    for path in sorted(runs.glob("*/search.json")):
+        with suppress(UserError):  # of a folder that no search can be called by
+            yield SearchFolder(runs, path.parent.name)
+
+
+def _complaints(folders: Iterable[SearchFolder]) -> Iterator[str]:
+    """What of the searches is missing on MLflow's pages, or there from before it was damaged."""
+    from search.disk.ledger import Ledger
+
+    for folder in folders:
+        yield from Ledger(folder).complaints
 
 
 def _serve(command: list[str]) -> int:
@@ -146,27 +163,42 @@ def report(
 
     Writes it with all pictures as one HTML file, which needs no network.
     """
-    from search import spec as specs
     from search.disk.certificates import certificates
     from search.disk.ledger import Ledger
     from search.results.review import story
     from search.results.review.page import page
-    from trainables.files.whole_files import write_aside
 
     folder = SearchFolder(runs, name)
-    folder.require()
-    spec, ledger, at = specs.read(folder.spec), Ledger(folder), plain_options_of(runs)
+    spec, ledger, at = folder.look(), Ledger(folder), plain_options_of(runs)
     records = list(ledger.records.values())
     decided = list(certificates(folder.path))
-    target = (to or folder.path / "report.html").absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(target, page(name, spec, ledger, decided, at).encode())
+    html = page(name, spec, ledger, decided, at).encode()
+    target = _written(html, to or folder.path / "report.html", name if to is None else None)
+    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
     for sentence, command in story.what_next(records, spec, name, at, decided):
         console.print(f"{sentence}\n  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"The page: {target.as_uri()}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _written(html: bytes, target: Path, name: str | None) -> Path:
+    """Where the page was written; a search of that ``name`` may lie where nothing may be written.
+
+    Then that is the current folder.
+    """
+    from trainables.files.whole_files import write_aside
+
+    target = target.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(target, html)
+    except OSError as error:
+        if name is None or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return _written(html, Path(f"{name}-report.html"), None)
+    return target
 
 
 def list_(

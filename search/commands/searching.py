@@ -19,6 +19,7 @@ from search.commands import (
     console,
     options_of,
     print_json,
+    show_complaints,
 )
 from search.commands.clusters import on_head, submit, submit_again
 from search.disk.folder import SearchFolder
@@ -146,6 +147,7 @@ def _search(folder: SearchFolder) -> None:
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     console.print(leaderboard(ledger.records.values(), certified=certified, asked=spec.ladder))
+    show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
@@ -179,15 +181,12 @@ def status(
     if cluster is not None:
         options = ["--top", str(top)] + ["--json"] * json
         raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name, *options))
-    from search import spec as specs
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
     from search.results.leaderboard import leaderboard
 
     folder = SearchFolder(runs, name)
-    folder.require()
-    spec = specs.outline(folder.spec)
-    ledger = Ledger(folder)
+    spec, ledger = folder.outline(), Ledger(folder)
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
@@ -201,13 +200,15 @@ def status(
                 "ended": done,
                 "wanted": spec.search.trials,
                 "refused": len(ledger.refused),
-                "damaged": list(ledger.damaged.values()),
+                "damaged": ledger.unreadable,
+                "strays": ledger.strays,
                 "trials": table.astype(object).where(table.notna(), None).to_dict("records"),
             }
         )
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     console.print(leaderboard(records, top, certified_words(folder.path), spec.ladder))
+    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":

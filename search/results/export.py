@@ -14,7 +14,7 @@ import yaml
 from search.disk.certificates import copy_certificates, standing
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import KeptTask, kept_task
-from search.disk.ledger import Ledger
+from search.disk.ledger import Ledger, require_all_ranked
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.disk.versions import versions
@@ -53,12 +53,14 @@ class Wanted:
         trial: this one instead
         certified: only configurations and tasks of which a certificate claims a lag
         formats: for which other runtimes besides
+        without_damaged: the best of those that can be ranked, though records cannot be read
     """
 
     top: int = 1
     trial: int | None = None
     certified: bool = False
     formats: tuple[str, ...] = ()
+    without_damaged: bool = False
 
 
 def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[Path]:
@@ -89,7 +91,9 @@ def _wanted(
     folder: SearchFolder, spec: Spec, wanted: Wanted
 ) -> Sequence[tuple[Record, Sequence[str]]]:
     """The trials, the best first, and of each the tasks."""
-    ranked = [r for r in rank(Ledger(folder).records.values()) if r.finished and r.reach > 0]
+    ledger = Ledger(folder)
+    require_all_ranked(ledger, wanted.without_damaged or wanted.trial is not None)
+    ranked = [r for r in rank(ledger.records.values()) if r.finished and r.reach > 0]
     if not ranked:
         raise UserError(
             f"name: no trial of {folder.name!r} has passed a rung yet; nothing to export"
@@ -122,8 +126,14 @@ def _wanted(
 
 
 def export_best(folder: SearchFolder, spec: Spec) -> list[Path]:
-    """Export the best trial into the search's own folder, a folder a task; none if none passed."""
-    best = next((r for r in rank(Ledger(folder).records.values()) if r.finished), None)
+    """Export the best trial into the search's own folder, a folder a task; none if none passed.
+
+    Raises:
+        UserError: if a record cannot be read: which is the best is not known.
+    """
+    ledger = Ledger(folder)
+    require_all_ranked(ledger, is_meant=False)
+    best = next((r for r in rank(ledger.records.values()) if r.finished), None)
     if best is None or best.reach == 0:
         return []
     targets = {name: folder.exports / _name(best, name, spec) for name in spec.tasks_by_name}

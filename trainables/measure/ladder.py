@@ -83,7 +83,7 @@ class Climb:
 
 
 UNDECIDED = 1 - 1e-6
-"""Of a rung, the part that counts where it is open: with one member short it is at most 1 - 0.01 / quorum."""
+"""Of a rung, the part that counts where it is open: one member short, it is 1 - 0.01 / quorum."""
 
 Attempt = Callable[[int, int], MemberRung]
 """(lag, member) -> what came of it."""
