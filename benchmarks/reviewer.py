@@ -36,7 +36,7 @@ SHARES = {"two classes": (0.915, 0.085), "three classes": (0.915, 0.05, 0.035)}
 SUCCESS = 0.9
 FISHERS, SEEDS, Q = 2000, 20, 0.79
 KEY = {"configuration_sha256": "fished", "task": "recall"}
-HELD_OUT, JUST_BELOW, SPLITS = 400, 0.899, 200_000
+HELD_OUT, JUST_BELOW, SPLITS = 400, 0.899, 20_000
 FLAT = [("ten answers of eight classes", 10, 1 / 8, rate) for rate in (0.125, 0.3, 0.5, 0.7)] + [
     ("parity, guessed", 1, 0.5, 0.5)
 ]
@@ -104,7 +104,7 @@ def main() -> None:
         print(f"| {seeds} | " + " | ".join(f"{share:.1%}" for share in found) + " |")
     print("\n| members just below the rate, on 400 finite rows | all pass |")
     print("| --- | ---: |")
-    for members in (1, 3, 22):
+    for members in (1, 3):
         for shared in (False, True) if members > 1 else (False,):
             passed = [passing_together(members, shared, generator) for _ in range(SPLITS)]
             words = (
