@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from trainables.measure.ladder import Rule, rungs
 from trainables.parts import Config
 
-LEAST_SKILL = 0.5
-"""The success asked for at the shortest rung, where that of the others is relative to it."""
+LEAST_SKILL = 0.6
+"""The least success asked for at the shortest rung, where that of the others is relative to it."""
 
 LONGEST = 2**32
 """Steps; past it nothing can be counted, let alone trained."""
@@ -37,6 +37,7 @@ class RelativeSuccess(Config):
     """A success that is a part of what a member can do at the shortest rung."""
 
     relative: float = Field(gt=0, lt=1)
+    at_least: float = Field(default=LEAST_SKILL, gt=0, lt=1)
 
 
 class LadderConfig(Config):
@@ -49,7 +50,8 @@ class LadderConfig(Config):
         members: independently initialised and trained copies of the architecture
         quorum: how many of them must solve a rung
         success: success rate that a member must be shown to reach, at 95 % confidence; or
-            ``relative: R``, for R times what the member is able to do at the shortest rung, and 0.5
+            ``relative: R``, for R times what the member is able to do at the shortest rung, and at
+            least ``at_least``
         relative: R; null for a ``success`` that is the same for all
         sequences: most training sequences a member may use on one rung
         gflop: most training cost of one member on one rung, in 10^9 operations; null for no limit
@@ -76,11 +78,11 @@ class LadderConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _relative(cls, given: Any) -> Any:
-        """``success: {relative: R}`` is R of the skill, and at least one half."""
+        """``success: {relative: R}`` is R of the skill, and at least ``at_least``."""
         if not isinstance(given, Mapping) or not isinstance(given.get("success"), Mapping):
             return given
         found = RelativeSuccess.model_validate(given["success"])
-        return {**given, "success": LEAST_SKILL, "relative": found.relative}
+        return {**given, "success": found.at_least, "relative": found.relative}
 
     @model_validator(mode="after")
     def _climbable(self) -> Self:

@@ -20,8 +20,8 @@ def at_start(right: int, shown: int) -> MemberRung:
 
 
 def test_what_the_spec_may_say() -> None:
-    assert (RELATIVE.success, RELATIVE.relative) == (0.5, 0.95)
-    assert RELATIVE.asked == "0.95 of the skill, at least 0.5"
+    assert (RELATIVE.success, RELATIVE.relative) == (0.6, 0.95)
+    assert RELATIVE.asked == "0.95 of the skill, at least 0.6"
     assert LadderConfig.model_validate(RELATIVE.model_dump()) == RELATIVE
     assert LadderConfig().asked == "0.9"
     assert "relative" not in LadderConfig().model_dump()  # configurations recorded before
@@ -34,8 +34,8 @@ def test_the_skills_upper_bound_is_asked_for() -> None:
     asked = Asked.of(RELATIVE, 16, at_start(1900, 2048))
     assert asked.success == pytest.approx(0.95 * upper_bound(1900, 2048, 0.975))
     assert asked.confidence(1) == pytest.approx(0.9875)
-    assert Asked.of(RELATIVE, 16, at_start(900, 2048)).success == 0.5  # never less
-    assert Asked.of(RELATIVE, 8, None) == Asked(0.5, pytest.approx(0.05), 2048, True)
+    assert Asked.of(RELATIVE, 16, at_start(900, 2048)).success == 0.6  # never less
+    assert Asked.of(RELATIVE, 8, None) == Asked(0.6, pytest.approx(0.05), 2048, True)
     assert Asked.of(LadderConfig(), 16, at_start(1, 2)) == Asked(0.9, pytest.approx(0.05), 512)
 
 
@@ -55,13 +55,13 @@ def test_it_errs_as_seldom_as_it_says(skill: float) -> None:
 
 
 def test_the_skill_is_measured_once_when_learning_is_done() -> None:
-    """Four times as many sequences, at the end of the budget and not when 0.5 is first passed."""
+    """Four times as many sequences, at the end of the budget and not when 0.6 is first passed."""
     steps = ladder(success={"relative": 0.9}, stall=None)
     asked = Asked.of(steps, LAG, None)
     measured = attempt(knowing(0.8), steps, asked=asked).run(no_tick)
     assert (measured.solved, measured.looks, measured.test_sequences) == (True, 1, 400)
     assert measured.sequences == 2000
-    assert measured.asked == 0.5
+    assert measured.asked == 0.6
 
 
 def test_a_rung_is_solved_by_what_the_member_can_do() -> None:
