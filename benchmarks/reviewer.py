@@ -6,6 +6,8 @@
   (two classes and three), `success: 0.9`, as a search of one-member trials would be judged. It is
   tried at the real looks with the real controls; before, a look asked for the rate alone.
 - *fishing*: certificates of one configuration with other seeds until one passes, q just below 0.8.
+- *shared errors*: members that are just below the rate asked for, tested on the same finite rows.
+- *flat progress*: what a sampler is told of a rung that nobody has solved.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from typing import cast
 
 import numpy as np
 
+from search.disk.certificates import standing_of
 from trainables.controls.measuring import Control, Controls, Rate
 from trainables.measure.certificate import certified_lag, plan_for, verdicts
+from trainables.measure.ladder import achieved
+from trainables.measure.records import MemberRung
 from trainables.measure.reliability import (
     better_than,
     look_confidence,
     lower_bound,
+    successes_needed,
     upper_bound,
 )
 
@@ -29,6 +35,11 @@ ROWS, HELD_OUT_SHARE, SHOWN = 2000, 0.2, 512
 SHARES = {"two classes": (0.915, 0.085), "three classes": (0.915, 0.05, 0.035)}
 SUCCESS = 0.9
 FISHERS, SEEDS, Q = 2000, 20, 0.79
+KEY = {"configuration_sha256": "fished", "task": "recall"}
+HELD_OUT, JUST_BELOW, SPLITS = 400, 0.899, 20_000
+FLAT = [("ten answers of eight classes", 10, 1 / 8, rate) for rate in (0.125, 0.3, 0.5, 0.7)] + [
+    ("parity, guessed", 1, 0.5, 0.5)
+]
 
 
 def guesser(shares: Sequence[float], seed: int) -> tuple[bool, bool, bool]:
@@ -62,7 +73,20 @@ def fishing(q: float, seeds: int, generator: np.random.Generator) -> tuple[bool,
     for _ in range(seeds):
         reaches = dict(enumerate(np.where(generator.random(plan.members) < q, 8, 0).tolist()))
         lags.append(certified_lag(verdicts([8], plan, reaches)))
-    return max(lags) == 8, min(lags) == 8
+    decided = [{**KEY, "lag": lag, "rungs": [{"lag": 8, "passed": lag == 8}]} for lag in lags]
+    (stands,) = standing_of(decided).values()
+    return max(lags) == 8, stands["lag"] == 8
+
+
+def passing_together(members: int, shared: bool, generator: np.random.Generator) -> bool:
+    """Whether all members pass a look on 400 finite rows, each just below the rate asked for.
+
+    If ``shared``, they err on the very same rows.
+    """
+    errors = generator.random((1 if shared else members, HELD_OUT)) >= JUST_BELOW
+    right = HELD_OUT - errors.sum(1)
+    needed = successes_needed(HELD_OUT, SUCCESS, look_confidence(1)) or HELD_OUT
+    return bool((right >= needed).all())
 
 
 def main() -> None:
@@ -78,6 +102,23 @@ def main() -> None:
     for seeds in (1, 5, SEEDS):
         found = np.array([fishing(Q, seeds, generator) for _ in range(FISHERS)]).mean(0)
         print(f"| {seeds} | " + " | ".join(f"{share:.1%}" for share in found) + " |")
+    print("\n| members just below the rate, on 400 finite rows | all pass |")
+    print("| --- | ---: |")
+    for members in (1, 3):
+        for shared in (False, True) if members > 1 else (False,):
+            passed = [passing_together(members, shared, generator) for _ in range(SPLITS)]
+            words = (
+                f"{members}, erring on the same rows" if shared else f"{members}, each by itself"
+            )
+            print(f"| {words} | {np.mean(passed):.3%} |")
+    print("\n| what members show of a rung | progress before | now |")
+    print("| --- | ---: | ---: |")
+    for words, answers, chance, rate in FLAT:
+        row = MemberRung("copying", 8, 0, "budget", rate**answers, asked=SUCCESS, answers=answers,
+                         answer_rate=rate, chance=chance, test_sequences=SHOWN)  # fmt: skip
+        before = min(0.99, rate**answers / SUCCESS)
+        print(f"| {words}, {rate:.0%} of answers right | {before:.3f} | "
+              f"{achieved(row, SUCCESS):.3f} |")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from trainables.files.whole_files import write_aside
 from trainables.measure.certificate import Plan, plan_for
 from trainables.messages import one_line
 from trainables.tasks import make_task
+from trainables.tasks.held_out import require_held_out
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def _certify(
     display: Display,
     other_data: bool = False,
 ) -> Certified:
+    candidates = [replace(candidate, to=config.to) for candidate in candidates]
     with store.locked():
         fixed = store.fixed
         if fixed is None:
@@ -148,7 +150,7 @@ def _certify(
         known = [found for label in labels if (found := store.certificate(label))]
         if len(known) == len(candidates):
             return Certified(plan, candidates, known)
-        candidates = _checked(candidates, resources, other_data)
+        candidates = _checked(candidates, resources, other_data, config.to)
         for other in stores(store.root):
             _ = other.fixed  # refuses what the certificate could not name beside itself
         if fixed is None:
@@ -188,14 +190,23 @@ def _run(certification: Certification, store: Store, display: Display) -> None:
 
 
 def _checked(
-    candidates: Iterable[Candidate], resources: ResourcesConfig, other_data: bool
+    candidates: Iterable[Candidate],
+    resources: ResourcesConfig,
+    other_data: bool,
+    to: int | None,
 ) -> list[Candidate]:
     """Refuse what every member would fail by, and data that is another unless that is meant."""
     require(here(), resources)
     found = []
     for candidate in candidates:
+        if to is not None and to < candidate.ladder.start:
+            raise UserError(
+                f"--to: {to} is not allowed; the ladder's first lag is {candidate.ladder.start}"
+            )
         try:
             task = make_task(candidate.task_config, candidate.encoding)
+            if to is not None:
+                require_held_out(task, candidate.ladder.success, candidate.lags)
         except (ValueError, OSError) as error:
             raise UserError(f"{candidate.task}: {one_line(error)}") from None
         differs = require_data(candidate.task, candidate.data, task.data, other_data)

@@ -14,7 +14,14 @@ import torch
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.files import checkpoint
-from trainables.measure.ladder import Climb, EndedClimb, passed_rungs, progress, reach
+from trainables.measure.ladder import (
+    Climb,
+    EndedClimb,
+    open_progress,
+    passed_rungs,
+    progress,
+    reach,
+)
 from trainables.measure.ladder import ended_by as climb_ended_by
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
@@ -150,6 +157,11 @@ class Trial:
         spent = under_way.progress.cost if under_way else 0.0
         return Report(
             progress=sum(scores) / len(scores),
+            censored_progress=sum(
+                open_progress(o, ladder.rungs, ladder.rule, ladder.success)
+                for o in outcomes.values()
+            )
+            / len(scores),
             reach=min(reaches.values()),
             reaches=reaches,
             tasks_ended_by={

@@ -22,6 +22,7 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import digest
 from trainables.messages import one_line
 from trainables.randomness import Streams
+from trainables.tasks.rows.config import RowsConfig
 from trainables.tasks.task import TaskConfig
 
 
@@ -34,7 +35,8 @@ class Candidate:
         sha256: of the configuration
         ladder: as it was searched
         search_seed: the search's
-        reach: the search's estimate, and the longest lag that is tried
+        reach: the search's estimate
+        to: the longest lag that is tried; None for the search's estimate
         plugins: modules that bring its layers or its task, for the workers to load
         import_from: folders where those are looked for, besides where Python does
         encoding: how its task's rows become inputs, as it was searched; None where none was kept
@@ -56,6 +58,7 @@ class Candidate:
     encoding: Encoding | None = None
     data: DataIdentity | None = None
     other_data: str | None = None
+    to: int | None = None
 
     @property
     def label(self) -> str:
@@ -63,9 +66,16 @@ class Candidate:
         return f"trial-{self.trial:05d}-{self.task}"
 
     @property
+    def certified_task(self) -> TaskConfig:
+        """The task as fresh members are tested on it: by rows of their own, where it keeps some."""
+        is_fresh = isinstance(self.task_config, RowsConfig) and self.task_config.test == "fresh"
+        update = {"test": "certificate"} if is_fresh else {}
+        return self.task_config.model_copy(update=update)
+
+    @property
     def lags(self) -> tuple[int, ...]:
-        """The rungs to be tested: from the ladder's first up to the search's estimate."""
-        return rungs(self.ladder.start, self.reach, self.ladder.ratio)
+        """The rungs to be tested: from the ladder's first up to the longest that is tried."""
+        return rungs(self.ladder.start, self.to or self.reach, self.ladder.ratio)
 
     def member_seed(self, seed: int, member: int) -> int:
         """The root of a fresh member's streams.

@@ -111,8 +111,9 @@ def assumptions(candidate: Candidate) -> list[str]:
         + (f" and {ladder.gflop:g} GFLOP" if ladder.gflop else "")
         + (f" and {ladder.seconds:g} s, which depends on the machine" if ladder.seconds else "")
         + ". Lags between rungs were not tested, nor any "
-        f"below {ladder.start} or beyond the search's estimate, {candidate.reach}.",
-        f"'Solves' means that held-out sequences established a success rate of {ladder.success:g} "
+        f"below {ladder.start} or beyond {candidate.lags[-1]}; the search's estimate was "
+        f"{candidate.reach}.",
+        f"'Solves' means that held-out sequences established a success rate of {ladder.asked} "
         "by the 95 % criterion. That criterion itself errs in at most 5 % of the attempts of a "
         "member just below the rate; the claim is about passing it.",
         "The plan was fixed before the first member was run. The rungs are tested in a fixed "
@@ -122,10 +123,13 @@ def assumptions(candidate: Candidate) -> list[str]:
         "The members ran on the devices listed, with the versions listed.",
     ]
     if candidate.task_config.files is not None:
+        fresh = candidate.certified_task != candidate.task_config
         found.append(
             "Every member was tested on the same held-out rows: the claim is about training "
             "again, given these rows, and does not cover the luck of which rows were held out. "
-            "The search used them too."
+            + ("The search never saw them." if fresh else "The search used them too.")
+            + " Members that err on the same rows are called solved together: if all are just "
+            "below the rate, all pass with up to 5 %, and not with the product of as many errors."
         )
     if candidate.other_data:
         found.append(

@@ -116,7 +116,7 @@ def run_member(job: Job) -> Climbed:
         trial, device = prepare_for(
             job.resources,
             candidate.configuration,
-            {candidate.task: candidate.task_config},
+            {candidate.task: candidate.certified_task},
             ladder,
             job.root,
             curve=False,

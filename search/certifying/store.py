@@ -93,7 +93,7 @@ class Store:
         if fixed is None:
             return
         for key in keys:
-            begun, asked = fixed["certify"][key], getattr(config, key)
+            begun, asked = fixed["certify"].get(key), getattr(config, key)
             if begun != asked:
                 raise UserError(
                     f"--{key}: {asked} is not allowed; the certificate of seed {self.seed} was "

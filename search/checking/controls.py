@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from search.errors import UserError
 from search.spec import Spec
 from trainables.controls.measuring import CONTROLS, Controls, measure
+from trainables.controls.seen import LOOKUP, seen_share
 from trainables.files.whole_files import write_json
 from trainables.measure.plain import digest
 from trainables.tasks.rows.buckets import local
@@ -29,7 +31,10 @@ def check_once(spec: Spec, tasks: Mapping[str, Task], runs: Path, console: Conso
         if spec.controls == "off" or _kept(spec, task, runs).exists():
             continue
         measured = controls_of(task, spec.ladder.rungs)
-        console.print(table(name, measured, spec.ladder.success))
+        seen = seen_at(task, measured, spec.ladder.sequences)
+        console.print(table(name, measured, spec.ladder.success, seen, nearest_row(task)))
+        for line in lookup_tables(name, measured, seen):
+            console.print(line, style="yellow", soft_wrap=True)
         complaints = [c for c in (one.complaint(spec.ladder.success) for one in measured) if c]
         if not complaints:
             keep(spec, task, runs, measured)
@@ -45,17 +50,50 @@ def controls_of(task: Task, rungs: Sequence[int]) -> list[Controls]:
     return [measure(task, lag) for lag in lags]
 
 
-def table(name: str, measured: Sequence[Controls], success: float) -> Table:
+def seen_at(task: Task, measured: Sequence[Controls], sequences: int) -> list[float]:
+    """The share of held-out inputs that training shows as well, at each lag measured."""
+    generator = torch.Generator().manual_seed(0)
+    return [seen_share(task, one.lag, sequences, generator) for one in measured]
+
+
+def lookup_tables(name: str, measured: Sequence[Controls], seen: Sequence[float]) -> list[str]:
+    """A line for each lag at which a table of what training shows answers most tests."""
+    return [
+        f"{name}: lag {one.lag} is a lookup table: training shows {share:.0%} of the test's inputs"
+        for one, share in zip(measured, seen, strict=True)
+        if share >= LOOKUP
+    ]
+
+
+def nearest_row(task: Task) -> float | None:
+    """How often the nearest training row's answer is right for a held-out one, where told."""
+    account = task.account
+    return None if account is None or account.answers is None else account.answers.nearest
+
+
+def table(
+    name: str,
+    measured: Sequence[Controls],
+    success: float,
+    seen: Sequence[float] = (),
+    nearest: float | None = None,
+) -> Table:
     """What succeeds without memory, by lag, next to the success asked for.
+
+    ``seen`` is the share of held-out inputs at each lag that training shows as well, of each;
+    ``nearest`` how often the answer of the nearest training row is right, where there are rows. It
+    is no reason to refuse a task: near copies are warned of by themselves.
 
     ``at most`` is the 95 % upper bound of the highest of those that have to stay below it.
     """
-    columns = (*CONTROLS, "at most", "asked for")
+    more = ["nearest row"] if nearest is not None else []
+    columns = (*CONTROLS, *more, "at most", "asked for", *(["seen"] if seen else []))
     shown = Table("lag", "chance", *columns, title=f"{name}: without memory", padding=0)
-    for one in measured:
-        rates = (one.rates[control].rate for control in CONTROLS)
+    for place, one in enumerate(measured):
+        rates = [one.rates[control].rate for control in CONTROLS]
+        rates += [] if nearest is None else [nearest]
         most = one.rates[one.best].at_most
-        numbers = (one.chance, *rates, most, success)
+        numbers = (one.chance, *rates, most, success, *seen[place : place + 1])
         shown.add_row(str(one.lag), *(f"{number:.1%}" for number in numbers))
     return shown
 

@@ -43,6 +43,10 @@ def certify(
     failures: Annotated[
         int | None, typer.Option(help="Members that may fail.", show_default="1")
     ] = None,
+    to: Annotated[
+        int | None,
+        typer.Option(help="The longest lag to try.", show_default="the search's estimate"),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the fresh members; another gives others.")
     ] = 0,
@@ -71,7 +75,8 @@ def certify(
     from search.spec import CertifyConfig, ResourcesConfig
 
     plan = {
-        "top": top, "reliability": reliability, "confidence": confidence, "failures": failures
+        "top": top, "reliability": reliability, "confidence": confidence, "failures": failures,
+        "to": to,
     }  # fmt: skip
     needs = {"cpus": cpus, "gpus": gpus}
     display = Display(Console(stderr=True) if json else console)

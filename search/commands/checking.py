@@ -22,7 +22,14 @@ def check_task(
     """
     from search import spec as specs
     from search.checking.accounts import show_accounts
-    from search.checking.controls import controls_of, keep, table
+    from search.checking.controls import (
+        controls_of,
+        keep,
+        lookup_tables,
+        nearest_row,
+        seen_at,
+        table,
+    )
     from search.checking.preflight import check_tasks
 
     chosen = specs.read(spec)
@@ -32,10 +39,14 @@ def check_task(
     said: dict[str, Any] = {}
     for name, task in tasks.items():
         measured = controls_of(task, chosen.ladder.rungs)
+        seen = seen_at(task, measured, chosen.ladder.sequences)
         found = [c for c in (one.complaint(chosen.ladder.success) for one in measured) if c]
         said[name] = {"account": task.account, "controls": measured, "complaints": found}
+        said[name] |= {"seen": seen, "nearest_row": nearest_row(task)}
         if not json:
-            console.print(table(name, measured, chosen.ladder.success))
+            console.print(table(name, measured, chosen.ladder.success, seen, nearest_row(task)))
+            for line in lookup_tables(name, measured, seen):
+                console.print(line, style="yellow", soft_wrap=True)
         if not found:
             keep(chosen, task, runs, measured)
     if json:

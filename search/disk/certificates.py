@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,14 +60,23 @@ def standing_of(
     """The certificate that stands of each configuration (by digest) on each task.
 
     Of several with other seeds it is the worst, of equals the latest: trying seeds until one passes
-    wins nothing, for what stands claims no more than the first that was decided.
+    wins nothing, for a lag is claimed only if every certificate that tried it passed it, the first
+    one too. One that passed all that it tried says nothing of longer lags (``certify --to``).
     """
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    of: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for certificate in decided:
-        key = (certificate["configuration_sha256"], certificate["task"])
-        if key not in found or certificate["lag"] <= found[key]["lag"]:
-            found[key] = certificate
+        of[certificate["configuration_sha256"], certificate["task"]].append(certificate)
+    found = {}
+    for key, tried in of.items():
+        most = min((each["lag"] for each in tried if _failed(each)), default=math.inf)
+        left = [each for each in tried if each["lag"] <= most]
+        found[key] = max(reversed(left), key=lambda each: each["lag"])
     return found
+
+
+def _failed(certificate: Mapping[str, Any]) -> bool:
+    """Whether it tried a lag that it did not pass."""
+    return any(not rung["passed"] for rung in certificate["rungs"])
 
 
 def certified_words(root: Path) -> dict[str, str]:

@@ -34,6 +34,11 @@ SCHEMA = pa.schema(
         ("data", pa.string()),
         ("control", pa.string()),
         ("control_rate", pa.float64()),
+        ("asked", pa.float64()),
+        ("answers", pa.int64()),
+        ("answer_rate", pa.float64()),
+        ("chance", pa.float64()),
+        ("seen", pa.float64()),
         ("configuration", pa.string()),
     ]
 )

@@ -93,7 +93,13 @@ def restore_study(
 
 
 def state_and_value(record: Record) -> tuple[TrialState, float | None]:
-    """What Optuna is told of a trial that has ended."""
+    """What Optuna is told of a trial that has ended.
+
+    One that was stopped is a lower bound, and is told to be no less than what failed the rung that
+    it was stopped on: it may exceed that.
+    """
+    if record.reported and record.ended_by == "pruned":
+        return TrialState.COMPLETE, max(record.progress, record.report.censored_progress)
     if record.reported:
         return TrialState.COMPLETE, record.progress
     return TrialState.FAIL, None

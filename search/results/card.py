@@ -11,6 +11,7 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
+from trainables.controls.seen import LOOKUP
 from trainables.description import describe
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
@@ -182,6 +183,13 @@ def _table(points: list[dict[str, Any]], tried: list[dict[str, Any]]) -> list[st
             row = shown.get((lag, member))
             cells.append("" if row is None else f"{row['success_rate']:.1%}")
         lines.append("| " + " | ".join(cells) + " |")
+    seen = {row["lag"]: row.get("seen", 0) for row in tried}
+    tables = [f"{lag} ({share:.0%})" for lag, share in sorted(seen.items()) if share >= LOOKUP]
+    if tables:
+        lines.append(
+            "\nA table of what training shows answers these rungs, of the test's inputs as many:"
+            f" lag {', '.join(tables)}."
+        )
     if members:
         lines.append(
             "\nThe members' columns are what each showed when it tried the rung, with the weights"

@@ -37,7 +37,10 @@ from trainables.tasks import make_task
 from trainables.training.climber import weights_file
 from trainables.training.curve import extrapolated_lag
 
-MEMBER_KEYS = ("lag", "member", "ended_by", "success_rate", "lower_bound", "test_sequences")
+MEMBER_KEYS = (
+    *("lag", "member", "ended_by", "success_rate", "lower_bound", "test_sequences"),
+    *("asked", "seen"),
+)
 """What an export says of every member on every rung that it tried."""
 
 

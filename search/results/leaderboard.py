@@ -63,7 +63,7 @@ def leaderboard(
     )
     if asked is not None:
         table.caption += (
-            f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.success:g};"
+            f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
         if any(record.limited_by(asked) == BY_SKILL for record in best):
@@ -95,7 +95,7 @@ def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = No
         )
     if asked is not None:
         lines.append(
-            f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.success:g};"
+            f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}."
         )
     return "\n".join(lines) + "\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from search.spec.names import NAME
-from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.ladder_config import LONGEST, LadderConfig
 from trainables.parts import Config
 from trainables.precision import Precision
 
@@ -132,12 +132,16 @@ class CertifyConfig(Config):
         reliability: the probability with which a fresh member learns the lag
         confidence: of all the claims together
         failures: members that may fail; more of them ask for more members and forgive more
+        to: the longest lag that is tried; null for the search's estimate
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"to"})
 
     top: int = Field(default=1, ge=1, le=1000)
     reliability: float = Field(default=0.8, gt=0, le=0.9999)
     confidence: float = Field(default=0.95, gt=0, le=0.9999)
     failures: int = Field(default=1, ge=0, le=1000)
+    to: int | None = Field(default=None, ge=2, le=LONGEST)
 
 
 class Outline(Config):

@@ -57,10 +57,13 @@ controls: off
 TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds", "worker"}
 """What is of the machine and the hour, not of the search."""
 
-SINCE = {"final_measured", "deaths", "losses", "kernels"}
+SINCE = {"censored_progress", "final_measured", "deaths", "losses", "kernels"}
 """What records and their reports say since the golden file was made."""
 
-ROWS_SINCE = {"data", "control", "control_rate"}
+ROWS_SINCE = {
+    *("data", "control", "control_rate"),
+    *("asked", "answers", "answer_rate", "chance", "seen"),
+}
 """What a row says since then."""
 
 METRICS_SINCE = {"skill", "success_at_reach", "lower_bound_at_reach"}

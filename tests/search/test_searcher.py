@@ -293,3 +293,16 @@ def test_a_search_starts_with_what_it_is_told(folder: SearchFolder) -> None:
     assert models[0]["hidden_size"] == 16
     assert models[1]["cell"]["kind"] == "lstm"
     assert [p["number"] for p in proposed] == [0, 1, 2]
+
+
+def test_a_stopped_trial_is_told_as_the_lower_bound_that_it_is(folder: SearchFolder) -> None:
+    search = searcher(folder, 2)
+    report = {"progress": 4.2, "censored_progress": 4.9, "reach": 16, "rows": []}
+    for name, ended_by in (("a", None), ("b", "failed_rung")):
+        search.suggest(name)
+        told = json.dumps({**report, "ended_by": ended_by})
+        search.on_trial_complete(name, {"report": told, "training_iteration": 1})
+    values = [trial.value for trial in search._study.get_trials()]
+    assert values == [4.9, 4.2]
+    again = restore_study(folder.journal, "study", SPACES["article"], Ledger(folder))
+    assert [trial.value for trial in again.get_trials()] == values

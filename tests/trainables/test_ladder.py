@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise, product
 from random import Random
 
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from trainables.measure.ladder import (
     Climb,
     Rule,
+    achieved,
     climb,
     ended_by,
+    open_progress,
     passed_rungs,
     progress,
     rungs,
@@ -362,4 +365,41 @@ def test_progress_by_hand() -> None:
     assert progress(tried, (8, 16, 32), Rule(3, 3), SUCCESS) == pytest.approx(3 + (1 + 0.5) / 3)
     assert progress(tried[4:5], (8, 16), Rule(3, 3), SUCCESS) == 0  # not on the rung in question
     first = [outcome(8, 0, "budget", 0.45)]
-    assert progress(first, (8, 16), Rule(3, 3), SUCCESS) == pytest.approx(3 * 0.5 / 3)
+    assert progress(first, (8, 16), Rule(3, 3), SUCCESS) == pytest.approx(3 * 0.5)  # curtailed
+    assert progress(first, (8, 16), Rule(3, 2), SUCCESS) == pytest.approx(3 * 0.5 / 2)  # not yet
+
+
+def shown(answers: int, rate: float, chance: float, sequences: float = 0.0) -> MemberRung:
+    """A member that did not solve the first rung, and what it showed there."""
+    row = outcome(8, 0, "budget", sequences)
+    return replace(row, answers=answers, answer_rate=rate, chance=chance)
+
+
+def test_below_the_first_success_answers_count_beyond_chance() -> None:
+    """Ten answers of eight classes, no sequence of which is right yet; and parity by guessing."""
+    scores = [achieved(shown(10, rate, 0.125), SUCCESS) for rate in (0.125, 0.3, 0.5, 0.7)]
+    assert scores[0] == 0
+    assert scores == pytest.approx([(rate - 0.125) / 0.775 / 2 for rate in (0.125, 0.3, 0.5, 0.7)])
+    assert achieved(shown(1, 0.5, 0.5, 0.5), SUCCESS) == 0
+    assert achieved(shown(1, 0.7, 0.5, 0.7), SUCCESS) == pytest.approx(0.5)
+    assert achieved(shown(1, 0.9, 0.5, 0.9), SUCCESS) == 0.99  # still below every passing
+    assert achieved(shown(2, 0.95, 0.95, 0.9), SUCCESS) < 1  # nobody can do worse than chance here
+
+
+def test_what_a_rung_asks_of_a_member_of_its_own_is_what_it_is_measured_by() -> None:
+    row = replace(shown(1, 0.4, 0.0, 0.4), asked=0.5)
+    assert achieved(row, SUCCESS) == pytest.approx(0.8)
+
+
+def test_an_open_rung_counts_for_more_than_a_failed_one() -> None:
+    """Of the same reach; but not for as much as one that was passed, and a reach of 0 for none."""
+    lags, rule = (8, 16, 32), Rule(2, 2)
+    passed = [outcome(8, 0), outcome(8, 1)]
+    failed = [*passed, outcome(16, 0), outcome(16, 1, "budget", 0.899)]
+    assert progress(failed, lags, rule, SUCCESS) < open_progress(passed, lags, rule, SUCCESS) < 4
+    assert open_progress(failed, lags, rule, SUCCESS) == progress(failed, lags, rule, SUCCESS)
+    assert open_progress(passed[:1], lags, rule, SUCCESS) == progress(
+        passed[:1], lags, rule, SUCCESS
+    )
+    top = [outcome(lag, member) for lag in lags for member in (0, 1)]
+    assert open_progress(top, lags, rule, SUCCESS) == math.log2(32)

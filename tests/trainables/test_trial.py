@@ -256,7 +256,7 @@ def test_a_budget_below_a_batch_still_ends_with_a_look(tmp_path: Path) -> None:
     assert (result.reach, result.ended_by) == (0, "failed_rung")
     assert [row.sequences for row in result.rows] == [5, 5]
     assert all(row.test_sequences == 64 for row in result.rows)
-    assert 0 < result.progress < 2
+    assert 0 <= result.progress < 2  # it may be no better than chance
     assert (result.curve, result.trace) == ((), ())
     assert {point.moment for point in result.horizon} == {"start"}
     assert len(reports) == 3

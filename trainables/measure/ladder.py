@@ -82,6 +82,9 @@ class Climb:
         return self.ended_by == "top"
 
 
+UNDECIDED = 1 - 1e-6
+"""Of a rung, the part that counts where it is open: one member short, it is 1 - 0.01 / quorum."""
+
 Attempt = Callable[[int, int], MemberRung]
 """(lag, member) -> what came of it."""
 
@@ -156,28 +159,65 @@ def progress(
     """log2(reach) plus what was achieved of the failing rung, in doublings of the lag.
 
     The first rung counts from lag 1, so a trial that passes nothing scores between 0 and
-    log2(start). On a rung a member that solved it achieved 1; one that did not, its success rate
-    over the ``success`` asked for, below 1; the rung's share is the mean of the best ``quorum``
-    members. Adding an outcome never lowers the number, and no failing rung scores as passed.
+    log2(start). On a rung a member that solved it achieved 1; one that did not, what it showed
+    beyond chance, below 1 (`achieved`); the rung's share is the mean of the best ``quorum``
+    members. Members that curtailment left out count as the others do on the mean, and those that
+    may still come as 0. Adding an outcome never lowers the number, and no failing rung scores as
+    passed.
     """
+    tried = list(outcomes)
     by_lag: dict[int, list[float]] = {}
-    for outcome in outcomes:
-        by_lag.setdefault(outcome.lag, []).append(_achieved(outcome, success))
+    for outcome in tried:
+        by_lag.setdefault(outcome.lag, []).append(achieved(outcome, success))
+    has_failed = ended_by(tried, lags, rule) not in (None, "top")
     below, total = 1, 0.0
     for lag in lags:
         best = sorted(by_lag.get(lag, ()), reverse=True)[: rule.quorum]
-        share = sum(best) / rule.quorum
+        share = sum(best) / (max(1, len(best)) if has_failed else rule.quorum)
         if share < 1:
             return total + share * math.log2(lag / below)
         total, below = math.log2(lag), lag
     return total
 
 
-def _achieved(outcome: MemberRung, success: float) -> float:
+def open_progress(
+    outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule, success: float
+) -> float:
+    """`progress`, where nothing has failed the rung after the reach: above what fails it.
+
+    A reach of 0 bounds nothing.
+    """
+    tried = list(outcomes)
+    score, passed = progress(tried, lags, rule, success), passed_rungs(tried, lags, rule)
+    if not passed or ended_by(tried, lags, rule) is not None:
+        return score
+    step = math.log2(lags[len(passed)] / passed[-1])
+    return max(score, math.log2(passed[-1]) + UNDECIDED * step)
+
+
+def achieved(outcome: MemberRung, success: float) -> float:
+    """What a member achieved of a rung: 1 if it solved it, else from 0 to 0.99.
+
+    The mean of what it showed beyond chance by whole sequences and by single answers, each as a
+    part of what there is between chance and the ``success`` asked for. Sequences of many answers
+    are right only at the end of learning, their answers long before.
+    """
     if outcome.solved:
         return 1.0
-    rate = outcome.success_rate
-    return min(0.99, rate / success) if math.isfinite(rate) else 0.0
+    asked = outcome.asked or success
+    by_sequence = _beyond(outcome.success_rate, outcome.chance**outcome.answers, asked)
+    if not outcome.answers:  # an earlier version measured, or no look was taken
+        by_sequence = _beyond(outcome.success_rate, 0.0, asked)
+        return min(0.99, by_sequence)
+    by_answer = _beyond(outcome.answer_rate, outcome.chance, asked)
+    return min(0.99, (by_sequence + by_answer) / 2)
+
+
+def _beyond(rate: float, chance: float, asked: float) -> float:
+    """The part of the way from chance to what is asked, in [0, 1]; 0 where there is none."""
+    if not math.isfinite(rate) or chance >= asked:
+        return 0.0
+    return max(0.0, min(1.0, (rate - chance) / (asked - chance)))
 
 
 def solved_fraction(outcomes: Iterable[MemberRung], rule: Rule) -> Mapping[int, float]:

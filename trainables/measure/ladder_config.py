@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from trainables.measure.ladder import Rule, rungs
 from trainables.parts import Config
+
+LEAST_SKILL = 0.6
+"""The least success asked for at the shortest rung, where that of the others is relative to it."""
 
 LONGEST = 2**32
 """Steps; past it nothing can be counted, let alone trained."""
@@ -29,6 +33,13 @@ class StallRule(Config):
     improvement: float = Field(default=0.01, ge=0, lt=1)
 
 
+class RelativeSuccess(Config):
+    """A success that is a part of what a member can do at the shortest rung."""
+
+    relative: float = Field(gt=0, lt=1)
+    at_least: float = Field(default=LEAST_SKILL, gt=0, lt=1)
+
+
 class LadderConfig(Config):
     """The ladder of lags and what it takes to pass a rung.
 
@@ -38,7 +49,10 @@ class LadderConfig(Config):
         ratio: of one rung's lag to the one below
         members: independently initialised and trained copies of the architecture
         quorum: how many of them must solve a rung
-        success: success rate that a member must be shown to reach, at 95 % confidence
+        success: success rate that a member must be shown to reach, at 95 % confidence; or
+            ``relative: R``, for R times what the member is able to do at the shortest rung, and at
+            least ``at_least``
+        relative: R; null for a ``success`` that is the same for all
         sequences: most training sequences a member may use on one rung
         gflop: most training cost of one member on one rung, in 10^9 operations; null for no limit
         test_sequences: held-out sequences of one look
@@ -52,17 +66,36 @@ class LadderConfig(Config):
     members: int = Field(default=3, ge=1, le=1000)
     quorum: int = Field(default=3, ge=1)
     success: float = Field(default=0.9, gt=0, lt=1)
+    relative: float | None = Field(default=None, gt=0, lt=1)
     sequences: int = Field(default=50_000, ge=1, le=10**12)
     gflop: float | None = Field(default=None, gt=0)
     test_sequences: int = Field(default=512, ge=1, le=10**8)
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()
 
+    later: ClassVar[frozenset[str]] = frozenset({"relative"})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _relative(cls, given: Any) -> Any:
+        """``success: {relative: R}`` is R of the skill, and at least ``at_least``."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("success"), Mapping):
+            return given
+        found = RelativeSuccess.model_validate(given["success"])
+        return {**given, "success": found.at_least, "relative": found.relative}
+
     @model_validator(mode="after")
     def _climbable(self) -> Self:
         rungs(self.start, self.stop, self.ratio)
         Rule(self.members, self.quorum)
         return self
+
+    @property
+    def asked(self) -> str:
+        """The success asked for, in words."""
+        if self.relative is None:
+            return f"{self.success:g}"
+        return f"{self.relative:g} of the skill, at least {self.success:g}"
 
     @property
     def rungs(self) -> tuple[int, ...]:

@@ -28,6 +28,11 @@ class MemberRung:
             success rate; empty if none did, and on a paired task
         control_rate: the share of the same held-out sequences that it was right on
         test_sequences: held-out sequences of that look; 0 if none was taken
+        asked: the success rate to be established; 0 where an earlier version measured
+        answers: scored answers of one of those sequences; 0 if no look was taken
+        answer_rate: share of all their answers that were right, each by itself
+        chance: the share that the best constant answer is right on
+        seen: share of held-out sequences at this lag whose inputs training shows as well
         looks: looks at held-out sequences
         sequences: training sequences used
         seconds: wall time
@@ -55,6 +60,11 @@ class MemberRung:
     data: str | None = None
     control: str = ""
     control_rate: float = 0.0
+    asked: float = 0.0
+    answers: int = 0
+    answer_rate: float = 0.0
+    chance: float = 0.0
+    seen: float = 0.0
 
     @property
     def solved(self) -> bool:

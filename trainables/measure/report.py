@@ -39,6 +39,8 @@ class Report:
         worker: host and process that reported
         kernels: how recurrences were computed (`trainables.models.kernels.describe`); empty where
             an earlier version reported
+        censored_progress: what progress may still be: no less than that of whatever failed the
+            rung that is open
     """
 
     progress: float = 0.0
@@ -56,6 +58,7 @@ class Report:
     busy_seconds: float = 0.0
     worker: str = ""
     kernels: str = ""
+    censored_progress: float = 0.0
 
     @property
     def curve(self) -> tuple[CurvePoint, ...]:

@@ -226,6 +226,12 @@ class Task(ABC):
 
         """
 
+    def judge_answers(self, predictions: Predictions, batch: Batch) -> Bool[Tensor, "N S"]:
+        """Which scored answers are right, each by itself; where there are pairs, of a pair."""
+        if self.paired:
+            return self.judge(predictions, batch)[:, None]
+        return self.answer.right(predictions, batch.targets)
+
     def judge(self, predictions: Predictions, batch: Batch) -> Bool[Tensor, " N"]:
         """Which of the batch's sequences are a success: those with every scored answer right."""
         return self.answer.right(predictions, batch.targets).all(dim=1)

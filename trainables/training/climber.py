@@ -12,8 +12,10 @@ import torch
 
 from trainables.config import TrialConfig
 from trainables.controls.rivals import Rivals
+from trainables.controls.seen import seen_share
 from trainables.files import weights as weight_files
 from trainables.files.whole_files import remove_left_over
+from trainables.measure.asked import Asked
 from trainables.measure.ladder import Climb, climb
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import digest
@@ -60,6 +62,7 @@ class Climber:
         self.members: dict[int, Member] = {}
         self.outline = outline(config.model, task)
         self.training: RungTraining | None = None
+        self._seen_at: dict[int, float] = {}
         self._learned_at = 0
         self._learned: Rivals
         self._saved: dict[int, dict[str, Any]] = {}
@@ -92,6 +95,7 @@ class Climber:
             state_bytes=self.outline.state_bytes(self.task.length(lag)),
             peak_memory_bytes=peak_bytes(self.device),
             data=self.task.data_fingerprint,
+            seen=self._seen(lag) if row.sequences else 0.0,
         )
 
     def _trained(self, lag: int, number: int) -> MemberRung:
@@ -138,6 +142,7 @@ class Climber:
             batch_size=self.config.training.batch_size,
             device=self.device,
             clock=self.clock,
+            asked=Asked.of(self.ladder, lag, self.rows.get((self.ladder.start, member.number))),
         )
         cut_off, self._cut_off = self._cut_off, None
         if cut_off is not None and (cut_off["lag"], cut_off["member"]) == (lag, member.number):
@@ -151,6 +156,13 @@ class Climber:
             generator = self.streams.generator("controls", lag, 0)
             self._learned_at, self._learned = lag, Rivals(self.task, lag, generator)
         return self._learned
+
+    def _seen(self, lag: int) -> float:
+        """The share of test inputs that training shows at ``lag``, counted once a lag."""
+        if lag not in self._seen_at:
+            generator = self.streams.generator("controls", lag, 0, 1)
+            self._seen_at[lag] = seen_share(self.task, lag, self.ladder.sequences, generator)
+        return self._seen_at[lag]
 
     def _keep_weights(self, member: Member, lag: int) -> None:
         """Keep what solved this rung."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
 from trainables.shapes import Predictions
+from trainables.tasks.held_out import most_alike
 from trainables.tasks.task import Batch, Task
 
 STEPS_AT_ONCE = 2**18
@@ -20,10 +21,19 @@ STEPS_AT_ONCE = 2**18
 
 @dataclass(frozen=True)
 class Tally:
-    """How many of the sequences were right in every scored answer."""
+    """How many of the sequences were right in every scored answer.
+
+    Attributes:
+        answers: scored answers of all of them
+        answers_right: of those
+        answers_guessed: of those, how many the best constant answer is right on
+    """
 
     successes: int
     sequences: int
+    answers: int = 0
+    answers_right: int = 0
+    answers_guessed: int = 0
 
     @property
     def rate(self) -> float:
@@ -51,14 +61,21 @@ def evaluate(
 
     A finite split shows each row at most once, so the tally may hold fewer.
     """
-    successes = shown = 0
-    for _, right in each_shown(model, task, lag, sequences, generator, device):
+    successes = shown = answers_right = answers = 0
+    targets = []
+    for batch, right, each in _each_answered(model, task, lag, sequences, generator, device):
         successes += int(right.sum())
         shown += len(right)
-    return Tally(successes, shown)
+        answers += each.numel()
+        answers_right += int(each.sum())
+        targets.append(batch.targets.flatten())
+    if task.paired:
+        guessed = answers // 2
+    else:
+        guessed = most_alike(torch.cat(targets), task.answer) if targets else 0
+    return Tally(successes, shown, answers, answers_right, guessed)
 
 
-@torch.no_grad()
 def each_shown(
     model: Model,
     task: Task,
@@ -68,7 +85,22 @@ def each_shown(
     device: torch.device,
     mixed: bool = False,
 ) -> Iterator[tuple[Batch, Bool[Tensor, " N"]]]:
-    """Held-out sequences, batch by batch, with whether the model is right on each.
+    """Held-out sequences, batch by batch, with whether the model is right on each."""
+    shown = _each_answered(model, task, lag, sequences, generator, device, mixed)
+    return ((batch, right) for batch, right, _ in shown)
+
+
+@torch.no_grad()
+def _each_answered(
+    model: Model,
+    task: Task,
+    lag: int,
+    sequences: int,
+    generator: torch.Generator,
+    device: torch.device,
+    mixed: bool = False,
+) -> Iterator[tuple[Batch, Bool[Tensor, " N"], Bool[Tensor, "N S"]]]:
+    """The same, with which of their answers are right.
 
     The halves of a pair are always shown in batches of their own, each in an order of its own: a
     model that told them apart by their places, or by what lies beside them, would learn nothing
@@ -87,7 +119,7 @@ def each_shown(
             answers = _answers(model, there, rows, order)
         else:
             answers = model(there.inputs, there.scored)
-        yield batch, task.judge(answers, there).cpu()
+        yield batch, task.judge(answers, there).cpu(), task.judge_answers(answers, there).cpu()
     model.train(was_training)
 
 

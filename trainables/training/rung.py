@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from trainables.controls.rivals import Compared, MakeRivals
+from trainables.measure.asked import Asked
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
@@ -75,6 +76,7 @@ class RungTraining:
     Args:
         name: the task's name in the trial
         rivals: gives the controls to beat at a lag
+        asked: the success that solves the rung; without it, the ladder's
     """
 
     def __init__(
@@ -90,7 +92,9 @@ class RungTraining:
         batch_size: int,
         device: torch.device,
         clock: Callable[[], float] = time.monotonic,
+        asked: Asked | None = None,
     ) -> None:
+        self.asked = asked or Asked.of(ladder, lag, None)
         self.member, self.name, self.regime, self.ladder = member, name, regime, ladder
         self.rivals, self.streams = rivals, streams
         self.compared: Compared | None = None
@@ -140,10 +144,14 @@ class RungTraining:
             member=self.member.number,
             ended_by=ended,
             success_rate=tally.rate,
-            lower_bound=tally.lower_bound(look_confidence(max(1, now.looks))),
+            lower_bound=tally.lower_bound(self.asked.confidence(max(1, now.looks))),
             control=self.compared.best if self.compared else "",
             control_rate=self.compared.best_rate if self.compared else 0.0,
             test_sequences=tally.sequences,
+            asked=self.asked.success,
+            answers=tally.answers // max(1, tally.sequences),
+            answer_rate=tally.answers_right / max(1, tally.answers),
+            chance=tally.answers_guessed / max(1, tally.answers),
             looks=now.looks,
             sequences=now.sequences,
             seconds=now.seconds,
@@ -198,9 +206,10 @@ class RungTraining:
     def _likely_to_pass(self) -> bool:
         """Whether recent batches, then a selection draw, reach the rate that the test asks for.
 
-        Never on a paired task: there only a member that is done learning is asked.
+        Never on a paired task, nor where the skill is measured: there only a member that is done
+        learning is asked.
         """
-        if self.splits["test"].paired:
+        if self.splits["test"].paired or self.asked.is_skill:
             return False
         shown = sum(size for _, size, _ in self.recent)
         if self.progress.sequences < self.progress.resume_at or shown < RECENT_SEQUENCES:
@@ -216,8 +225,8 @@ class RungTraining:
 
     def _rate_needed(self) -> float:
         distinct = self.splits["test"].distinct_sequences(self.lag)
-        shown = min(self.ladder.test_sequences, distinct or self.ladder.test_sequences)
-        return rate_needed(shown, self.ladder.success, self.progress.looks + 1)
+        shown = min(self.asked.test_sequences, distinct or self.asked.test_sequences)
+        return rate_needed(shown, self.asked.success, self.progress.looks + 1, self.asked.error)
 
     def _pause(self, part: float) -> None:
         now = self.progress
@@ -228,15 +237,15 @@ class RungTraining:
         self.progress.looks += 1
         self.compared = None
         before = self.generators["test"].get_state()
-        tally = self._evaluate("test", self.ladder.test_sequences)
-        confidence = look_confidence(self.progress.looks)
-        if tally.lower_bound(confidence) < self.ladder.success:
+        tally = self._evaluate("test", self.asked.test_sequences)
+        confidence = self.asked.confidence(self.progress.looks)
+        if tally.lower_bound(confidence) < self.asked.success:
             return tally, False
         if self.splits["test"].paired:
             return tally, True
         self.compared = self._compare(before)
         again = Tally(self.compared.right, self.compared.sequences)
-        held = again.lower_bound(confidence) >= self.ladder.success
+        held = again.lower_bound(confidence) >= self.asked.success
         return tally, held and self.compared.beaten(confidence)
 
     def _compare(self, drawn_from: torch.Tensor) -> Compared:
@@ -252,7 +261,7 @@ class RungTraining:
             self.member.model,
             self.splits["test"],
             self.lag,
-            self.ladder.test_sequences,
+            self.asked.test_sequences,
             again,
             self.device,
             mixed=True,
@@ -301,10 +310,10 @@ class RungTraining:
 
 
 @functools.cache
-def rate_needed(sequences: int, success: float, look: int) -> float:
+def rate_needed(sequences: int, success: float, look: int, error: float = 0.05) -> float:
     """The share of ``sequences`` that must be right at the ``look``-th look; 1 if none is enough.
 
     Kept, because it is asked for at every training step and takes as long as a small one.
     """
-    needed = successes_needed(sequences, success, look_confidence(look))
+    needed = successes_needed(sequences, success, look_confidence(look, 1 - error))
     return 1.0 if needed is None else needed / sequences

@@ -97,5 +97,6 @@ def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:
 def members(record: Record) -> pd.DataFrame:
     """One row a task, lag and member: how the attempt ended and what it showed."""
     columns = ["task", "lag", "member", "ended_by", "success_rate", "lower_bound", "sequences"]
+    columns += ["asked", "answer_rate", "chance", "seen"]
     rows = sorted(record.rows, key=lambda row: (row.task, row.lag, row.member))
     return pd.DataFrame([vars(row) for row in rows], columns=columns)

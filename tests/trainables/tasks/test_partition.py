@@ -283,3 +283,23 @@ def test_other_data_is_not_called_copies(tmp_path: Path, kind: str) -> None:
     found = nearest(task.rows, task.parts, task.fitted, None)
     assert (task.parts[found.rows] == 2).all()
     assert (task.parts[found.nearest] == 0).all()
+
+
+def test_a_further_part_for_the_certificate_alone(tmp_path: Path) -> None:
+    """Half of what was held out is shown by no search, and the other half by no certificate."""
+    shared = task_over(tmp_path / "f", {})
+    fresh = task_over(tmp_path / "f", {}, test="fresh")
+    certificate = task_over(tmp_path / "f", {}, test="certificate")
+    for task in (fresh, certificate):
+        assert (task.of_part("train") == shared.of_part("train")).all()
+        assert (task.of_part("selection") == shared.of_part("selection")).all()
+    own, other = fresh.of_part("test"), certificate.of_part("test")
+    assert not (own & other).any()
+    assert ((own | other) == shared.of_part("test")).all()
+    assert 30 < own.sum() < 90 > other.sum() > 30
+    assert fresh.encoding.steps == certificate.encoding.steps == shared.encoding.steps
+    assert certificate.under(fresh.encoding).encoding.steps == shared.encoding.steps
+    assert any("kept for a certificate" in why for why, _ in fresh.account.left_out)
+    with pytest.raises(ValidationError, match="test: fresh is for a split by hash"):
+        task_over(tmp_path / "g", {"part": ["train"] * ROWS}, split="part", test="fresh")
+    assert "test" not in shared.config.model_dump()  # its streams are those of before

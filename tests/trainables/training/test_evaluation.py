@@ -31,7 +31,10 @@ def test_one_wrong_answer_of_several_is_no_success() -> None:
     for size in (256, 144):
         targets = task.sample(4, size, generator).targets
         without_zero += sum(0 not in row for row in targets.tolist())
-    assert tally == Tally(without_zero, 400)
+    assert (tally.successes, tally.sequences) == (without_zero, 400)
+    assert tally.answers == 1200
+    assert tally.answers_right / 1200 == pytest.approx(3 / 4, abs=0.04)
+    assert tally.answers_guessed / 1200 == pytest.approx(1 / 4, abs=0.04)
     assert 0.3 < tally.rate < 0.55  # (3/4)**3 = 0.42; of single answers, 0.75 are right
 
 

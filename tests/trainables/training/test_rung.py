@@ -165,8 +165,9 @@ def test_the_rate_wanted_is_that_of_the_next_look_at_what_the_test_can_show(
 
     asked: list[tuple[int, float, int]] = []
 
-    def note(*wanted: Any) -> float:
-        asked.append(wanted)
+    def note(sequences: int, success: float, look: int, error: float) -> float:
+        assert error == pytest.approx(0.05)
+        asked.append((sequences, success, look))
         return 0.5
 
     monkeypatch.setattr(rung, "rate_needed", note)

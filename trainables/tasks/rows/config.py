@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,7 +22,7 @@ from trainables.tasks.task import TaskConfig
 LATER = frozenset(
     {
         *("scale", "missing", "missing_indicator", "group", "split", "split_seed"),
-        *("group_by", "order_by"),
+        *("group_by", "order_by", "test"),
     }
 )
 
@@ -53,6 +53,9 @@ class RowsConfig(TaskConfig):
         split: a column that says which part a row is of, or one of times and when parts begin;
             null for 70 % to train on, 10 % to select by, 20 % held out, by a hash
         split_seed: another one, another split by hash
+        test: ``shared``: certificates test on the rows that the search tested on; ``fresh``: half
+            of the held-out rows are shown by no search, and to a certificate alone; for
+            ``certificate`` they are the held-out ones, and the other half is shown by nobody
 
     """
 
@@ -69,6 +72,7 @@ class RowsConfig(TaskConfig):
     group: str | None = None
     split: ColumnOrTimes = None
     split_seed: Annotated[int, Field(ge=0)] = 0
+    test: Literal["shared", "fresh", "certificate"] = "shared"
 
     @model_validator(mode="after")
     def _split_once(self) -> Self:
@@ -80,6 +84,8 @@ class RowsConfig(TaskConfig):
             raise ValueError(
                 f"split_seed: {self.split_seed} is for a split by hash, not by `split`"
             )
+        if self.split is not None and self.test != "shared":
+            raise ValueError(f"test: {self.test} is for a split by hash, not by `split`")
         return self
 
     @model_validator(mode="after")
@@ -145,7 +151,12 @@ class RowsConfig(TaskConfig):
     @property
     def partition(self) -> Partition:
         """How rows are split, and which are left out."""
-        return Partition(is_grouped=self.group is not None, split=self.split, seed=self.split_seed)
+        return Partition(
+            is_grouped=self.group is not None,
+            split=self.split,
+            seed=self.split_seed,
+            test=self.test,
+        )
 
     @property
     def all_columns(self) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from pydantic import BeforeValidator
 
 from trainables.parts import Config
 from trainables.tasks.rows.reading import Rows
-from trainables.tasks.split.splitting import PARTS, part_of
+from trainables.tasks.split.splitting import ENDS, FRESH_FROM, PARTS, part_of
 
 LEFT_OUT = -1
 
@@ -66,6 +66,7 @@ class Partition:
         is_grouped: rows of one value of the column ``group`` fall to one part
         split: what says which part a row is of; None for a hash
         seed: another one, another split; 0 for that of earlier versions
+        test: whether all that is held out is shown, or the half of a search or of a certificate
     """
 
     shortest: int = 1
@@ -73,6 +74,7 @@ class Partition:
     is_grouped: bool = False
     split: str | TimeSplit | None = None
     seed: int = 0
+    test: Literal["shared", "fresh", "certificate"] = "shared"
 
     def usable(self, rows: Rows) -> Bool[np.ndarray, " R"]:
         """Which rows are of a length that is shown."""
@@ -87,6 +89,10 @@ class Partition:
         long = 0 if self.longest is None else int((rows.lengths > self.longest).sum())
         if long:
             yield f"longer than `longest: {self.longest}`", long
+        if self.test != "shared":
+            other = ~_is_shown(_hashes(rows, self), self.test) & self.usable(rows)
+            kept_for = "a certificate" if self.test == "fresh" else "a search"
+            yield f"kept for {kept_for} alone (`test: fresh`)", int(other.sum())
 
     def shared(self, rows: Rows) -> Iterator[str]:
         """A line, if held-out rows are shown in training too; a hash of sequences rules it out."""
@@ -110,12 +116,23 @@ def parts_of(rows: Rows, partition: Partition) -> Int8[np.ndarray, " R"]:
         ValueError: in one line, if the column that says it says something else.
     """
     if partition.split is None:
-        parts = part_of(_hashes(rows, partition))
+        hashes = _hashes(rows, partition)
+        parts = np.where(_is_shown(hashes, partition.test), part_of(hashes), LEFT_OUT)
     elif isinstance(partition.split, str):
         parts = _as_said(rows.columns["split"], partition.split, rows)
     else:
         parts = _by_time(rows.columns["split"], partition.split, rows)
     return np.where(partition.usable(rows), parts, LEFT_OUT).astype(np.int8)
+
+
+def _is_shown(hashes: UInt64[np.ndarray, " R"], test: str) -> Bool[np.ndarray, " R"]:
+    """Which rows are of the half of those held out that is shown, or are not held out."""
+    share = hashes / 2.0**64
+    if test == "fresh":
+        return share < FRESH_FROM
+    if test == "certificate":
+        return (share < ENDS[-1]) | (share >= FRESH_FROM)
+    return np.ones(len(hashes), bool)
 
 
 def require_parts(

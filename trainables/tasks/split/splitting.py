@@ -21,6 +21,9 @@ TRAIN = PARTS.index("train")
 ENDS = (0.7, 0.8)
 """Of the hashes' range, where train and selection end: 70 % train, 10 % selection, 20 % test."""
 
+FRESH_FROM = 0.9
+"""Where, with `test: fresh`, that begins which only a certificate tests on."""
+
 
 def row_hashes(steps: Steps) -> UInt64[np.ndarray, " R"]:
     """BLAKE2b, 64 bits, of each row's numbers as 64-bit integers or floats, little-endian."""
