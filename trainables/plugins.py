@@ -7,8 +7,10 @@ kinds up when they are read. Its ``SPACES`` are the search's to read.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,8 +34,74 @@ def load_plugins(names: Sequence[str], folders: Sequence[str | Path] = ()) -> li
     Raises:
         ValueError: in one line, if a module is no plugin or brings what is there already.
     """
+    look_in(folders)
+    return [_load(name, folders) for name in names]
+
+
+def look_in(folders: Iterable[str | Path]) -> None:
+    """Look for modules in these folders too, after all where Python does, from then on."""
     sys.path += [folder for folder in map(str, folders) if folder not in sys.path]
-    return [_load(name) for name in names]
+
+
+def imported(name: str, folders: Sequence[str | Path] = ()) -> ModuleType:
+    """A module of somebody's own; what its import does to this process besides is undone.
+
+    What it prints goes to where errors go.
+
+    Raises:
+        ValueError: in one line, if it raises or asks the process to end, or if it is another than
+            the one in the ``folders``.
+    """
+    try:
+        with _kept_as_it_is():
+            module = importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the module's own code raises; an exit as well
+        raise ValueError(f"{name!r} cannot be imported: {named(error)}") from None
+    _require_own(name, module, folders)
+    return module
+
+
+@contextmanager
+def _kept_as_it_is() -> Iterator[None]:
+    """Working folder, search path and streams are as before when it ends; a child ends there."""
+    process, path = os.getpid(), list(sys.path)
+    streams = sys.stdin, sys.stdout, sys.stderr
+    here: Path | None = None
+    with suppress(FileNotFoundError):
+        here = Path.cwd()
+    try:
+        with Path(os.devnull).open() as nothing, redirect_stdout(sys.stderr):
+            sys.stdin = nothing  # nobody is there to answer a module that asks
+            yield
+    finally:
+        if os.getpid() != process:  # the module has forked, and this is its child
+            os._exit(0)
+        sys.stdin, sys.stdout, sys.stderr = streams
+        sys.path[:] = [*path, *(folder for folder in sys.path if folder not in path)]
+        if here is not None:
+            os.chdir(here)
+
+
+def _require_own(name: str, module: ModuleType, folders: Iterable[str | Path]) -> None:
+    """Refuse a module that hides one's own file of its name, as Python's or a package's does."""
+    for folder in folders:
+        base = Path(folder, *name.split("."))
+        for own in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+            if not own.is_file():
+                continue
+            found = Path(getattr(module, "__file__", None) or "/no file")
+            if found.is_file() and found.read_bytes() == own.read_bytes():
+                return
+            raise ValueError(
+                f"{name!r} is another module here ({_whose(module)}), not {own}; give that file "
+                "another name"
+            )
+
+
+def _whose(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or "built into Python"
 
 
 def require_loaded(names: Sequence[str]) -> None:
@@ -61,12 +129,8 @@ def needed(names: Sequence[str], configuration: Any) -> list[str]:
     ]
 
 
-def _load(name: str) -> ModuleType:
-    try:
-        module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # whatever the module's own code raises
-        reason = named(error)
-        raise ValueError(f"{name!r} cannot be imported: {reason}") from None
+def _load(name: str, folders: Sequence[str | Path] = ()) -> ModuleType:
+    module = imported(name, folders)
     brought = {table: getattr(module, table, {}) for table in TABLES}
     if not any(hasattr(module, table) for table in (*TABLES, "SPACES")):
         raise ValueError(f"{name!r} has no table; a plugin has LAYERS, TASKS or SPACES")

@@ -13,6 +13,7 @@ from search.commands import (
     RUNS,
     OtherData,
     Runs,
+    WithoutDamaged,
     console,
     options_of,
 )
@@ -55,6 +56,7 @@ def certify(
         ),
     ] = None,
     other_data: OtherData = False,
+    without_damaged: WithoutDamaged = False,
     runs: Runs = RUNS,
 ) -> None:
     """Certify the longest lag that fresh members of the best configurations reliably learn.
@@ -88,7 +90,9 @@ def certify(
         spec = specs.read(folder.spec)
         config = _overridden(spec.certify, plan)
         resources = _overridden(spec.resources, needs)
-        done = certifying.certify_search(spec, folder, config, resources, seed, display, other_data)
+        done = certifying.certify_search(
+            spec, folder, config, resources, seed, display, other_data, without_damaged
+        )
     _conclude(what, exported, seed, runs, done)
 
 
@@ -142,7 +146,7 @@ def certificate_table(certificates: Any) -> Any:
     """What was certified, a row a candidate."""
     from rich.table import Table
 
-    from trainables.config import describe
+    from trainables.description import describe
 
     plan = certificates[0]["plan"]
     table = Table(

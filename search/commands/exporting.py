@@ -18,6 +18,7 @@ from search.commands import (
     OtherData,
     Plugins,
     Runs,
+    WithoutDamaged,
     console,
 )
 from search.disk.folder import SearchFolder
@@ -46,6 +47,7 @@ def export(
         str | None,
         typer.Option(help="Register them in MLflow, as versions of this model.", metavar="MODEL"),
     ] = None,
+    without_damaged: WithoutDamaged = False,
     runs: Runs = RUNS,
     cluster: ClusterFile = None,
 ) -> None:
@@ -54,6 +56,7 @@ def export(
         raise UserError(f"--top: {top} is not allowed together with --trial {trial}")
     folder = SearchFolder(runs, name)
     options = {"top": top, "trial": trial, "certified": certified, "format": formats}
+    options["without-damaged"] = without_damaged
     if cluster is None:
         targets = _here(folder, options, to, register)
     else:
@@ -70,14 +73,18 @@ def export(
 def _here(
     folder: SearchFolder, options: dict[str, Any], to: Path, register: str | None
 ) -> list[Path]:
-    from search import spec as specs
     from search.results.export import Wanted
     from search.results.export import export as export_wanted
 
-    folder.require()
-    spec = specs.read(folder.spec)
+    spec = folder.look()
     formats = tuple(dict.fromkeys(options["format"] or ()))
-    wanted = Wanted(options["top"] or 1, options["trial"], options["certified"], formats)
+    wanted = Wanted(
+        options["top"] or 1,
+        options["trial"],
+        options["certified"],
+        formats,
+        options["without-damaged"],
+    )
     targets = export_wanted(folder, spec, wanted, to)
     if register:
         from search.recording.logged_model import publish
@@ -122,6 +129,7 @@ def verify(
     Exits with 1 if it was measured and fails; with 2 if it cannot be measured on this data.
     """
     from search.disk.kept_tasks import require_data
+    from search.spec.trying import try_imports
     from trainables.exports import exported
     from trainables.measure.reliability import CONFIDENCE
     from trainables.models import kernels
@@ -129,7 +137,9 @@ def verify(
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     try:
-        load_plugins(plugin or (), [Path.cwd()] if plugin else ())
+        folders = [Path.cwd()] if plugin else []
+        try_imports(plugin or (), folders)
+        load_plugins(plugin or (), folders)
         claim = exported.read(folder)
         task = exported.task_to_verify(claim, data)
         differs = require_data(task.config.kind, claim.data, task.data, other_data)

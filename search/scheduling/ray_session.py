@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,6 +23,8 @@ from search.scheduling.machines import Machine, here, of_cluster
 from search.spec import Spec
 from trainables.messages import one_line
 from trainables.models.kernels import switch
+
+log = logging.getLogger(__name__)
 
 STARTS = 3
 """Each is given 30 s by Ray."""
@@ -42,6 +47,10 @@ CLUSTER_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the folder of what travelled
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
 }
+TOKEN = Path("~/.ray/auth_token")
+"""What Ray asks of whoever talks to it, unless its environment names another."""
+
+OTHER_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,15 @@ def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
 
 @contextmanager
 def local_ray() -> Iterator[RaySession]:
-    """Ray on this machine, for the length of the block."""
+    """Ray on this machine, for the length of the block.
+
+    It listens on 127.0.0.1 alone, and asks for a token that its owner alone can read.
+    """
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
+    _keep_token_to_its_owner()
     _start()
     try:
+        _say_where_others_reach_it()
         yield RaySession(here(), None)
     finally:
         ray.shutdown()
@@ -105,6 +119,29 @@ def _start() -> None:
         "temporary folder and in shared memory, and ports on 127.0.0.1; when the machine is less "
         "busy, `longspan resume NAME` goes on"
     )
+
+
+def _keep_token_to_its_owner() -> None:
+    """Make the file of Ray's token, which Ray would make for all to read, or take it back: 0600."""
+    if os.environ.get("RAY_AUTH_MODE", "token") != "token" or os.environ.keys() & OTHER_TOKENS:
+        return
+    token = TOKEN.expanduser()
+    with suppress(OSError):  # no home that can be written: Ray says so itself
+        token.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            file = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.write(file, secrets.token_hex(32).encode())
+            os.close(file)
+        token.chmod(0o600)
+
+
+def _say_where_others_reach_it() -> None:
+    addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
+    if reached := [a for a in addresses if not ipaddress.ip_address(a).is_loopback]:
+        log.warning(
+            "Ray listens on %s, not on 127.0.0.1 alone: it was imported before longspan was",
+            ", ".join(reached),
+        )
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from search.spec import Spec
 from spaces import SPACES, Space
 from spaces.declared import DeclaredSpace
 from trainables.messages import one_line
-from trainables.plugins import load_plugins
+from trainables.plugins import imported, load_plugins
 
 
 def find_space(spec: Spec) -> Space:
@@ -34,9 +33,9 @@ def find_space(spec: Spec) -> Space:
             "or module:function"
         )
     try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"space: {spec.space!r} cannot be imported: {error}") from None
+        found = getattr(imported(module, spec.import_from), function)
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"space: {spec.space!r} cannot be imported: {one_line(error)}") from None
     if not callable(found):
         raise UserError(f"space: {spec.space!r} is not a function of an Optuna trial")
     return found
@@ -54,7 +53,12 @@ def known_spaces(plugins: Sequence[str], folders: Sequence[str] = ()) -> dict[st
     except ValueError as error:
         raise UserError(f"plugins: {error}") from None
     for module in modules:
-        for name, space in getattr(module, "SPACES", {}).items():
+        brought = getattr(module, "SPACES", {})
+        if not isinstance(brought, Mapping):
+            raise UserError(f"plugins: {module.__name__!r}: SPACES is no mapping to functions")
+        for name, space in brought.items():
+            if not isinstance(name, str):
+                raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is no name")
             if not callable(space):
                 raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is no function")
             if known.setdefault(name, space) is not space:

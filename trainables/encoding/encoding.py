@@ -20,8 +20,8 @@ from torch import Tensor
 
 from trainables.encoding.answers import AnyAnswers, ClassAnswers
 from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
+from trainables.measure.plain import digest
 from trainables.parts import Config
-from trainables.randomness import digest
 from trainables.shapes import Inputs
 
 FILLER_SEED = 0
