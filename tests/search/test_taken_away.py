@@ -362,6 +362,12 @@ def variants(taken: Path, folder: Path) -> dict[str, tuple[str, str, pd.DataFram
                    depth.assign(depth=depth.depth / 1000)),
         "lags": (LAGGED, "another than was measured", lagged.assign(far=lagged.far % 5 + 1)),
         "waves": (STREAM, "units: mean", waves.assign(x=waves.x * 3)),
+        "one more": (TOKENS, "1 row added (501, not 500)", pd.concat(
+            [tokens, pd.DataFrame({"words": [[7, 7, -3, 7, -3, -3, 7]], "good": [True]})])),
+        "one label": (LAGGED, "labels changed, of the same 800 sequences",
+                      lagged.assign(y=np.where(lagged.index == 3, 1 - lagged.y, lagged.y))),
+        "one feature": (DEPTH, "has 1 features a step; the model takes 2",
+                        depth.assign(pair=[[s[:1] for s in row] for row in depth.pair])),
     }  # fmt: skip
 
 
@@ -430,6 +436,16 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
         assert said in refused(*command, *at)
     data = ("--data", changed / f"{FILES[columns]}.parquet")
     assert said in refused("certify", one(taken, columns), *data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["features", "one feature", "no class", "renamed", "one more", "one label", "metres", "symbol"],
+)
+def test_resume_refuses_every_kind_of_change(taken: Path, changed: Path, name: str) -> None:
+    columns, said, frame = variants(taken, changed)[name]
+    frame.to_parquet(changed / f"{FILES[columns]}.parquet")
+    assert said in refused("resume", "taken", "--trials", "2", "--runs", changed / "runs")
 
 
 def test_a_search_goes_on_with_other_data_that_is_meant(
