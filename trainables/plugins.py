@@ -7,19 +7,25 @@ kinds up when they are read. Its ``SPACES`` are the search's to read.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
+
+import torch
 
 from trainables.messages import named
 from trainables.models.cells import LAYERS
 from trainables.models.layer import Layer
 from trainables.tasks import TASKS
 from trainables.tasks.task import Task
+
+SPACES = "SPACES"
+"""Of a module, the table that is the search's to read."""
 
 TABLES: dict[str, tuple[dict[str, Any], type]] = {"LAYERS": (LAYERS, Layer), "TASKS": (TASKS, Task)}
 
@@ -65,23 +71,52 @@ def imported(name: str, folders: Sequence[str | Path] = ()) -> ModuleType:
 
 @contextmanager
 def _kept_as_it_is() -> Iterator[None]:
-    """Working folder, search path and streams are as before when it ends; a child ends there."""
+    """Working folder, search path, streams and torch's kind of number are as before when it ends.
+
+    A child that was forked meanwhile ends there.
+    """
+    numbers = torch.get_default_dtype()
     process, path = os.getpid(), list(sys.path)
     streams = sys.stdin, sys.stdout, sys.stderr
     here: Path | None = None
     with suppress(FileNotFoundError):
         here = Path.cwd()
+    errors = _Errors(sys.stderr)
     try:
-        with Path(os.devnull).open() as nothing, redirect_stdout(sys.stderr):
+        with Path(os.devnull).open() as nothing, redirect_stdout(errors):
             sys.stdin = nothing  # nobody is there to answer a module that asks
             yield
     finally:
         if os.getpid() != process:  # the module has forked, and this is its child
             os._exit(0)
         sys.stdin, sys.stdout, sys.stderr = streams
+        errors.end()
+        torch.set_default_dtype(numbers)
         sys.path[:] = [*path, *(folder for folder in sys.path if folder not in path)]
         if here is not None:
             os.chdir(here)
+
+
+class _Errors(io.TextIOBase):
+    """Where errors go; whoever closes it closes nothing else."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to, self._said = to, ""
+
+    def write(self, said: str) -> int:
+        """Write it there."""
+        self._said = said or self._said
+        return self._to.write(said)
+
+    def end(self) -> None:
+        """End the line that was begun: what is said next is no part of it."""
+        if self._said and not self._said.endswith("\n"):
+            self._to.write("\n")
+
+    def flush(self) -> None:
+        """Have it written."""
+        if not self.closed:
+            self._to.flush()
 
 
 def _require_own(name: str, module: ModuleType, folders: Iterable[str | Path]) -> None:
@@ -131,19 +166,35 @@ def needed(names: Sequence[str], configuration: Any) -> list[str]:
 
 def _load(name: str, folders: Sequence[str | Path] = ()) -> ModuleType:
     module = imported(name, folders)
-    brought = {table: getattr(module, table, {}) for table in TABLES}
-    if not any(hasattr(module, table) for table in (*TABLES, "SPACES")):
+    brought = {table: brought_by(module, table) for table in (*TABLES, SPACES)}
+    if all(entries is None for entries in brought.values()):
         raise ValueError(f"{name!r} has no table; a plugin has LAYERS, TASKS or SPACES")
-    for table, entries in brought.items():
-        _require_new(f"{name!r}: {table}", entries, *TABLES[table])
-    for table, entries in brought.items():
-        TABLES[table][0].update(entries)
+    for table in TABLES:
+        _require_new(f"{name!r}: {table}", brought[table] or {}, *TABLES[table])
+    for table in TABLES:
+        TABLES[table][0].update(brought[table] or {})
     return module
 
 
-def _require_new(where: str, entries: Any, table: Mapping[str, Any], base: type) -> None:
-    if not isinstance(entries, Mapping):
-        raise ValueError(f"{where} is no mapping from kinds to classes")
+def brought_by(module: ModuleType, table: str) -> dict[Any, Any] | None:
+    """A table of a module's; None if it has none of that name.
+
+    Raises:
+        ValueError: in one line, if it is no mapping, or cannot be read.
+    """
+    where = f"{getattr(module, '__name__', module)!r}: {table}"
+    try:
+        found = getattr(module, table, None)
+        if found is None or isinstance(found, Mapping):
+            return None if found is None else dict(found)
+    except Exception as error:  # whatever the module's own code raises
+        raise ValueError(f"{where} cannot be read: {named(error)}") from None
+    raise ValueError(f"{where} is no mapping")
+
+
+def _require_new(
+    where: str, entries: Mapping[Any, Any], table: Mapping[str, Any], base: type
+) -> None:
     for kind, entry in entries.items():
         if not (isinstance(entry, type) and issubclass(entry, base)):
             raise ValueError(

@@ -6,7 +6,9 @@ import ipaddress
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +89,14 @@ def local_ray() -> Iterator[RaySession]:
     """
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
     _keep_token_to_its_owner()
-    _start()
-    try:
-        _say_where_others_reach_it()
-        yield RaySession(here(), None)
-    finally:
-        ray.shutdown()
+    with _ended_as_by_ctrl_c() as again:
+        _start()
+        again()
+        try:
+            _say_where_others_reach_it()
+            yield RaySession(here(), None)
+        finally:
+            ray.shutdown()
 
 
 def _start() -> None:
@@ -150,11 +154,39 @@ def _cluster_ray(folder: SearchFolder) -> Iterator[RaySession]:
     travels: dict[str, Any] = {"env_vars": switch()}
     if any(folder.files.glob("*")):
         travels["working_dir"] = str(folder.files)
-    ray.init(address="auto", runtime_env=travels, log_to_driver=False, logging_level=logging.ERROR)
+    with _ended_as_by_ctrl_c() as again:
+        how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        ray.init(address="auto", runtime_env=travels, **how)
+        again()
+        try:
+            yield RaySession(of_cluster(), start_store(folder.trials))
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM and SIGHUP, of a shutdown or a closed terminal, end a search as Ctrl-C does.
+
+    What is yielded is called when Ray has started: it puts a handler of its own in the place of
+    SIGTERM's, which ends the process in the midst of whatever it does. ``nohup`` stays in force.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [each for each, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def take() -> None:
+        for each in taken:
+            signal.signal(each, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+    take()
     try:
-        yield RaySession(of_cluster(), start_store(folder.trials))
+        yield take
     finally:
-        ray.shutdown()
+        for each in taken:
+            signal.signal(each, before[each] or signal.SIG_DFL)
 
 
 def machines() -> list[Machine]:

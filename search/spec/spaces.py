@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,8 @@ from search.spec import Spec
 from spaces import SPACES, Space
 from spaces.declared import DeclaredSpace
 from trainables.messages import one_line
-from trainables.plugins import imported, load_plugins
+from trainables.plugins import SPACES as SPACES_TABLE
+from trainables.plugins import brought_by, imported, load_plugins
 
 
 def find_space(spec: Spec) -> Space:
@@ -53,10 +55,7 @@ def known_spaces(plugins: Sequence[str], folders: Sequence[str] = ()) -> dict[st
     except ValueError as error:
         raise UserError(f"plugins: {error}") from None
     for module in modules:
-        brought = getattr(module, "SPACES", {})
-        if not isinstance(brought, Mapping):
-            raise UserError(f"plugins: {module.__name__!r}: SPACES is no mapping to functions")
-        for name, space in brought.items():
+        for name, space in _brought(module).items():
             if not isinstance(name, str):
                 raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is no name")
             if not callable(space):
@@ -64,6 +63,13 @@ def known_spaces(plugins: Sequence[str], folders: Sequence[str] = ()) -> dict[st
             if known.setdefault(name, space) is not space:
                 raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is taken")
     return known
+
+
+def _brought(module: ModuleType) -> dict[Any, Any]:
+    try:
+        return brought_by(module, SPACES_TABLE) or {}
+    except ValueError as error:
+        raise UserError(f"plugins: {error}") from None
 
 
 def _declared(name: str, choices: dict[Any, Any]) -> Space:

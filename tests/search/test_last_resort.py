@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +245,30 @@ def test_mlflows_database_lies_where_it_should(name: str, tmp_path: Path) -> Non
     assert database.stat().st_size > 0
     remove_stray_folders(database)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def receive(how: signal.Signals) -> None:
+    os.kill(os.getpid(), how)
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_shutdown_or_a_closed_terminal_ends_it_as_ctrl_c_does(how: signal.Signals) -> None:
+    """Whatever Ray makes of it when it starts; and afterwards it is as before."""
+    before = signal.getsignal(how)
+    with ray_session._ended_as_by_ctrl_c() as again:
+        signal.signal(how, signal.SIG_DFL)
+        again()
+        with pytest.raises(KeyboardInterrupt):
+            receive(how)
+    assert signal.getsignal(how) == before
+
+
+def test_what_nohup_asks_for_stays_in_force() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ray_session._ended_as_by_ctrl_c() as again:
+            again()
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
