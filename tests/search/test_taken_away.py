@@ -362,7 +362,7 @@ def variants(taken: Path, folder: Path) -> dict[str, tuple[str, str, pd.DataFram
                    depth.assign(depth=depth.depth / 1000)),
         "lags": (LAGGED, "another than was measured", lagged.assign(far=lagged.far % 5 + 1)),
         "waves": (STREAM, "units: mean", waves.assign(x=waves.x * 3)),
-        "one more": (TOKENS, "1 row added (501, not 500)", pd.concat(
+        "one more": (TOKENS, "1 rows added (501, not 500)", pd.concat(
             [tokens, pd.DataFrame({"words": [[7, 7, -3, 7, -3, -3, 7]], "good": [True]})])),
         "one label": (LAGGED, "labels changed, of the same 800 sequences",
                       lagged.assign(y=np.where(lagged.index == 3, 1 - lagged.y, lagged.y))),
@@ -439,13 +439,24 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["features", "one feature", "no class", "renamed", "one more", "one label", "metres", "symbol"],
+    ("name", "said"),
+    [
+        ("features", "2 features a step, not 1"),
+        ("one feature", "1 features a step, not 2"),
+        ("no class", "classes gone: 'shaft'; 188 rows gone (312, not 500)"),
+        ("renamed", "classes 'none' renamed or gone, 'zzz' new"),
+        ("one more", "1 rows added (501, not 500)"),
+        ("one label", "labels changed, of the same 800 sequences"),
+        ("symbol", "its rows are others"),
+    ],
 )
-def test_resume_refuses_every_kind_of_change(taken: Path, changed: Path, name: str) -> None:
-    columns, said, frame = variants(taken, changed)[name]
+def test_resume_refuses_every_kind_of_change(
+    taken: Path, changed: Path, name: str, said: str
+) -> None:
+    columns, _, frame = variants(taken, changed)[name]
     frame.to_parquet(changed / f"{FILES[columns]}.parquet")
-    assert said in refused("resume", "taken", "--trials", "2", "--runs", changed / "runs")
+    line = refused("resume", "taken", "--trials", "2", "--runs", changed / "runs")
+    assert f"the data is another than was measured: {said}" in line
 
 
 def test_a_search_goes_on_with_other_data_that_is_meant(
