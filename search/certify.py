@@ -109,7 +109,7 @@ def _send(spec: Spec, folder: SearchFolder) -> str | None:
 
 def certify_export(
     folder: Path,
-    data: Path | None,
+    data: Path | str | None,
     config: CertifyConfig,
     resources: ResourcesConfig,
     seed: int,

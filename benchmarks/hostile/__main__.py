@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.hostile import data, plugins, specs
+from benchmarks.hostile import data, exports, plugins, specs
 
-KINDS = {"data": data.run, "plugins": plugins.run, "specs": specs.run}
+KINDS = {
+    "data": data.run,
+    "exports": exports.run,
+    "plugins": plugins.run,
+    "specs": specs.run,
+}
 
 
 def main() -> None:

@@ -140,7 +140,7 @@ def of_trial(
     )
 
 
-def of_export(folder: Path, data: Path | None) -> Candidate:
+def of_export(folder: Path, data: Path | str | None) -> Candidate:
     """The configuration in an exported folder.
 
     Raises:

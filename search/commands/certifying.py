@@ -57,8 +57,11 @@ def certify(
         float | None, typer.Option(help="Of one member.", show_default="the spec's, or 0")
     ] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(help="The task's Parquet file, if it moved; for a folder.", metavar="FILE"),
+        str | None,
+        typer.Option(
+            help="The task's Parquet file or its address, if it moved; for a folder.",
+            metavar="FILE",
+        ),
     ] = None,
     other_data: OtherData = False,
     without_damaged: WithoutDamaged = False,

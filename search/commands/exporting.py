@@ -115,7 +115,8 @@ def _from(
 def verify(
     folder: Annotated[Path, typer.Argument(help="An exported folder.", metavar="DIR")],
     data: Annotated[
-        Path | None, typer.Option(help="The task's Parquet file, if it moved.", metavar="FILE")
+        str | None,
+        typer.Option(help="The task's Parquet file or its address, if it moved.", metavar="FILE"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the fresh sequences; drawn anew without one.")

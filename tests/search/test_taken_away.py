@@ -362,6 +362,12 @@ def variants(taken: Path, folder: Path) -> dict[str, tuple[str, str, pd.DataFram
                    depth.assign(depth=depth.depth / 1000)),
         "lags": (LAGGED, "another than was measured", lagged.assign(far=lagged.far % 5 + 1)),
         "waves": (STREAM, "units: mean", waves.assign(x=waves.x * 3)),
+        "one more": (TOKENS, "1 rows added (501, not 500)", pd.concat(
+            [tokens, pd.DataFrame({"words": [[7, 7, -3, 7, -3, -3, 7]], "good": [True]})])),
+        "one label": (LAGGED, "labels changed, of the same 800 sequences",
+                      lagged.assign(y=np.where(lagged.index == 3, 1 - lagged.y, lagged.y))),
+        "one feature": (DEPTH, "has 1 features a step; the model takes 2",
+                        depth.assign(pair=[[s[:1] for s in row] for row in depth.pair])),
     }  # fmt: skip
 
 
@@ -430,6 +436,27 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
         assert said in refused(*command, *at)
     data = ("--data", changed / f"{FILES[columns]}.parquet")
     assert said in refused("certify", one(taken, columns), *data)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("features", "2 features a step, not 1"),
+        ("one feature", "1 features a step, not 2"),
+        ("no class", "classes gone: 'shaft'; 188 rows gone (312, not 500)"),
+        ("renamed", "classes 'none' renamed or gone, 'zzz' new"),
+        ("one more", "1 rows added (501, not 500)"),
+        ("one label", "labels changed, of the same 800 sequences"),
+        ("symbol", "its rows are others"),
+    ],
+)
+def test_resume_refuses_every_kind_of_change(
+    taken: Path, changed: Path, name: str, said: str
+) -> None:
+    columns, _, frame = variants(taken, changed)[name]
+    frame.to_parquet(changed / f"{FILES[columns]}.parquet")
+    line = refused("resume", "taken", "--trials", "2", "--runs", changed / "runs")
+    assert f"the data is another than was measured: {said}" in line
 
 
 def test_a_search_goes_on_with_other_data_that_is_meant(

@@ -25,7 +25,7 @@ class ClassAnswers(Config):
     """
 
     kind: Literal["class"] = "class"
-    names: tuple[Label, ...]
+    names: tuple[Label, ...] = Field(min_length=1)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 from torch import Tensor
 
 from trainables.encoding.answers import AnyAnswers, ClassAnswers
@@ -31,6 +31,9 @@ LONGEST_GAP = 2**20
 
 All steps of a row go through the model at once: what a million take is gigabytes already.
 """
+
+LONGEST_ROW = 2**24
+"""Steps of a row, or of a claimed lag, past which no export is believed."""
 
 Value = StrictBool | StrictInt | StrictFloat | StrictStr
 
@@ -57,8 +60,8 @@ class Padding(Config):
     """
 
     side: Literal["left"] = "left"
-    steps: int
-    by_lag: tuple[tuple[int, int], ...] = ()
+    steps: int = Field(ge=0, le=LONGEST_ROW)
+    by_lag: tuple[tuple[int, Annotated[int, Field(ge=0, le=LONGEST_ROW)]], ...] = ()
     nearness: float = 1.0
 
     def steps_at(self, lag: int) -> int:
@@ -94,8 +97,19 @@ class Encoding(Config):
     padding: Padding | None = None
     after_gap: bool = False
     answer: AnyAnswers
-    answers: int = 1
+    answers: int = Field(default=1, ge=1, le=LONGEST_ROW)
     example: tuple[Value, ...] | tuple[tuple[Value, ...], ...] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if "sequence" not in self.columns:
+            raise ValueError("columns: sequence is required")
+        pool = self.filler.pool if self.filler is not None else ()
+        if self.filler is not None and self.filler.kind == "resample" and not pool:
+            raise ValueError("filler: resample needs a pool of steps")
+        if any(len(step) != self.steps.features for step in pool):
+            raise ValueError(f"filler: its pool is not of {self.steps.features} values a step")
+        return self
 
     @property
     def digest(self) -> str:

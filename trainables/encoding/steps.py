@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Num
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr, model_validator
 from torch import Tensor
 
 from trainables.encoding.missing import Missing, filled, is_missing
@@ -102,6 +103,16 @@ class NumberSteps(FileSteps):
     high: tuple[float, ...]
     scale: Scale = "standard"
     missing: Missing | None = None
+
+    @model_validator(mode="after")
+    def _of_as_many(self) -> Self:
+        fill = self.mean if self.missing is None else self.missing.fill
+        lengths = {len(part) for part in (self.mean, self.deviation, self.low, self.high, fill)}
+        if len(lengths) > 1 or not self.mean:
+            raise ValueError("mean, deviation, low, high and fill must be of as many features")
+        if not all(deviation > 0 for deviation in self.deviation):
+            raise ValueError(f"deviation: {list(self.deviation)} is not allowed; all are above 0")
+        return self
 
     @property
     def features(self) -> int:
@@ -193,8 +204,15 @@ class TokenSteps(FileSteps):
     """
 
     kind: Literal["tokens"] = "tokens"
-    vocabulary: tuple[StrictInt | StrictStr, ...]
+    vocabulary: tuple[StrictInt | StrictStr, ...] = Field(min_length=1)
     has_blank: bool
+
+    @model_validator(mode="after")
+    def _ascends(self) -> Self:
+        kinds = {type(value) for value in self.vocabulary}
+        if len(kinds) > 1 or any(a >= b for a, b in pairwise(self.vocabulary)):  # type: ignore[operator]  # of one type
+            raise ValueError("vocabulary: must be ascending, of integers or of text")
+        return self
 
     @property
     def features(self) -> int:
@@ -235,7 +253,7 @@ class SymbolSteps(Config):
     """
 
     kind: Literal["symbols"] = "symbols"
-    names: tuple[str, ...]
+    names: tuple[str, ...] = Field(min_length=1)
 
     @property
     def features(self) -> int:
@@ -256,7 +274,7 @@ class PlainSteps(Config):
     """
 
     kind: Literal["plain"] = "plain"
-    names: tuple[str, ...]
+    names: tuple[str, ...] = Field(min_length=1)
 
     @property
     def features(self) -> int:

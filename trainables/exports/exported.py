@@ -10,21 +10,26 @@ Only safetensors and YAML by the safe loader are read: nothing in a folder from 
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import yaml
 from pydantic import ValidationError, field_validator
 from torch import Tensor
 
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity
+from trainables.exports.foreign import (
+    parsed_json,
+    parsed_yaml,
+    require_claim,
+    require_fitting,
+    require_shapes,
+)
 from trainables.exports.predicting import Predictor
 from trainables.files import sums, weights
 from trainables.measure.reliability import CONFIDENCE, trials_needed
@@ -112,18 +117,25 @@ class Exported:
                 f"{self.weights.with_name(OUTCOME)}: data: {one_line(error)}"
             ) from None
 
-    def task_config(self, data: Path | None = None) -> TaskConfig:
+    def task_config(self, data: Path | str | None = None) -> TaskConfig:
         """The task it was measured on; ``data`` stands in for the path in the configuration.
 
         Raises:
             ValueError: if ``data`` is given and the task reads none; or it is not, and the file
-                that the folder names is not in the current one.
+                that the folder names is not in the current one, or an address.
         """
         task = self.config.task
         if data is not None:
             return task.with_files(data)
         named = task.files
-        if not isinstance(named, Path) or named.is_absolute():
+        if named is None:
+            return task
+        if not isinstance(named, Path):
+            raise ValueError(
+                f"data: {named}, which it was measured on, is an address, and none is opened on a"
+                " folder's word; give it as --data ADDRESS"
+            )
+        if named.is_absolute():
             return task
         if not named.exists():
             raise ValueError(
@@ -138,9 +150,14 @@ class Exported:
         Raises:
             ValueError: in one line, if the weights are damaged, or not this configuration's.
         """
+        config = self.config.configuration.model
+        try:
+            require_shapes(config, self.config, self.weights, self.weights.with_name(CONFIG))
+        except OSError as error:
+            raise ValueError(_unreadable(self.weights, error)) from None
         tensors = self._tensors()
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, and then replaced
-            model = Predictor(self.config.configuration.model, self.config, self.encoding, self.lag)
+            model = Predictor(config, self.config, self.encoding, self.lag)
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:
@@ -155,11 +172,14 @@ class Exported:
             checked = sums.check(self.weights.parent, [WEIGHTS])
             tensors, carried = weights.read_checked(self.weights)
         except OSError as error:
-            reason = one_line(error)
-            raise ValueError(f"{self.weights}: these weights cannot be read: {reason}") from None
+            raise ValueError(_unreadable(self.weights, error)) from None
         if not checked and not carried:
             log.warning("%s: these weights carry no checksum; taken as they are", self.weights)
         return tensors
+
+
+def _unreadable(file: Path, error: OSError) -> str:
+    return f"{file}: these weights cannot be read: {one_line(error)}"
 
 
 def read(folder: Path) -> Exported:
@@ -170,13 +190,15 @@ def read(folder: Path) -> Exported:
     """
     config_file, outcome_file = folder / CONFIG, folder / OUTCOME
     try:
-        config = ExportedConfig.model_validate(_parsed(config_file, yaml.safe_load, "YAML"))
+        config = ExportedConfig.model_validate(parsed_yaml(config_file))
     except ValidationError as error:
         raise ValueError(f"{config_file}: {one_line(error)}") from None
-    outcome = _parsed(outcome_file, json.loads, "JSON")
-    _require_claim(outcome, outcome_file)
+    outcome = parsed_json(outcome_file)
+    require_claim(outcome, outcome_file)
     checked = sums.check(folder, [CONFIG, OUTCOME])
     encoding = _encoding(folder / ENCODING, outcome.get("encoding_sha256"))
+    if encoding is not None:
+        require_fitting(encoding, config, config.task.kind, folder / ENCODING)
     return Exported(config, outcome, folder / WEIGHTS, checked, encoding)
 
 
@@ -185,7 +207,7 @@ def _encoding(file: Path, expected: str | None) -> Encoding | None:
     if expected is None:
         return None
     try:
-        encoding = Encoding.model_validate(_parsed(file, json.loads, "JSON"))
+        encoding = Encoding.model_validate(parsed_json(file))
     except ValidationError as error:
         raise ValueError(f"{file}: {one_line(error)}") from None
     if encoding.digest != expected:
@@ -194,28 +216,6 @@ def _encoding(file: Path, expected: str | None) -> Encoding | None:
             f" {expected[:12]} that was trained with ({OUTCOME})"
         )
     return encoding
-
-
-def _parsed(file: Path, parse: Callable[[str], Any], language: str) -> Any:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ValueError(f"{file}: no such file; not an exported folder") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: cannot be read: {error}") from None
-    try:
-        return parse(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not {language}: {one_line(error)}") from None
-
-
-def _require_claim(outcome: Any, file: Path) -> None:
-    claim = outcome if isinstance(outcome, dict) else {}
-    lag, success = claim.get("lag"), claim.get("success")
-    if type(lag) is not int or lag < 1:
-        raise ValueError(f"{file}: lag: {lag!r} is not allowed; it is an integer, at least 1")
-    if type(success) is not float or not 0 < success < 1:
-        raise ValueError(f"{file}: success: {success!r} is not allowed; it lies between 0 and 1")
 
 
 def load(folder: str | Path, plugins: Sequence[str] = ()) -> Predictor:
@@ -237,7 +237,7 @@ def load(folder: str | Path, plugins: Sequence[str] = ()) -> Predictor:
     return read(Path(folder)).model()
 
 
-def task_to_verify(exported: Exported, data: Path | None = None) -> Task:
+def task_to_verify(exported: Exported, data: Path | str | None = None) -> Task:
     """The task that the claim is measured on again, its rows as the export's encoding has them.
 
     Raises:
@@ -250,6 +250,12 @@ def task_to_verify(exported: Exported, data: Path | None = None) -> Task:
         held_out = task.split("test").distinct_sequences(exported.lag)
     except ValueError as error:
         raise ValueError(one_line(error)) from None
+    own = exported.config
+    if (task.inputs, task.answer) != (own.inputs, own.answer):
+        raise ValueError(
+            f"{exported.weights.with_name(CONFIG)}: task: {task} shows {task.inputs} and asks for"
+            f" {task.answer}; the model takes {own.inputs} and gives {own.answer}"
+        )
     needed = trials_needed(exported.success, CONFIDENCE)
     if held_out is not None and held_out < needed:
         raise ValueError(
@@ -260,7 +266,7 @@ def task_to_verify(exported: Exported, data: Path | None = None) -> Task:
     return task
 
 
-def verify(exported: Exported, seed: int, data: Path | None = None) -> Tally:
+def verify(exported: Exported, seed: int, data: Path | str | None = None) -> Tally:
     """The success of the exported weights on fresh sequences at the lag claimed.
 
     Raises:

@@ -6,15 +6,21 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from trainables.files.bounded import require_file
 from trainables.files.whole_files import write_aside
 from trainables.messages import one_line
 
 CHECKSUM = "sha256"
 """Key of the file's metadata: SHA-256 of every tensor's name, shape and bytes."""
+
+
+Shape = tuple[tuple[int, ...], str]
+"""Of a tensor in a file: its sizes, and safetensors' name of its type."""
 
 
 class DamagedWeightsError(ValueError):
@@ -48,15 +54,53 @@ def read_checked(path: Path) -> tuple[dict[str, Tensor], bool]:
         DamagedWeightsError: in one line, if they are no safetensors, or not those of the checksum.
     """
     try:
+        require_file(path)
         with safe_open(path, framework="pt") as file:
             expected = (file.metadata() or {}).get(CHECKSUM)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, UnicodeDecodeError) as error:
-        reason = one_line(error)
+    except (SafetensorError, ValueError) as error:
+        reason = one_line(error).removeprefix(f"{path}: ")
         raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
     if expected is not None and expected != _checksum(tensors):
         raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")
     return tensors, expected is not None
+
+
+def outline(path: Path) -> dict[str, Shape]:
+    """The tensors in ``path`` by name, from the file's head: none of them is read.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DamagedWeightsError: in one line, if it is no file, or its head is no safetensors'.
+    """
+    try:
+        require_file(path)
+        with safe_open(path, framework="pt") as file:
+            heads = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (tuple(h.get_shape()), h.get_dtype()) for name, h in heads.items()}
+    except (SafetensorError, ValueError) as error:
+        reason = one_line(error).removeprefix(f"{path}: ")
+        raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """What safetensors calls it; what it has no name for is called as torch does."""
+    return _NAMES.get(dtype, str(dtype))
+
+
+_NAMES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+    torch.complex64: "C64",
+}
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -44,7 +44,7 @@ class Hyena(Layer):
 
         kind: Literal["hyena"] = "hyena"
         longest_lag: int = Field(default=1024, ge=2)
-        order: int = Field(default=2, ge=1)
+        order: int = Field(default=2, ge=1, le=64)
         taps: int = Field(default=3, ge=1)
         filter_width: int = Field(default=32, ge=1)
         num_bands: int = Field(default=8, ge=1)
