@@ -60,7 +60,6 @@ app.command(name="check-task")(check_task)
 app.command(name="on-premises")(on_premises)
 app.command(name="security-group")(security_group)
 
-
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 """A mistake on the command line; typer exports none but subclasses of it."""
 

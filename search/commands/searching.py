@@ -186,7 +186,7 @@ def status(
     from search.results.leaderboard import leaderboard
 
     folder = SearchFolder(runs, name)
-    spec, ledger = folder.look_at_outline(), Ledger(folder)
+    spec, ledger = folder.outline(), Ledger(folder)
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:

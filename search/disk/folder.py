@@ -143,18 +143,14 @@ class SearchFolder:
         Raises:
             UserError: if nothing was searched, or the spec was changed by hand.
         """
-        return read(self.spec, self._text_of_spec())
+        return read(self.spec, self._whole_spec())
 
-    def look_at_outline(self) -> Outline:
-        """The same but for its tasks, which are not looked into: no torch is imported.
+    def outline(self) -> Outline:
+        """The same but for its tasks, without what these bring with them."""
+        return outline(self.spec, self._whole_spec())
 
-        Raises:
-            UserError: if nothing was searched, or the spec was changed by hand.
-        """
-        return outline(self.spec, self._text_of_spec())
-
-    def _text_of_spec(self) -> str | None:
-        """What to read in place of the file; None if the file is as it was."""
+    def _whole_spec(self) -> str | None:
+        """What is to be read in place of the spec, where that is torn or gone."""
         self._require_exists()
         kept = self._read_about(mend=False)
         if not self._is_torn(kept):

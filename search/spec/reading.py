@@ -37,6 +37,8 @@ def read(path: Path, text: str | None = None) -> Spec:
 def outline(path: Path, text: str | None = None) -> Outline:
     """The spec in a YAML file, or in its ``text``, but for its tasks: they stay as written.
 
+    Where a ``text`` is given, it is read in place of what the file holds.
+
     Raises:
         UserError: in one line, if the file or a key is not as it should be.
     """
@@ -67,7 +69,7 @@ def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
     _outline(content, origin)
     _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
-    if isinstance(folders, list) and (content.get("plugins") or ":" in str(content.get("space"))):
+    if isinstance(folders, list) and (content.get("plugins") or _functions(content)):
         located = [str(_located(Path(str(each)), folder)) for each in folders]
         content["import_from"] = list(dict.fromkeys(located))
     try:
@@ -77,13 +79,21 @@ def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
         raise UserError(f"{origin}: {one_line(error)}") from None
 
 
+def _functions(content: Mapping[str, Any]) -> Mapping[str, str]:
+    """What is a ``module:function``, by its key."""
+    search = content.get("search")
+    sampler = search.get("sampler") if isinstance(search, Mapping) else None
+    named = {"space": content.get("space"), "search.sampler": sampler}
+    return {key: name for key, name in named.items() if isinstance(name, str) and ":" in name}
+
+
 def _try_modules(content: Mapping[str, Any]) -> None:
     """Refuse modules that would end or hang this process, before it imports them."""
     from search.spec.trying import try_imports
 
-    modules, space = _modules_of(content), content.get("space")
-    own = [space.partition(":")[0]] if isinstance(space, str) and ":" in space else []
-    for key, names in (("plugins", modules.plugins), ("space", own)):
+    modules = _modules_of(content)
+    own = {key: [name.partition(":")[0]] for key, name in _functions(content).items()}
+    for key, names in {"plugins": modules.plugins, **own}.items():
         try:
             try_imports(names, modules.import_from)
         except ValueError as error:

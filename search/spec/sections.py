@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -11,15 +12,19 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.parts import Config
 from trainables.precision import Precision
 
+SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
+SCHEDULERS = ("asha", "hyperband", "median", "none")
+
 
 class SearchConfig(Config):
     """How architectures are proposed and how long trials are given.
 
     Attributes:
         trials: how many trials to run to an end
-        sampler: Optuna's: ``tpe`` learns from what was tried, ``random`` does not
-        scheduler: ``asha`` stops trials that progress less than others for the same training cost;
-            ``none`` lets each trial climb to its end
+        sampler: who proposes: one of `SAMPLERS`, or a function from a seed to a sampler of
+            Optuna's, as ``module:function``
+        scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
+            less than others for the same training cost; ``none`` lets each trial climb to its end
         seed: everything random derives from it
         concurrency: trials side by side; null for as many as the machine holds
         start_with: configurations to try first, each a mapping from parameters of the space, by
@@ -27,12 +32,28 @@ class SearchConfig(Config):
     """
 
     trials: int = Field(default=64, ge=1, le=10**7)
-    sampler: Literal["tpe", "random"] = "tpe"
-    scheduler: Literal["asha", "none"] = "asha"
+    sampler: str = "tpe"
+    scheduler: str = "asha"
     objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
     concurrency: int | None = Field(default=None, ge=1, le=10**5)
     start_with: list[dict[str, str | int | float]] = []
+
+    @field_validator("sampler")
+    @classmethod
+    def _sampler_known(cls, sampler: str) -> str:
+        if sampler in SAMPLERS or re.fullmatch(r"[\w.]+:\w+", sampler):
+            return sampler
+        raise ValueError(
+            f"{sampler!r} is not known; allowed: {', '.join(SAMPLERS)}, or module:function"
+        )
+
+    @field_validator("scheduler")
+    @classmethod
+    def _scheduler_known(cls, scheduler: str) -> str:
+        if scheduler not in SCHEDULERS:
+            raise ValueError(f"{scheduler!r} is not known; allowed: {', '.join(SCHEDULERS)}")
+        return scheduler
 
 
 class ConstraintsConfig(Config):
