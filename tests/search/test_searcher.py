@@ -128,21 +128,6 @@ def test_what_is_handed_out_is_kept_with_its_digest_as_plain_values(
     assert proposed["configuration"] == record.configuration == config.model_dump(mode="json")
 
 
-def test_what_is_handed_out_is_what_json_makes_of_it(folder: SearchFolder) -> None:
-    """Pairs are lists, as they are when the record is read again."""
-
-    def paired(trial: optuna.Trial) -> dict[str, object]:
-        SPACES["article"](trial)
-        return {"training/optimiser": "lion"}
-
-    ledger = Ledger(folder)
-    study = restore_study(folder.journal, "study", paired, ledger)
-    search = StudySearch(paired, study, ledger, lambda n: make_sampler("random", 7, n), 1)
-    proposed = search.suggest("a")["configuration"]
-    assert proposed["training"]["optimiser"]["betas"] == [0.9, 0.99]
-    assert Ledger(folder).records[0].configuration == proposed
-
-
 def test_tune_is_told_what_is_best(folder: SearchFolder) -> None:
     search = searcher(folder, 1)
     assert (search.metric, search.mode) == (METRIC, "max")
