@@ -1,89 +1,51 @@
-"""Every kind of layer on a CUDA device: is it right, how fast, how much memory. Torch alone.
+"""What a CUDA device makes of every kind of layer: is it right, how fast, how many, how long.
 
-For each kind: the largest difference from the CPU's answers, relative to their scale; the time of a
-training step in float32 and under bfloat16 autocast, and its ratio to cuDNN's LSTM of the same run;
-the peak of device memory.
+    python -m benchmarks.gpu [KIND ...]
 
-    python -m benchmarks.gpu
+Needs torch, numpy, jaxtyping and pydantic, nothing else of Longspan's. Exit codes: 0 after
+measuring, 1 if an answer is wrong, 3 if one of the packages is missing, 4 where there is no CUDA
+device; 3 and 4 say so in one line.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import importlib
+import importlib.util
 import sys
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
-
-from trainables.models.cells import LAYERS
-from trainables.models.layer import Layer, Surroundings
-
-WIDTH = 128
+NEEDED = ("torch", "numpy", "jaxtyping", "pydantic")
+WRONG, MISSING, NO_DEVICE = 1, 3, 4
 
 
-def step(layer: nn.Module, x: Tensor, reduced: bool) -> Tensor:
-    """Forward and backward; the answers."""
-    autocast = torch.autocast("cuda", dtype=torch.bfloat16) if reduced else contextlib.nullcontext()
-    with autocast:
-        y = layer(x)
-        y = y[0] if isinstance(y, tuple) else y
-    y.float().square().mean().backward()
-    return y
-
-
-def milliseconds(layer: nn.Module, x: Tensor, reduced: bool, repetitions: int) -> float:
-    """The least time of a training step, on the device's own clock."""
-    step(layer, x, reduced)
-    times = []
-    for _ in range(repetitions):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        step(layer, x, reduced)
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return min(times)
-
-
-def difference(layer: Layer, length: int) -> float:
-    """How far CUDA's answers in float32 lie from the CPU's, relative to the largest of them."""
-    x = torch.randn(2, length, WIDTH)
-    with torch.no_grad():
-        here = layer.cpu()(x)
-        there = layer.cuda()(x.cuda()).cpu()
-    return float((here - there).abs().max() / here.abs().max())
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what ``arguments`` ask for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kinds", nargs="*", default=list(LAYERS))
-    parser.add_argument("--length", type=int, default=1024)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--repetitions", type=int, default=5)
-    arguments = parser.parse_args()
-    if not torch.cuda.is_available():
-        sys.exit("benchmarks.gpu: no CUDA device; nothing was measured")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, width {WIDTH}, "
-          f"batch {arguments.batch}, {arguments.length} steps")  # fmt: skip
-    print(f"{'kind':<16}{'off by':>10}{'ms':>9}{'ms bf16':>9}{'/ cuDNN':>9}{'MiB':>8}")
-    torch.manual_seed(0)
-    x = torch.randn(arguments.batch, arguments.length, WIDTH, device="cuda")
-    lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True).cuda()
-    for kind in arguments.kinds:
-        layer = LAYERS[kind](
-            LAYERS[kind].Config.model_validate({"kind": kind}), Surroundings(width=WIDTH)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="all kinds, if none is named")
+    parser.add_argument("--steps", type=int, default=1024, help="of a sequence")
+    parser.add_argument("--batch", type=int, default=32, help="sequences a training step")
+    parser.add_argument("--repetitions", type=int, default=7, help="of what is timed")
+    parser.add_argument("--most-trials", type=int, default=8, help="side by side, by doubling")
+    parser.add_argument("--longest", type=int, default=2**15, help="steps that are tried")
+    asked = parser.parse_args(arguments)
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"benchmarks.gpu: {', '.join(missing)}: not installed; pip install {' '.join(NEEDED)}"
         )
-        off = difference(layer, 63)
-        theirs = milliseconds(lstm, x, False, arguments.repetitions)
-        torch.cuda.reset_peak_memory_stats()
-        ours = milliseconds(layer, x, False, arguments.repetitions)
-        peak = torch.cuda.max_memory_allocated() / 2**20
-        reduced = milliseconds(layer, x, True, arguments.repetitions)
-        print(f"{kind:<16}{off:>10.1e}{ours:>9.1f}{reduced:>9.1f}{ours / theirs:>9.2f}"
-              f"{peak:>8.0f}", flush=True)  # fmt: skip
+        return MISSING
+    measured = importlib.import_module("benchmarks.on_a_device")
+    if not measured.there_is_one():
+        print("benchmarks.gpu: no CUDA device; nothing was measured")
+        return NO_DEVICE
+    wrong = measured.report(
+        asked.kinds, asked.steps, asked.batch, asked.repetitions, asked.most_trials, asked.longest
+    )
+    if wrong:
+        print(f"benchmarks.gpu: {', '.join(wrong)}: the device's answers are not the CPU's")
+    return WRONG if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
