@@ -21,7 +21,7 @@ from search.commands.faults import (
     output_is_unwanted,
     speak_plainly,
 )
-from search.commands.reviewing import list_, report, ui
+from search.commands.reviewing import compare, list_, report, ui
 from search.commands.searching import resume, search, status
 from search.errors import UserError, outside
 from trainables.messages import one_line
@@ -53,7 +53,20 @@ def longspan(
     """
 
 
-for command in (search, resume, status, logs, stop, certify, export, verify, report, ui, doctor):
+for command in (
+    search,
+    resume,
+    status,
+    logs,
+    stop,
+    certify,
+    export,
+    verify,
+    report,
+    compare,
+    ui,
+    doctor,
+):
     app.command()(command)
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)

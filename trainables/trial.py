@@ -28,7 +28,8 @@ from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
 from trainables.training.closing_measurement import ClosingMeasurement
-from trainables.training.rung import RungTraining, out_of_memory
+from trainables.training.memory import out_of_memory
+from trainables.training.rung import RungTraining
 
 REPORTS_PER_BUDGET = 10
 """Reports while one member spends the whole of its budget on one rung."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +14,14 @@ from search.commands import (
     EXIT_CLAIM_FAILS,
     RUNS,
     ClusterFile,
+    Json,
     Name,
     OtherData,
     Plugins,
     Runs,
     WithoutDamaged,
     console,
+    print_json,
 )
 from search.disk.folder import SearchFolder
 from search.errors import UserError
@@ -96,9 +98,7 @@ def _here(
 
 def next_command(targets: Sequence[Path]) -> str:
     """The command that measures what was exported again; what is the user's own is to be given."""
-    outcomes = [
-        json.loads((target / "outcome.json").read_text(encoding="utf-8")) for target in targets
-    ]
+    outcomes = [loads((target / "outcome.json").read_text(encoding="utf-8")) for target in targets]
     given = " --data FILE" if any(outcome.get("data") for outcome in outcomes) else ""
     return f"longspan verify FOLDER{given}"
 
@@ -122,6 +122,7 @@ def verify(
     ] = None,
     other_data: OtherData = False,
     plugin: Plugins = None,
+    json: Json = False,
 ) -> None:
     """Measure an export's claim again, on fresh sequences, from the weights alone.
 
@@ -145,22 +146,41 @@ def verify(
         tally = exported.measure(claim, seed, task)
     except ValueError as error:
         raise UserError(str(error)) from None
-    if not claim.checked:
-        console.print(f"{folder} has no SHA256SUMS: its claim and configuration are not checked")
-    if differs:
-        console.print(f"On other data than was measured: {differs}", soft_wrap=True)
     trained_by, here = claim.outcome.get("kernels"), kernels.describe()
-    if trained_by and trained_by != here:
-        console.print(
-            f"Trained by other kernels ({trained_by}) than measured by ({here})", soft_wrap=True
-        )
     bound = tally.lower_bound(CONFIDENCE)
     holds = bound >= claim.success
-    console.print(
-        f"lag {claim.lag}: {tally.successes} of {tally.sequences} fresh sequences right "
-        f"({tally.rate:.1%}, 95 % lower bound {bound:.1%}; asked for {claim.success:.0%}; "
-        f"seed {seed}): the claim {'holds' if holds else 'FAILS'}",
-        soft_wrap=True,
-    )
+    remarks = [
+        None
+        if claim.checked
+        else f"{folder} has no SHA256SUMS: its claim and configuration are not checked",
+        f"On other data than was measured: {differs}" if differs else None,
+        f"Trained by other kernels ({trained_by}) than measured by ({here})"
+        if trained_by and trained_by != here
+        else None,
+    ]
+    remarks = [remark for remark in remarks if remark]
+    if json:
+        print_json(
+            {
+                "lag": claim.lag,
+                "successes": tally.successes,
+                "sequences": tally.sequences,
+                "lower_bound": bound,
+                "confidence": CONFIDENCE,
+                "asked_for": claim.success,
+                "seed": seed,
+                "holds": holds,
+                "remarks": remarks,
+            }
+        )
+    else:
+        for remark in remarks:
+            console.print(remark, soft_wrap=True)
+        console.print(
+            f"lag {claim.lag}: {tally.successes} of {tally.sequences} fresh sequences right "
+            f"({tally.rate:.1%}, 95 % lower bound {bound:.1%}; asked for {claim.success:.0%}; "
+            f"seed {seed}): the claim {'holds' if holds else 'FAILS'}",
+            soft_wrap=True,
+        )
     if not holds:
         raise typer.Exit(EXIT_CLAIM_FAILS)

@@ -8,12 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from search.commands import (
@@ -44,6 +45,9 @@ from search.errors import UserError
 
 if TYPE_CHECKING:
     from search.spec import TrackingConfig
+
+if TYPE_CHECKING:
+    from search.results.review.comparison import Row, Side
 
 SECONDS_TO_END = 10
 
@@ -199,6 +203,62 @@ def _written(html: bytes, target: Path, name: str | None) -> Path:
             raise
         return _written(html, Path(f"{name}-report.html"), None)
     return target
+
+
+def compare(
+    one: Annotated[str, typer.Argument(help="A search's name.", show_default=False)],
+    other: Annotated[str, typer.Argument(help="Another's.", show_default=False)],
+    runs: Runs = RUNS,
+    json: Json = False,
+) -> None:
+    """Show two searches side by side: in what their specs differ, and what came of each."""
+    from search.results.review import comparison
+
+    left, right = (_side(SearchFolder(runs, name)) for name in (one, other))
+    differ, came = comparison.differences(left, right), comparison.results(left, right)
+    unlike = comparison.unlike(differ)
+    if json:
+        sides = {"spec": differ, "results": came}
+        found = {
+            part: {key: {"one": a, "other": b} for key, a, b in rows}
+            for part, rows in sides.items()
+        }
+        print_json({"one": one, "other": other, "unlike": unlike, **found})
+        return
+    if differ:
+        console.print(_side_by_side("In what the specs differ", one, other, differ))
+    else:
+        console.print("The specs say the same.")
+    console.print(_side_by_side("What came of each", one, other, came))
+    if unlike:
+        keys = ", ".join(unlike)
+        console.print(f"Reaches do not mean the same: they differ in {keys}", style="yellow")
+
+
+def _side(folder: SearchFolder) -> Side:
+    from search.disk.certificates import certified_words
+    from search.disk.ledger import Ledger
+    from search.results.review.comparison import Side
+
+    spec, ledger = folder.outline(), Ledger(folder)
+    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
+    records = list(ledger.records.values())
+    return Side(folder.name, spec, records, certified_words(folder.path))
+
+
+def _side_by_side(title: str, one: str, other: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("", one, other):
+        table.add_column(name, overflow="fold")
+    for key, *values in rows:
+        table.add_row(key, *(escape(_shown(value)) for value in values))
+    return table
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def list_(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -236,11 +237,11 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
 
 
 def quickstart() -> Path:
-    """The shipped quick start."""
-    spec = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
-    if not spec.exists():
-        raise UserError(f"{spec}: the quick start is part of a checkout; give a spec of your own")
-    return spec
+    """The quick start, as it is shipped in the package."""
+    spec = find_spec("longspan")
+    if spec is None or spec.origin is None:
+        raise UserError("the quick start is not there: longspan is not installed whole")
+    return Path(spec.origin).with_name("examples") / "quickstart.yaml"
 
 
 def unused_name(runs: Path, name: str) -> str:

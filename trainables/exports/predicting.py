@@ -18,7 +18,7 @@ from trainables.models.config import ModelConfig
 from trainables.models.model import Model
 from trainables.tasks.task import Interface
 from trainables.training.evaluation import STEPS_AT_ONCE
-from trainables.training.rung import out_of_memory
+from trainables.training.memory import out_of_memory
 
 NO_ENCODING = (
     "this export is of a version that kept no encoding (scaling, vocabulary, class names), so it "

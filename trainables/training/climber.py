@@ -23,8 +23,8 @@ from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.member import Member
-from trainables.training.memory import peak_bytes, reset_peak
-from trainables.training.rung import RungTraining, out_of_memory
+from trainables.training.memory import out_of_memory, peak_bytes, reset_peak
+from trainables.training.rung import RungTraining
 
 
 class Climber:
