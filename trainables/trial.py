@@ -14,6 +14,7 @@ import torch
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.files import checkpoint
+from trainables.learning.precision import Precision
 from trainables.measure.ladder import (
     Climb,
     EndedClimb,
@@ -30,7 +31,6 @@ from trainables.measure.report import Report, final_from_json, final_to_json
 from trainables.models import kernels
 from trainables.models.model import build
 from trainables.models.promises import require_promises
-from trainables.precision import Precision
 from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams

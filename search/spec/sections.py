@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from search.spec.names import NAME
+from trainables.learning.precision import Precision
 from trainables.measure.ladder_config import LONGEST, LadderConfig
 from trainables.parts import Config
-from trainables.precision import Precision
 
 SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
 SCHEDULERS = ("asha", "hyperband", "median", "none")

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from trainables.config import TrialConfig
+from trainables.learning.precision import Precision
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
-from trainables.precision import Precision
 from trainables.tasks import TASKS
 from trainables.trial import TrialSpec, run_trial
 

@@ -12,7 +12,7 @@ from torch import nn
 from trainables.learning.config import TrainingConfig
 from trainables.learning.optimisers import OPTIMISERS
 from trainables.learning.schedules import SCHEDULES
-from trainables.transfer import onto
+from trainables.tasks.transfer import onto
 
 
 class Learning:

@@ -20,7 +20,7 @@ from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
 from trainables.tasks.accounts.account import Account
 from trainables.tasks.answer import ClassAnswer, NumberAnswer
-from trainables.transfer import onto
+from trainables.tasks.transfer import onto
 
 __all__ = [
     "Batch",

@@ -19,8 +19,8 @@ from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams
 from trainables.regimes import Regime
+from trainables.tasks.drawing import Drawing
 from trainables.tasks.task import Batch, Split, Task
-from trainables.training.drawing import Drawing
 from trainables.training.evaluation import Tally, each_shown, evaluate
 from trainables.training.member import Member
 from trainables.training.memory import out_of_memory

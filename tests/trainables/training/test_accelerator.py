@@ -22,9 +22,9 @@ from trainables.models.residuals import RESIDUALS
 from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks import TASKS
+from trainables.tasks.drawing import Drawing
 from trainables.tasks.task import ClassAnswer, Task
 from trainables.training.curve import forgetting_curve
-from trainables.training.drawing import Drawing
 from trainables.training.evaluation import each_shown
 from trainables.training.horizon import gradient_horizon
 from trainables.training.member import Member

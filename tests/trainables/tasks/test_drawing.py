@@ -10,8 +10,8 @@ import torch
 from tests.trainables.training.pretended import ACCELERATOR
 from tests.trainables.training.stand_ins import CPU, LAG, attempt, knowing, ladder, recall, seeded
 from trainables.measure.records import MemberRung
+from trainables.tasks.drawing import Drawing
 from trainables.tasks.task import Batch
-from trainables.training.drawing import Drawing
 from trainables.training.rung import RungTraining
 
 SIZES = [4, 4, 3]
