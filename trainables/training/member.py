@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -11,6 +12,7 @@ from trainables.learning.learning import Learning
 from trainables.models.model import Model, build
 from trainables.randomness import Streams
 from trainables.tasks.task import Batch, Task
+from trainables.training.room import Room
 
 
 class Member:
@@ -18,6 +20,7 @@ class Member:
 
     Args:
         rung: the rung whose stream the first weights are drawn from
+        memory_bytes: what a training step may take; longer sequences are trained in segments
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class Member:
         number: int,
         rung: int,
         device: torch.device,
+        memory_bytes: float = math.inf,
     ) -> None:
         self.number = number
         self.model = build(config.model, task, streams.seed_of("weights", rung, number)).to(device)
@@ -35,6 +39,7 @@ class Member:
         self.learning = Learning(config.training, self.model, noise)
         self._smoothing = config.training.label_smoothing
         self._task = task
+        self._room = Room(self.model, memory_bytes)
 
     @property
     def judged(self) -> Model:
@@ -52,7 +57,7 @@ class Member:
             the batch's mean loss and how many of its rows were a success, both before the step.
             Where the loss is not finite, no step is taken.
         """
-        predictions = self.model(batch.inputs, batch.scored)
+        predictions = self._room.answers(batch.inputs, batch.scored)
         loss = self._task.answer.loss(predictions, batch.targets, self._smoothing)
         value = float(loss.detach())
         right = self._task.judge(predictions.detach(), batch)
