@@ -11,7 +11,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install search test test-slow test-all lint format clean
+.PHONY: help install search test test-slow test-all lint format site clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ test-slow: $(READY)  ## the others: long searches, searches under fire, a cluste
 
 test-all: test test-slow  ## both
 
-lint: $(READY)  ## formatting, lint, types, and who may import whom
+lint: $(READY) site  ## formatting, lint, types, who may import whom, and the site's links
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
@@ -39,8 +39,11 @@ format: $(READY)  ## bring the code into shape
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
+site: $(READY)  ## the documentation as a site, in site/; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
+
 clean:  ## remove the environment, builds and caches; runs/ stays
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -25,9 +25,9 @@ from search.disk.record import Record
 from search.spec import ResourcesConfig, Spec
 from trainables.measure.certificate import Plan, certified_lag, plan_for, verdicts
 from trainables.measure.ladder import Climb, Rule, climb, progress
+from trainables.measure.plain import digest
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
-from trainables.randomness import digest
 
 RELIABILITY, CONFIDENCE = 0.8, 0.95
 CONFIGURATIONS = 60

@@ -96,7 +96,7 @@ class Search:
         from search.disk.folder import SearchFolder
 
         self._folder = SearchFolder(Path(runs), name)
-        self._folder.require()
+        self._folder.look()
 
     def __repr__(self) -> str:
         return f"<longspan search {self.name!r}: {self.state}, {self._ledger.ended} trials ended>"
@@ -120,14 +120,17 @@ class Search:
     @property
     def spec(self) -> Spec:
         """The spec, as it runs."""
-        from search import spec as specs
-
-        return specs.read(self._folder.spec)
+        return self._folder.look()
 
     @property
     def state(self) -> str:
         """``running``, ``finished`` or ``stopped``."""
         return self._ledger.state(self.spec.search.trials)
+
+    @property
+    def damaged(self) -> list[str]:
+        """One line for each trial whose record cannot be read, and which so has no place."""
+        return self._ledger.unreadable
 
     @property
     def records(self) -> list[Record]:
@@ -149,7 +152,7 @@ class Search:
         from search.disk.certificates import certified_words
         from search.results.review import tables
 
-        return tables.trials(self.records, certified_words(self.path))
+        return tables.trials(self.records, certified_words(self.path), self.spec.ladder)
 
     @property
     def outcomes(self) -> pa.Table:
@@ -192,18 +195,25 @@ class Search:
         Path(to).write_text(html, encoding="utf-8")
         return Path(to)
 
-    def export(self, to: str | Path, top: int = 1, formats: Sequence[str] = ()) -> list[Path]:
+    def export(
+        self,
+        to: str | Path,
+        top: int = 1,
+        formats: Sequence[str] = (),
+        without_damaged: bool = False,
+    ) -> list[Path]:
         """Export the best, as ``longspan export`` does; the folders.
 
         Args:
             to: folder to export to
             top: how many of the best
             formats: ``torch``, ``onnx``: files for other runtimes besides
+            without_damaged: the best of the others, where records of trials cannot be read
 
         Raises:
             UserError: as the command.
         """
         from search.results.export import Wanted, export
 
-        wanted = Wanted(top=top, formats=tuple(formats))
+        wanted = Wanted(top=top, formats=tuple(formats), without_damaged=without_damaged)
         return export(self._folder, self.spec, wanted, Path(to))

@@ -18,7 +18,8 @@ from search.certifying.store import Store, stores
 from search.disk.certificates import put_on_top
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import kept_tasks, require_data
-from search.disk.ledger import Ledger
+from search.disk.ledger import Ledger, require_all_ranked
+from search.disk.record import Record
 from search.errors import UserError
 from search.recording.recorder import send_certificates_of
 from search.results.card import card_of
@@ -59,26 +60,35 @@ def certify_search(
     seed: int,
     display: Display,
     other_data: bool = False,
+    without_damaged: bool = False,
 ) -> Certified:
     """Certify a search's best, from where an earlier run stopped, and send MLflow the certificates.
 
     Raises:
-        UserError: if nothing has passed a rung, or the seed was begun with another plan.
+        UserError: if nothing has passed a rung, the seed was begun with another plan, or a record
+            cannot be read of which the trial may be among the best, unless ``without_damaged``.
     """
     store = Store(folder.path, seed)
     store.require_same(config, CertifyConfig.model_fields)
     ledger = Ledger(folder)
     kept = kept_tasks(folder, spec.tasks_by_name)
     fixed = store.fixed
+    require_all_ranked(ledger, without_damaged or fixed is not None)
     if fixed is None:
         candidates = of_search(spec, ledger.records.values(), config.top, kept)
     else:
         candidates = [
-            of_trial(spec, ledger.records[chosen["trial"]], chosen["task"], kept)
+            of_trial(spec, _record(ledger, chosen["trial"]), chosen["task"], kept)
             for chosen in fixed["candidates"]
         ]
     done = _certify(store, candidates, config, resources, display, other_data)
     return Certified(done.plan, candidates, done.certificates, _send(spec, folder))
+
+
+def _record(ledger: Ledger, trial: int) -> Record:
+    if trial not in ledger.records:
+        raise UserError(f"trial {trial}, which is being certified: its record cannot be read")
+    return ledger.records[trial]
 
 
 def _send(spec: Spec, folder: SearchFolder) -> str | None:

@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
-import codecs
-import io
-import os
 import sys
-import tempfile
-import traceback
-from typing import cast
+from importlib.metadata import version
+from typing import Annotated, cast
 
 import typer
 
-from search.commands import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_USER_ERROR
+from search.commands import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNWANTED, EXIT_USER_ERROR
 from search.commands.certifying import certify
 from search.commands.checking import check_task
-from search.commands.clusters import logs, on_premises, stop
+from search.commands.clusters import logs, on_premises, security_group, stop
 from search.commands.doctor import doctor
 from search.commands.exporting import export, verify
-from search.commands.reviewing import list_, report, ui
+from search.commands.faults import (
+    forget_output,
+    last_resort,
+    output,
+    output_is_unwanted,
+    speak_plainly,
+)
+from search.commands.reviewing import compare, list_, report, ui
 from search.commands.searching import resume, search, status
 from search.errors import UserError, outside
-from trainables.messages import named, one_line
+from trainables.messages import one_line
 
 app = typer.Typer(
     name="longspan",
-    help="Find the sequence architecture that reliably learns the longest dependency.\n\n"
-    "Start with `longspan search`: without a spec it runs the quick start, a few minutes.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (search, resume, status, logs, stop, certify, export, verify, report, ui, doctor):
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"longspan {version('longspan')}")
+        raise typer.Exit
+
+
+@app.callback()
+def longspan(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it, and end.")
+    ] = False,
+) -> None:
+    """Find the sequence architecture that reliably learns the longest dependency.
+
+    Start with `longspan search`: without a spec it runs the quick start, a few minutes.
+    """
+
+
+for command in (
+    search,
+    resume,
+    status,
+    logs,
+    stop,
+    certify,
+    export,
+    verify,
+    report,
+    compare,
+    ui,
+    doctor,
+):
     app.command()(command)
 app.command(name="list")(list_)
 app.command(name="check-task")(check_task)
 app.command(name="on-premises")(on_premises)
-
-UNTOLD = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
-"""Ray and MLflow report to their makers unless told; here they do not, unless told to."""
-
-PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...", "±": "+-", "²": "2"}
+app.command(name="security-group")(security_group)
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 """A mistake on the command line; typer exports none but subclasses of it."""
@@ -51,55 +81,35 @@ def main() -> None:
     """Run the command; what a user can put right is one line and exit code 2.
 
     A fault of Longspan's own is one line too, with exit code 70 (EX_SOFTWARE of sysexits.h); its
-    trace lies in a file.
+    trace lies in a file. Where nobody reads the output any more, the code is that of a broken pipe.
     """
-    _write_what_the_terminal_can_show()
-    for telemetry, setting in UNTOLD.items():
-        os.environ.setdefault(telemetry, setting)
+    speak_plainly()
+    began_as = output()
     try:
         code = app(standalone_mode=False)
+        if sys.stdout is not None:  # as where it was closed beforehand
+            sys.stdout.flush()  # here, where it can still be told
     except UserError as error:
-        code = _refuse(str(error))
+        code = _say(str(error), EXIT_USER_ERROR)
     except UsageError as error:
-        code = _refuse(one_line(error.format_message()))
+        code = _say(one_line(error.format_message()), EXIT_USER_ERROR)
     except (typer.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
-    except Exception as error:  # a disk that is full, a server that is away; all else is a fault
-        line = outside(error)
-        code = _fault(error) if line is None else _refuse(line)
+    except BaseException as error:  # of a disk, a server, a reader that left; all else is a fault
+        code = _met(error, began_as)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fault(error: Exception) -> int:
-    """The last resort: one line, and the trace where it can be sent from."""
-    trace = "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix="longspan-fault-", suffix=".txt", delete=False
-    ) as file:
-        file.write(f"longspan {' '.join(sys.argv[1:])}\n\n{trace}")
-    print(
-        f"longspan: a fault of Longspan's own: {named(error)}; please report it with {file.name}. "
-        "What was measured is kept: `longspan resume NAME` goes on",
-        file=sys.stderr,
-    )
-    return EXIT_FAULT
+def _met(error: BaseException, began_as: tuple[int, int]) -> int:
+    if output_is_unwanted(error, began_as):
+        forget_output()
+        return EXIT_UNWANTED
+    line = outside(error) if isinstance(error, Exception) else None
+    if line is not None:
+        return _say(line, EXIT_USER_ERROR)
+    return _say(last_resort(error), EXIT_FAULT)
 
 
-def _write_what_the_terminal_can_show() -> None:
-    """Where it takes no UTF-8, signs like ≥ are written in its own letters."""
-    codecs.register_error("longspan", _plainly)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="longspan")
-
-
-def _plainly(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    signs = error.object[error.start : error.end]
-    return "".join(PLAIN.get(sign, "?") for sign in signs), error.end
-
-
-def _refuse(reason: str) -> int:
-    print(f"longspan: {reason}", file=sys.stderr)
-    return EXIT_USER_ERROR
+def _say(line: str, code: int) -> int:
+    print(f"longspan: {line}", file=sys.stderr)
+    return code

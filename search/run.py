@@ -67,6 +67,7 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
         recorder = Recorder(spec, folder)
         ledger = Ledger(folder, listeners=(recorder, display))
+        ledger.require_known()
         ledger.reopen(spec.ladder.stop)
         recorder.start(list(ledger.records.values()))
         started = time.monotonic()

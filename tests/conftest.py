@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+import search  # noqa: F401  Ray of the tests, wherever it is imported first, is as a search's
+
 # Time limits would fail at random on a busy machine; pytest's own limit, on what hangs, stays.
 settings.register_profile(
     "no time limits", deadline=None, suppress_health_check=[HealthCheck.too_slow]

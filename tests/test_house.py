@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
 TARGETS = {
-    "help", "install", "search", "test", "test-slow", "test-all", "lint", "format", "clean"
+    "help", "install", "search", "test", "test-slow", "test-all", "lint", "format", "site",
+    "clean",
 }  # fmt: skip
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

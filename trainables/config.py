@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from trainables.learning.config import TrainingConfig
+from trainables.measure.plain import digest
 from trainables.models.config import ModelConfig
 from trainables.parts import Config
-from trainables.randomness import digest
 
 
 class TrialConfig(Config):
@@ -21,24 +18,3 @@ class TrialConfig(Config):
     def digest(self) -> str:
         """SHA-256 of the configuration: equal configurations, equal digests."""
         return digest(self.model_dump(mode="json"))
-
-
-def describe(configuration: Mapping[str, Any]) -> str:
-    """A configuration in a few words."""
-    model = configuration["model"]
-    layers = f"{model['depth']} x " if model["depth"] > 1 else ""
-    words = [f"{layers}{model['cell']['kind']} {model['hidden_size']}"]
-    front_end = model["front_end"]
-    if front_end["kind"] != "none":
-        width = front_end.get("kernel_width")
-        words.append(front_end["kind"] + (f" {width}" if width else ""))
-    if model["positions"]["kind"] != "none":
-        words.append(model["positions"]["kind"])
-    if model["residual"]["kind"] != "none":
-        words.append(f"residual {model['residual']['kind']}")
-    words.append(f"read-out {model['readout']['kind']}")
-    training = configuration["training"]
-    if "optimiser" in training:
-        words.append(training["optimiser"]["kind"])
-    words.append(f"lr {configuration['training']['learning_rate']:.1e}")
-    return " · ".join(words)

@@ -10,7 +10,10 @@ def one_line(error: BaseException | str, longest: int | None = None) -> str:
 
     Of a configuration's error it is the first complaint: key, value, and what is allowed.
     """
-    text = _complaint(error) if isinstance(error, ValidationError) else str(error)
+    try:
+        text = _complaint(error) if isinstance(error, ValidationError) else str(error)
+    except Exception as another:  # of an error of somebody's own, which cannot say what it is
+        text = f"{type(error).__name__}, and {type(another).__name__} when asked what it says"
     return " ".join(text.split())[:longest]
 
 

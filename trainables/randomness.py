@@ -7,10 +7,8 @@ gives the same outcome. Nothing reads a global generator.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -43,19 +41,13 @@ _PURPOSES: dict[Purpose, int] = {
 }
 
 
-def digest(value: Any) -> str:
-    """SHA-256, in hex, of a plain nested value: the same in every process and on every machine."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 @dataclass(frozen=True)
 class Streams:
     """The random streams of one configuration on one task.
 
     Attributes:
         seed: the search's seed
-        identity: `digest` of the configuration and the task
+        identity: `trainables.measure.plain.digest` of the configuration and the task
 
     """
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -24,11 +24,13 @@ from trainables.measure.report import Report, final_from_json, final_to_json
 from trainables.models import kernels
 from trainables.models.model import build
 from trainables.models.promises import require_promises
+from trainables.precision import Precision
 from trainables.tasks import make_task
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
 from trainables.training.closing_measurement import ClosingMeasurement
-from trainables.training.rung import RungTraining, out_of_memory
+from trainables.training.memory import out_of_memory
+from trainables.training.rung import RungTraining
 
 REPORTS_PER_BUDGET = 10
 """Reports while one member spends the whole of its budget on one rung."""
@@ -36,8 +38,6 @@ REPORTS_PER_BUDGET = 10
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 log = logging.getLogger(__name__)
-
-Precision = Literal["float32", "bf16"]
 
 
 class Reporter(Protocol):

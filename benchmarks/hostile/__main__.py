@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.hostile import data, specs
+from benchmarks.hostile import data, plugins, specs
 
-KINDS = {"data": data.run, "specs": specs.run}
+KINDS = {"data": data.run, "plugins": plugins.run, "specs": specs.run}
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from trainables.encoding.identity import DataIdentity
 from trainables.exports import exported
 from trainables.measure.ladder import rungs
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.plain import digest
 from trainables.messages import one_line
-from trainables.randomness import Streams, digest
+from trainables.randomness import Streams
 from trainables.tasks.task import TaskConfig
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from search.certifying.candidates import Candidate
 from search.certifying.climbing import Reached
 from search.certifying.members import Climbed, Job
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.certificate import Plan, certified_lag, verdicts
 
 

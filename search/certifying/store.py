@@ -160,8 +160,8 @@ class Store:
 
 def stores(root: Path) -> list[Store]:
     """Every certificate begun under ``root``, by seed."""
-    found = (root / "certificates").glob("seed-*/plan.json")
-    return [Store(root, seed) for seed in sorted(int(p.parent.name[5:]) for p in found)]
+    found = (p.parent.name[5:] for p in (root / "certificates").glob("seed-*/plan.json"))
+    return [Store(root, seed) for seed in sorted(int(name) for name in found if name.isdecimal())]
 
 
 def now_ms() -> int:

@@ -13,7 +13,7 @@ from search.errors import UserError
 from search.spec import Spec
 from trainables.controls.measuring import CONTROLS, Controls, measure
 from trainables.files.whole_files import write_json
-from trainables.randomness import digest
+from trainables.measure.plain import digest
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import stamp
 from trainables.tasks.task import Task

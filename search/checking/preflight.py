@@ -10,7 +10,7 @@ from search.errors import UserError
 from search.proposing.constraints import Constraints
 from search.proposing.draws import DRAWS, draw
 from search.proposing.new_study import new_study
-from search.proposing.samplers import make_sampler
+from search.proposing.samplers import make_sampler, require_taken
 from search.spec import Spec
 from search.spec.spaces import find_space
 from spaces import Space
@@ -81,9 +81,10 @@ def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
                 outline(config.model, task)
     except ValidationError as error:
         raise UserError(f"space: {spec.space!r} gives no model: {one_line(error)}") from None
-    except Exception as error:  # whatever the user's own function raises
+    except (Exception, SystemExit) as error:  # whatever the user's own function raises
         reason = named(error)
         raise UserError(f"space: {spec.space!r} gives no model: {reason}") from None
+    require_taken(spec, space)
     _check_constraints(spec, drawn)
 
 

@@ -19,11 +19,17 @@ from typing import Any
 
 import yaml
 
+from search.cluster.head_node import home
 from search.errors import UserError
 from trainables.messages import one_line
 
 JOB_SERVER_PORT = 8265
 SECONDS_TO_CONNECT = 30.0
+HOST_KEYS = "LONGSPAN_HOST_KEYS"
+"""Which host keys of a head are taken, in the environment: ssh's own words."""
+
+HOST_KEYS_ALLOWED = ("accept-new", "yes", "no")
+"""The first by default: one never seen is kept, and from then on no other is taken."""
 
 
 class Cluster:
@@ -64,7 +70,7 @@ class Cluster:
                 f"`ray up {self.file}`"
             ) from None
         auth = config["auth"]
-        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        options = [*_host_key_options(), "LogLevel=ERROR"]
         options += ["ExitOnForwardFailure=yes", "ServerAliveInterval=15", "BatchMode=yes"]
         options += [f"ConnectTimeout={SECONDS_TO_CONNECT:.0f}"]
         if auth.get("ssh_proxy_command"):
@@ -88,21 +94,20 @@ class Cluster:
         """
         local = local or _unused_port()
         command = [*self._ssh, "-N", "-L", f"127.0.0.1:{local}:127.0.0.1:{port}"]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            deadline = time.monotonic() + SECONDS_TO_CONNECT
-            while not _listens(local):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    process.kill()
-                    reason = one_line(process.communicate()[1])
-                    raise UserError(f"--cluster: {self.file}: no tunnel to the head: {reason}")
-                time.sleep(0.05)
-            yield local
-        finally:
-            process.terminate()
-            process.wait()
+        ) as process:
+            try:
+                deadline = time.monotonic() + SECONDS_TO_CONNECT
+                while not _listens(local):
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        process.kill()
+                        reason = _why_not(process.communicate()[1])
+                        raise UserError(f"--cluster: {self.file}: no tunnel to the head: {reason}")
+                    time.sleep(0.05)
+                yield local
+            finally:
+                process.terminate()
 
     @contextlib.contextmanager
     def jobs(self) -> Iterator[Any]:
@@ -121,6 +126,35 @@ class Cluster:
                 reason = one_line(error, 300)
                 raise UserError(f"--cluster: {self.file}: Ray refuses: {reason}") from None
             yield client
+
+
+def _known_hosts() -> Path:
+    return home() / "known_hosts"
+
+
+def _host_key_options() -> list[str]:
+    """How ssh takes the head's key.
+
+    Raises:
+        UserError: if the environment says something else than ssh knows.
+    """
+    chosen = os.environ.get(HOST_KEYS, HOST_KEYS_ALLOWED[0])
+    if chosen not in HOST_KEYS_ALLOWED:
+        allowed = ", ".join(HOST_KEYS_ALLOWED)
+        raise UserError(f"{HOST_KEYS}: {one_line(chosen, 50)} is not allowed; allowed: {allowed}")
+    known = os.devnull if chosen == "no" else str(_known_hosts()).replace("%", "%%")
+    return [f"StrictHostKeyChecking={chosen}", f'UserKnownHostsFile="{known}"']
+
+
+def _why_not(said: str) -> str:
+    """One line of what ssh said; it says a changed key in fifteen."""
+    if "Host key verification failed" not in said:
+        return one_line(said)
+    return (
+        f"its host key is not the one in {_known_hosts()}; where that is right, as for a new head "
+        "at an old address, take the old one out by `ssh-keygen -R ADDRESS -f FILE`, or set "
+        f"{HOST_KEYS}=no to look at none"
+    )
 
 
 def _unused_port() -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from search.cluster.connection import Cluster
-from search.cluster.packing import pack
+from search.cluster.packing import pack, packed_files
 from search.errors import UserError
 from search.spec import Spec
 from trainables.models.kernels import switch
@@ -23,8 +23,15 @@ SECONDS_TO_START = 600.0
 SECONDS_TO_STOP = 180.0
 
 
-def submit_search(cluster: Cluster, spec: Spec) -> str:
+def submit_search(
+    cluster: Cluster, spec: Spec, show: Callable[[list[tuple[str, int]]], None]
+) -> str:
     """Start a search on the cluster, with the data and modules it names; back once it runs.
+
+    Args:
+        cluster: reached only after everything was shown
+        spec: with paths of this machine
+        show: told the files that travel, and their bytes
 
     Returns:
         the job's id
@@ -35,6 +42,7 @@ def submit_search(cluster: Cluster, spec: Spec) -> str:
     with tempfile.TemporaryDirectory() as folder:
         packed = pack(spec, Path(folder))
         (Path(folder) / "spec.yaml").write_text(packed.to_yaml(), encoding="utf-8")
+        show(packed_files(Path(folder)))
         with cluster.jobs() as client:
             return _submit(client, "longspan search spec.yaml", spec.name, {"working_dir": folder})
 

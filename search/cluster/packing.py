@@ -46,6 +46,12 @@ def pack(spec: Spec, root: Path) -> Spec:
     return spec.model_copy(update={"tasks": tasks, "import_from": [FILES] if modules else []})
 
 
+def packed_files(root: Path) -> list[tuple[str, int]]:
+    """Name and bytes of each file that `pack` has put there: all that travels beside the spec."""
+    files = sorted(path for path in (root / FILES).rglob("*") if path.is_file())
+    return [(file.relative_to(root / FILES).as_posix(), file.stat().st_size) for file in files]
+
+
 def _require_one(path: Path) -> None:
     if len(alternatives(path)) > 1 or is_pattern(path) or is_delta(path):
         raise UserError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-console = Console()
+
+class _Console(Console):
+    """One that leaves it to the command what becomes of it when nobody reads its output."""
+
+    def on_broken_pipe(self) -> None:
+        """In the place of Rich's own, which ends the process with 1: a claim that fails."""
+        raise
+
+
+console = _Console()
+
+
+def show_complaints(lines: Iterable[str]) -> None:
+    """What is not as a search leaves it, a line each."""
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(found: Any) -> None:
@@ -23,6 +39,8 @@ def print_json(found: Any) -> None:
 
 def plain(value: Any) -> Any:
     """The value as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = vars(value)
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -36,6 +54,8 @@ EXIT_CLAIM_FAILS = 1
 EXIT_USER_ERROR = 2
 EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
+EXIT_UNWANTED = 141
+"""Nobody reads the output any more; as a shell says of a process that SIGPIPE has ended."""
 
 RUNS = Path("runs")
 
@@ -73,6 +93,13 @@ OtherData = Annotated[
     typer.Option(
         "--other-data",
         help="Go on though the data is another than was measured; that is recorded.",
+    ),
+]
+WithoutDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--without-damaged",
+        help="Take the best of the others where records of trials cannot be read.",
     ),
 ]
 ClusterFile = Annotated[

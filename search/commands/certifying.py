@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from search.commands import (
     EXIT_CLAIM_FAILS,
     EXIT_INTERRUPTED,
     RUNS,
+    Json,
     OtherData,
     Runs,
+    WithoutDamaged,
     console,
     options_of,
+    print_json,
 )
 from search.disk.folder import SearchFolder
 from search.errors import UserError
@@ -52,7 +57,9 @@ def certify(
         typer.Option(help="The task's Parquet file, if it moved; for a folder.", metavar="FILE"),
     ] = None,
     other_data: OtherData = False,
+    without_damaged: WithoutDamaged = False,
     runs: Runs = RUNS,
+    json: Json = False,
 ) -> None:
     """Certify the longest lag that fresh members of the best configurations reliably learn.
 
@@ -67,7 +74,7 @@ def certify(
         "top": top, "reliability": reliability, "confidence": confidence, "failures": failures
     }  # fmt: skip
     needs = {"cpus": cpus, "gpus": gpus}
-    display = Display(console)
+    display = Display(Console(stderr=True) if json else console)
     exported = _is_folder(what, runs)
     if exported:
         if top is not None:
@@ -85,8 +92,17 @@ def certify(
         spec = specs.read(folder.spec)
         config = _overridden(spec.certify, plan)
         resources = _overridden(spec.resources, needs)
-        done = certifying.certify_search(spec, folder, config, resources, seed, display, other_data)
-    _conclude(what, exported, seed, runs, done)
+        done = certifying.certify_search(
+            spec, folder, config, resources, seed, display, other_data, without_damaged
+        )
+    if json:
+        _print(done)
+    else:
+        _conclude(what, exported, seed, runs, done)
+    if not done.finished:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if not any(found["lag"] for found in done.certificates):
+        raise typer.Exit(EXIT_CLAIM_FAILS)
 
 
 def _is_folder(what: str, runs: Path) -> bool:
@@ -120,7 +136,7 @@ def _conclude(what: str, exported: bool, seed: int, runs: Path, done: Any) -> No
         console.print(done.behind, style="yellow")
     if not done.finished:
         console.print(f"Stopped. Go on with: {again} {seed}", highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_INTERRUPTED)
+        return
     console.print(certificate_table(done.certificates))
     next_step = (
         f"Next: read {Path(what) / 'CERTIFICATE.md'}"
@@ -131,15 +147,19 @@ def _conclude(what: str, exported: bool, seed: int, runs: Path, done: Any) -> No
     unused = 1 + max(store.seed for store in stores(root))
     console.print(f"{next_step}\nOther fresh members: {again} {unused}", highlight=False,
                   soft_wrap=True)  # fmt: skip
-    if not any(found["lag"] for found in done.certificates):
-        raise typer.Exit(EXIT_CLAIM_FAILS)
+
+
+def _print(done: Any) -> None:
+    if done.behind:
+        print(done.behind, file=sys.stderr)
+    print_json({"finished": done.finished, "certificates": done.certificates})
 
 
 def certificate_table(certificates: Any) -> Any:
     """What was certified, a row a candidate."""
     from rich.table import Table
 
-    from trainables.config import describe
+    from trainables.description import describe
 
     plan = certificates[0]["plan"]
     table = Table(

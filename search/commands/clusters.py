@@ -1,4 +1,4 @@
-"""``logs``, ``stop``, ``on-premises``, and what the other commands do with ``--cluster``."""
+"""What is of clusters alone: ``logs`` and others; and what other commands do with ``--cluster``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ Required = Annotated[
     Path,
     typer.Option("--cluster", help="The file that `ray up` was given.", metavar="CLUSTER.YAML"),
 ]
+
+FILES_SHOWN = 100
 
 
 def logs(
@@ -78,14 +80,49 @@ def on_premises(
     typer.echo(yaml.safe_dump(derived, sort_keys=False, width=1000), nl=False)
 
 
+def security_group(
+    cluster: Annotated[
+        Path, typer.Argument(help="The cluster file for the cloud.", metavar="CLUSTER.YAML")
+    ],
+) -> None:
+    """Make the group that lets in whom the cluster file names, and bring it up to date.
+
+    Before the first `ray up`, and where your address has changed.
+    """
+    from search.cluster.security_group import lay
+
+    group, addresses = lay(cluster)
+    console.print(
+        f"{group} lets in {', '.join(addresses)}, and its own machines to each other",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if group not in cluster.read_text(encoding="utf-8"):
+        console.print(
+            f"Put it into {cluster}: SecurityGroupIds: \\[{group}]", highlight=False, soft_wrap=True
+        )
+
+
 def submit(cluster: Path, spec: Spec) -> None:
     """Start a search on a cluster."""
     from search.cluster.connection import Cluster
     from search.cluster.jobs import submit_search
 
     console.print(f"Submitting {spec.name}; it may take a minute until it runs", soft_wrap=True)
-    submit_search(Cluster(cluster), spec)
+    submit_search(Cluster(cluster), spec, _show_what_travels)
     _say_it_runs(cluster, spec.name)
+
+
+def _show_what_travels(files: list[tuple[str, int]]) -> None:
+    size = sum(count for _, count in files)
+    console.print(
+        f"What travels: spec.yaml and {len(files)} more files, {size / 2**20:,.2f} MiB",
+        highlight=False,
+    )
+    for name, count in files[:FILES_SHOWN]:
+        console.print(f"  {name}  {count:,} bytes", highlight=False, markup=False, soft_wrap=True)
+    if len(files) > FILES_SHOWN:
+        console.print(f"  and {len(files) - FILES_SHOWN:,} more", highlight=False)
 
 
 def submit_again(cluster: Path, name: str, trials: int | None, stop: int | None) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +14,14 @@ from search.commands import (
     EXIT_CLAIM_FAILS,
     RUNS,
     ClusterFile,
+    Json,
     Name,
     OtherData,
     Plugins,
     Runs,
+    WithoutDamaged,
     console,
+    print_json,
 )
 from search.disk.folder import SearchFolder
 from search.errors import UserError
@@ -46,6 +49,7 @@ def export(
         str | None,
         typer.Option(help="Register them in MLflow, as versions of this model.", metavar="MODEL"),
     ] = None,
+    without_damaged: WithoutDamaged = False,
     runs: Runs = RUNS,
     cluster: ClusterFile = None,
 ) -> None:
@@ -54,6 +58,7 @@ def export(
         raise UserError(f"--top: {top} is not allowed together with --trial {trial}")
     folder = SearchFolder(runs, name)
     options = {"top": top, "trial": trial, "certified": certified, "format": formats}
+    options["without-damaged"] = without_damaged
     if cluster is None:
         targets = _here(folder, options, to, register)
     else:
@@ -70,14 +75,18 @@ def export(
 def _here(
     folder: SearchFolder, options: dict[str, Any], to: Path, register: str | None
 ) -> list[Path]:
-    from search import spec as specs
     from search.results.export import Wanted
     from search.results.export import export as export_wanted
 
-    folder.require()
-    spec = specs.read(folder.spec)
+    spec = folder.look()
     formats = tuple(dict.fromkeys(options["format"] or ()))
-    wanted = Wanted(options["top"] or 1, options["trial"], options["certified"], formats)
+    wanted = Wanted(
+        options["top"] or 1,
+        options["trial"],
+        options["certified"],
+        formats,
+        options["without-damaged"],
+    )
     targets = export_wanted(folder, spec, wanted, to)
     if register:
         from search.recording.logged_model import publish
@@ -89,9 +98,7 @@ def _here(
 
 def next_command(targets: Sequence[Path]) -> str:
     """The command that measures what was exported again; what is the user's own is to be given."""
-    outcomes = [
-        json.loads((target / "outcome.json").read_text(encoding="utf-8")) for target in targets
-    ]
+    outcomes = [loads((target / "outcome.json").read_text(encoding="utf-8")) for target in targets]
     given = " --data FILE" if any(outcome.get("data") for outcome in outcomes) else ""
     return f"longspan verify FOLDER{given}"
 
@@ -115,12 +122,14 @@ def verify(
     ] = None,
     other_data: OtherData = False,
     plugin: Plugins = None,
+    json: Json = False,
 ) -> None:
     """Measure an export's claim again, on fresh sequences, from the weights alone.
 
     Exits with 1 if it was measured and fails; with 2 if it cannot be measured on this data.
     """
     from search.disk.kept_tasks import require_data
+    from search.spec.trying import try_imports
     from trainables.exports import exported
     from trainables.measure.reliability import CONFIDENCE
     from trainables.models import kernels
@@ -128,29 +137,50 @@ def verify(
 
     seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     try:
-        load_plugins(plugin or (), [Path.cwd()] if plugin else ())
+        folders = [Path.cwd()] if plugin else []
+        try_imports(plugin or (), folders)
+        load_plugins(plugin or (), folders)
         claim = exported.read(folder)
         task = exported.task_to_verify(claim, data)
         differs = require_data(task.config.kind, claim.data, task.data, other_data)
         tally = exported.measure(claim, seed, task)
     except ValueError as error:
         raise UserError(str(error)) from None
-    if not claim.checked:
-        console.print(f"{folder} has no SHA256SUMS: its claim and configuration are not checked")
-    if differs:
-        console.print(f"On other data than was measured: {differs}", soft_wrap=True)
     trained_by, here = claim.outcome.get("kernels"), kernels.describe()
-    if trained_by and trained_by != here:
-        console.print(
-            f"Trained by other kernels ({trained_by}) than measured by ({here})", soft_wrap=True
-        )
     bound = tally.lower_bound(CONFIDENCE)
     holds = bound >= claim.success
-    console.print(
-        f"lag {claim.lag}: {tally.successes} of {tally.sequences} fresh sequences right "
-        f"({tally.rate:.1%}, 95 % lower bound {bound:.1%}; asked for {claim.success:.0%}; "
-        f"seed {seed}): the claim {'holds' if holds else 'FAILS'}",
-        soft_wrap=True,
-    )
+    remarks = [
+        None
+        if claim.checked
+        else f"{folder} has no SHA256SUMS: its claim and configuration are not checked",
+        f"On other data than was measured: {differs}" if differs else None,
+        f"Trained by other kernels ({trained_by}) than measured by ({here})"
+        if trained_by and trained_by != here
+        else None,
+    ]
+    remarks = [remark for remark in remarks if remark]
+    if json:
+        print_json(
+            {
+                "lag": claim.lag,
+                "successes": tally.successes,
+                "sequences": tally.sequences,
+                "lower_bound": bound,
+                "confidence": CONFIDENCE,
+                "asked_for": claim.success,
+                "seed": seed,
+                "holds": holds,
+                "remarks": remarks,
+            }
+        )
+    else:
+        for remark in remarks:
+            console.print(remark, soft_wrap=True)
+        console.print(
+            f"lag {claim.lag}: {tally.successes} of {tally.sequences} fresh sequences right "
+            f"({tally.rate:.1%}, 95 % lower bound {bound:.1%}; asked for {claim.success:.0%}; "
+            f"seed {seed}): the claim {'holds' if holds else 'FAILS'}",
+            soft_wrap=True,
+        )
     if not holds:
         raise typer.Exit(EXIT_CLAIM_FAILS)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from search.commands import (
@@ -24,6 +27,7 @@ from search.commands import (
     console,
     plain_options_of,
     print_json,
+    show_complaints,
 )
 from search.commands.clusters import review
 from search.disk.folder import SearchFolder
@@ -34,9 +38,16 @@ from search.disk.mlflow_database import (
     follow,
     page_of_runs,
     remove_stray_folders,
+    tracking_uri,
     uri_of,
 )
 from search.errors import UserError
+
+if TYPE_CHECKING:
+    from search.spec import TrackingConfig
+
+if TYPE_CHECKING:
+    from search.results.review.comparison import Row, Side
 
 SECONDS_TO_END = 10
 
@@ -51,15 +62,40 @@ def ui(
 ) -> None:
     """Open MLflow's pages over the searches in the runs folder, or over a cluster's.
 
-    Prints the address of the runs, the longest reach first.
+    Prints the address of the runs, the longest reach first. Where the spec's `tracking.uri` or
+    MLFLOW_TRACKING_URI says that searches record elsewhere, it is that which is shown.
     """
     if cluster is not None:
         review(cluster, port)
         return
     folder = None if name is None else SearchFolder(runs, name)
-    if folder is not None:
-        folder.require()
-    database, artifacts = runs.absolute() / FILE, (runs.absolute() / FOLDER).as_uri()
+    tracking = _tracking(folder)
+    show_complaints(_complaints([folder] if folder else _searches(runs)))
+    uri, database = tracking_uri(tracking.uri, runs), runs.absolute() / FILE
+    if uri.startswith(("http://", "https://")):
+        _say(f"MLflow: {_public(uri)} (a server of its own, as searches record to it)")
+        return
+    page, store = "", ["--backend-store-uri", uri]
+    if uri == uri_of(database):
+        artifacts = (database.parent / FOLDER).as_uri()
+        _require_sound(database)
+        follow(database, artifacts)
+        page = page_of_runs(
+            database, tracking.experiment_name, folder.known_identity if folder else None
+        )
+        store += ["--default-artifact-root", artifacts]
+    shown = "" if page else f", over {_public(uri)}"
+    _say(f"MLflow: http://127.0.0.1:{port}{page}{shown} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    code = _serve([*command, "--workers", "1", *store])
+    remove_stray_folders(database)
+    if code:
+        raise UserError(
+            f"--port: MLflow's server on {port} ended with {code}; is it taken? Give another"
+        )
+
+
+def _require_sound(database: Path) -> None:
     if not database.exists():
         raise UserError(f"--runs: {database} is not there; run `longspan search` first")
     reason = damage(database)
@@ -68,28 +104,36 @@ def ui(
             f"--runs: {database} is damaged ({reason}); `longspan resume NAME` sets it aside and "
             "writes the search into a new one"
         )
-    follow(database, artifacts)
-    page = page_of_runs(database, _experiment(folder), folder.identity if folder else None)
-    console.print(
-        f"MLflow: http://127.0.0.1:{port}{page} (Ctrl-C ends it)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri_of(database)]
-    command += ["--default-artifact-root", artifacts]
-    code = _serve(command)
-    remove_stray_folders(database)
-    raise typer.Exit(code)
 
 
-def _experiment(folder: SearchFolder | None) -> str:
-    """Where MLflow has the search."""
+def _public(uri: str) -> str:
+    """An address without a user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _tracking(folder: SearchFolder | None) -> TrackingConfig:
+    """Where the search records."""
     from search import spec as specs
 
-    tracking = specs.read(folder.spec).tracking if folder else specs.TrackingConfig()
-    return tracking.experiment_name
+    return folder.look().tracking if folder else specs.TrackingConfig()
+
+
+def _searches(runs: Path) -> Iterator[SearchFolder]:
+    for path in sorted(runs.glob("*/search.json")):
+        with suppress(UserError):  # of a folder that no search can be called by
+            yield SearchFolder(runs, path.parent.name)
+
+
+def _complaints(folders: Iterable[SearchFolder]) -> Iterator[str]:
+    """What of the searches is missing on MLflow's pages, or there from before it was damaged."""
+    from search.disk.ledger import Ledger
+
+    for folder in folders:
+        yield from Ledger(folder).complaints
 
 
 def _serve(command: list[str]) -> int:
@@ -123,27 +167,98 @@ def report(
 
     Writes it with all pictures as one HTML file, which needs no network.
     """
-    from search import spec as specs
     from search.disk.certificates import certificates
     from search.disk.ledger import Ledger
     from search.results.review import story
     from search.results.review.page import page
-    from trainables.files.whole_files import write_aside
 
     folder = SearchFolder(runs, name)
-    folder.require()
-    spec, ledger, at = specs.read(folder.spec), Ledger(folder), plain_options_of(runs)
+    spec, ledger, at = folder.look(), Ledger(folder), plain_options_of(runs)
     records = list(ledger.records.values())
     decided = list(certificates(folder.path))
-    target = (to or folder.path / "report.html").absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(target, page(name, spec, ledger, decided, at).encode())
+    html = page(name, spec, ledger, decided, at).encode()
+    target = _written(html, to or folder.path / "report.html", name if to is None else None)
+    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
     for sentence, command in story.what_next(records, spec, name, at, decided):
         console.print(f"{sentence}\n  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"The page: {target.as_uri()}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _written(html: bytes, target: Path, name: str | None) -> Path:
+    """Where the page was written; a search of that ``name`` may lie where nothing may be written.
+
+    Then that is the current folder.
+    """
+    from trainables.files.whole_files import write_aside
+
+    target = target.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(target, html)
+    except OSError as error:
+        if name is None or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return _written(html, Path(f"{name}-report.html"), None)
+    return target
+
+
+def compare(
+    one: Annotated[str, typer.Argument(help="A search's name.", show_default=False)],
+    other: Annotated[str, typer.Argument(help="Another's.", show_default=False)],
+    runs: Runs = RUNS,
+    json: Json = False,
+) -> None:
+    """Show two searches side by side: in what their specs differ, and what came of each."""
+    from search.results.review import comparison
+
+    left, right = (_side(SearchFolder(runs, name)) for name in (one, other))
+    differ, came = comparison.differences(left, right), comparison.results(left, right)
+    unlike = comparison.unlike(differ)
+    if json:
+        sides = {"spec": differ, "results": came}
+        found = {
+            part: {key: {"one": a, "other": b} for key, a, b in rows}
+            for part, rows in sides.items()
+        }
+        print_json({"one": one, "other": other, "unlike": unlike, **found})
+        return
+    if differ:
+        console.print(_side_by_side("In what the specs differ", one, other, differ))
+    else:
+        console.print("The specs say the same.")
+    console.print(_side_by_side("What came of each", one, other, came))
+    if unlike:
+        keys = ", ".join(unlike)
+        console.print(f"Reaches do not mean the same: they differ in {keys}", style="yellow")
+
+
+def _side(folder: SearchFolder) -> Side:
+    from search.disk.certificates import certified_words
+    from search.disk.ledger import Ledger
+    from search.results.review.comparison import Side
+
+    spec, ledger = folder.outline(), Ledger(folder)
+    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
+    records = list(ledger.records.values())
+    return Side(folder.name, spec, records, certified_words(folder.path))
+
+
+def _side_by_side(title: str, one: str, other: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("", one, other):
+        table.add_column(name, overflow="fold")
+    for key, *values in rows:
+        table.add_row(key, *(escape(_shown(value)) for value in values))
+    return table
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def list_(
@@ -155,10 +270,16 @@ def list_(
 ) -> None:
     """List what can be chosen, each with what it is."""
     from search.spec.spaces import known_spaces
+    from search.spec.trying import try_imports
     from trainables.models.cells import LAYERS
     from trainables.tasks import TASKS
 
-    spaces = known_spaces(plugin or (), [str(Path.cwd())] if plugin else ())
+    folders = [str(Path.cwd())] if plugin else []
+    try:
+        try_imports(plugin or (), folders)
+    except ValueError as error:
+        raise UserError(f"--plugin: {error}") from None
+    spaces = known_spaces(plugin or (), folders)
     tables: dict[str, Mapping[str, Any]] = {"spaces": spaces, "tasks": TASKS, "cells": LAYERS}
     if what not in tables:
         raise UserError(f"list: {what!r} is not known; allowed: {', '.join(tables)}")

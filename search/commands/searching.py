@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from search.commands import (
     console,
     options_of,
     print_json,
+    show_complaints,
 )
 from search.commands.clusters import on_head, submit, submit_again
 from search.disk.folder import SearchFolder
@@ -51,6 +53,7 @@ def search(
     if spec is None and name is None and cluster is None:
         name = unused_name(runs, chosen.name)
     chosen = overridden(chosen, name, trials, seed)
+    SearchFolder(runs, chosen.name)  # refuses what no search may be called, before all that is slow
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check
 
@@ -99,6 +102,7 @@ def resume(
     Nothing is lost and nothing is counted twice.
     """
     from search import spec as specs
+    from search.checking.accounts import show_accounts
     from search.checking.preflight import check
     from search.cluster.packing import movable
     from search.disk.kept_tasks import keep_tasks, record_other_data, require_same_data
@@ -115,6 +119,7 @@ def resume(
     longer = extended(spec, trials, stop)
     tasks = check(longer)
     others = require_same_data(folder, tasks, other_data)
+    show_accounts(tasks, console)
     require(machines(), longer.resources)
     if not (folder.encodings.exists() or any(folder.trials.glob("*/record.json"))):
         keep_tasks(folder, tasks)  # cut off before it was written, and before anything was measured
@@ -144,6 +149,7 @@ def _search(folder: SearchFolder) -> None:
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     console.print(leaderboard(ledger.records.values(), certified=certified, asked=spec.ladder))
+    show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
@@ -155,9 +161,10 @@ def _search(folder: SearchFolder) -> None:
             highlight=False,
         )
         raise typer.Exit(EXIT_INTERRUPTED)
+    one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
     console.print(
         f"Ended after {ended.seconds:.0f} s. Next:\n"
-        f"  longspan ui{at}                                   review every trial in MLflow\n"
+        f"  longspan ui{one}{at}                                   review every trial in MLflow\n"
         f"  longspan certify {folder.name}{at}                  try the winner on fresh members\n"
         f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
         highlight=False,
@@ -176,15 +183,12 @@ def status(
     if cluster is not None:
         options = ["--top", str(top)] + ["--json"] * json
         raise typer.Exit(on_head(cluster, "status", SearchFolder(runs, name).name, *options))
-    from search import spec as specs
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
     from search.results.leaderboard import leaderboard
 
     folder = SearchFolder(runs, name)
-    folder.require()
-    spec = specs.read(folder.spec)
-    ledger = Ledger(folder)
+    spec, ledger = folder.outline(), Ledger(folder)
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
@@ -198,13 +202,15 @@ def status(
                 "ended": done,
                 "wanted": spec.search.trials,
                 "refused": len(ledger.refused),
-                "damaged": list(ledger.damaged.values()),
+                "damaged": ledger.unreadable,
+                "strays": ledger.strays,
                 "trials": table.astype(object).where(table.notna(), None).to_dict("records"),
             }
         )
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     console.print(leaderboard(records, top, certified_words(folder.path), spec.ladder))
+    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
@@ -231,11 +237,11 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
 
 
 def quickstart() -> Path:
-    """The shipped quick start."""
-    spec = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
-    if not spec.exists():
-        raise UserError(f"{spec}: the quick start is part of a checkout; give a spec of your own")
-    return spec
+    """The quick start, as it is shipped in the package."""
+    spec = find_spec("longspan")
+    if spec is None or spec.origin is None:
+        raise UserError("the quick start is not there: longspan is not installed whole")
+    return Path(spec.origin).with_name("examples") / "quickstart.yaml"
 
 
 def unused_name(runs: Path, name: str) -> str:

@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from trainables.files.whole_files import DamagedFileError, write_aside
-from trainables.randomness import digest
+from trainables.measure.plain import digest
 
 CHECKSUM = "sha256"
 """Key of a certificate's own checksum."""
+
+KEYS: Mapping[str, type] = {
+    "seed": int, "trial": int, "task": str, "lag": int, "ended_ms": int, "claim": str,
+    "configuration": dict, "configuration_sha256": str, "plan": dict, "rungs": list,
+    "search_reach": int,
+}  # fmt: skip
+"""What whoever shows a certificate asks of it."""
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +35,17 @@ def certificates(root: Path) -> Iterator[dict[str, Any]]:
         except DamagedFileError as error:
             log.warning("%s; `longspan certify` with its seed writes it anew", error)
         else:
-            found += [certificate] if certificate else []
+            if certificate and path.parent == _place(root, certificate):
+                found.append(certificate)
+            elif certificate:
+                log.warning("%s: is no certificate of this place; it is left out", path)
     yield from sorted(found, key=lambda c: (c["ended_ms"], c["seed"], c["trial"], c["task"]))
+
+
+def _place(root: Path, found: Mapping[str, Any]) -> Path:
+    """The folder of a certificate."""
+    label = f"trial-{found['trial']:05d}-{found['task']}"
+    return root / "certificates" / f"seed-{found['seed']}" / label
 
 
 def standing(root: Path) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -85,12 +101,11 @@ def copy_certificates(root: Path, sha256: str, task: str, folder: Path) -> None:
     for found in certificates(root):
         if (found["configuration_sha256"], found["task"]) != (sha256, task):
             continue
-        seed = Path("certificates") / f"seed-{found['seed']}"
-        label = f"trial-{found['trial']:05d}-{task}"
-        (folder / seed / label).mkdir(parents=True)
-        shutil.copyfile(root / seed / "plan.json", folder / seed / "plan.json")
+        here, there = _place(root, found), _place(folder, found)
+        there.mkdir(parents=True)
+        shutil.copyfile(here.parent / "plan.json", there.parent / "plan.json")
         for name in ("certificate.json", "CERTIFICATE.md"):
-            shutil.copyfile(root / seed / label / name, folder / seed / label / name)
+            shutil.copyfile(here / name, there / name)
     put_on_top(root, sha256, task, folder)
 
 
@@ -99,9 +114,8 @@ def put_on_top(root: Path, sha256: str, task: str, folder: Path) -> None:
     found = standing(root).get((sha256, task))
     if found is None:
         return
-    kept = root / "certificates" / f"seed-{found['seed']}" / f"trial-{found['trial']:05d}-{task}"
     for name in ("CERTIFICATE.md", "certificate.json"):
-        write_aside(folder / name, (kept / name).read_bytes())
+        write_aside(folder / name, (_place(root, found) / name).read_bytes())
 
 
 def write_certificate(path: Path, certificate: Mapping[str, Any]) -> None:
@@ -121,10 +135,15 @@ def read_certificate(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise DamagedFileError(f"{path}: damaged: it is no certificate")
     expected = found.pop(CHECKSUM, None)
     if expected is not None and expected != digest(found):
         raise DamagedFileError(f"{path}: damaged (its checksum does not match)")
+    for key, kind in KEYS.items():
+        if not isinstance(found.get(key), kind):
+            raise DamagedFileError(f"{path}: damaged: no certificate of this version ({key!r})")
     return found

@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from search.disk.locks import held, is_held
 from search.errors import UserError
+from search.spec import Outline, outline, read
 from search.spec.names import NAME
 from trainables.files.whole_files import (
     DamagedFileError,
@@ -22,6 +23,9 @@ from trainables.files.whole_files import (
     write_aside,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from search.spec import Spec
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +65,8 @@ def _meaning(spec: dict[str, Any] | None) -> dict[str, Any]:
 def _changed(there: dict[str, Any], kept: dict[str, Any] | None) -> str:
     """The first key at the top of a spec that differs."""
     new, old = _meaning(there), _meaning(kept)
-    return next(key for key in (*old, *new) if new.get(key) != old.get(key))
+    gone = object()
+    return next(str(k) for k in (*old, *new) if new.get(k, gone) != old.get(k, gone))
 
 
 class SearchFolder:
@@ -127,8 +132,34 @@ class SearchFolder:
         Raises:
             UserError: likewise, if the spec was changed by hand.
         """
+        self._require_exists()
+        kept = self._read_about(mend=True)
+        if self._is_torn(kept):
+            self._put_back(kept["spec"])
+
+    def look(self) -> Spec:
+        """The spec of a search, for whoever only reads: nothing is written, and nothing put right.
+
+        Raises:
+            UserError: if nothing was searched, or the spec was changed by hand.
+        """
+        return read(self.spec, self._whole_spec())
+
+    def outline(self) -> Outline:
+        """The same but for its tasks, without what these bring with them."""
+        return outline(self.spec, self._whole_spec())
+
+    def _whole_spec(self) -> str | None:
+        """What is to be read in place of the spec, where that is torn or gone."""
+        self._require_exists()
+        kept = self._read_about(mend=False)
+        if not self._is_torn(kept):
+            return None
+        log.warning("%s: damaged or gone; its copy is read, which a resume puts back", self.spec)
+        return kept["spec"]
+
+    def _require_exists(self) -> None:
         if self.exists:
-            self._require_spec()
             return
         known = sorted({p.parent.name for p in self.runs.glob("*/s*.*") if p.name in KNOWN_BY})
         there = f"known: {', '.join(known)}" if known else "none is there yet"
@@ -137,8 +168,12 @@ class SearchFolder:
     @property
     def identity(self) -> str:
         """The search's own id: two searches of one name, in two folders, differ in it."""
-        identity: str = self._read_about()["id"]
-        return identity
+        return self._read_about(mend=True)["id"]
+
+    @property
+    def known_identity(self) -> str:
+        """The same, for whoever only reads; empty where no copy is whole."""
+        return self._read_about(mend=False)["id"]
 
     def change_spec(self, spec: str) -> None:
         """Replace the spec of a search that is to go on under another."""
@@ -146,28 +181,28 @@ class SearchFolder:
         self._write_about({"id": self.identity, "spec": spec, "before": before})
         write_aside(self.spec, spec.encode())
 
-    def _require_spec(self) -> None:
-        """Hold the spec against its copies, which carry checksums; it is put back if it is torn.
+    def _is_torn(self, kept: dict[str, str]) -> bool:
+        """Hold the spec against its copies, which carry checksums: whether it is not as it was.
 
         A search keeps its meaning: what was measured under one spec is not counted under another.
         Where data, modules and MLflow lie may be changed by hand, and how the file is laid out.
         """
-        kept = self._read_about()
         spec = kept["spec"]
         found = self.spec.read_bytes() if self.spec.exists() else b""
         if found == spec.encode():
-            return
+            return False
         there = _parsed(found)
         cut_off = spec.encode().startswith(found) or found == kept.get("before", "").encode()
         if there is None or cut_off:
-            self._put_back(spec)
-        elif _meaning(there) != _meaning(_parsed(spec.encode())):
+            return True
+        if _meaning(there) != _meaning(_parsed(spec.encode())):
             raise UserError(
                 f"{self.spec}: {_changed(there, _parsed(spec.encode()))} was changed by hand; what"
                 f" was measured under the old spec would count under another. `longspan resume"
                 f" {self.name}` takes --trials and --stop; for all else give a new --name. The old"
                 f" spec stands in {self._about[0].name}; delete spec.yaml, and it is put back"
             )
+        return False
 
     def _put_back(self, spec: str) -> None:
         if not self.spec.exists():
@@ -181,8 +216,11 @@ class SearchFolder:
         for copy in self._about:
             write_json(copy, about)
 
-    def _read_about(self) -> dict[str, str]:
-        """What is kept twice: the identity and the spec. Where neither is whole, a new identity."""
+    def _read_about(self, mend: bool) -> dict[str, str]:
+        """What is kept twice: the identity and the spec.
+
+        Where ``mend``, both copies are whole afterwards; of neither, with a new identity.
+        """
         found: dict[str, str] | None = None
         for copy in self._about:
             try:
@@ -190,13 +228,15 @@ class SearchFolder:
             except FileNotFoundError:
                 continue
             except DamagedFileError as error:
-                set_aside(copy)
+                if mend:
+                    set_aside(copy)
                 log.warning("%s; its copy is used", error)
             else:
                 found = found or about
         if found is None:
-            found = {"id": uuid.uuid4().hex, "spec": self.spec.read_text(encoding="utf-8")}
-        if not all(copy.exists() for copy in self._about):
+            identity = uuid.uuid4().hex if mend else ""
+            found = {"id": identity, "spec": self.spec.read_text(encoding="utf-8")}
+        if mend and not all(copy.exists() for copy in self._about):
             self._write_about(found)
         return found
 

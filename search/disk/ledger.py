@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from trainables.files.whole_files import DamagedFileError, read_json, write_json
 from trainables.measure.plain import NotReadableError
 from trainables.measure.records import FinalPoints
 from trainables.measure.report import Report
+from trainables.messages import named
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +38,10 @@ class Ledger:
 
     Attributes:
         records: by number
-        damaged: one line by number for each record that cannot be read
+        damaged: one line by number for each record that is damaged or gone
+        unknown: one line by number for each record that another version of Longspan wrote
+        strays: one line for each file or folder among the trials that is none
         refused: by number, the proposals that broke constraints, which are no trials
-
-    Raises:
-        UserError: in one line, if a later version of Longspan wrote a record.
     """
 
     def __init__(
@@ -52,15 +53,77 @@ class Ledger:
         self._folder, self._listeners, self._clock = folder, listeners, clock
         self.records: dict[int, Record] = {}
         self.damaged: dict[int, str] = {}
+        self.unknown: dict[int, str] = {}
+        self.strays: list[str] = []
         self.refused = {proposal.number: proposal for proposal in _refused(folder.refused)}
-        for path in sorted(folder.trials.glob("[0-9]*/record.json")):
-            try:
-                record = Record.from_json(read_json(path))
-                self.records[record.number] = record
-            except DamagedFileError as error:
-                self.damaged[int(path.parent.name)] = str(error)
-            except NotReadableError as error:
-                raise UserError(f"{path}: {error}") from None
+        measured = {number for path in folder.outcomes.glob("*.parquet")
+                    if (number := _number(path.stem)) is not None}  # fmt: skip
+        there = sorted(folder.trials.iterdir()) if folder.trials.is_dir() else []
+        for path in there:
+            number = _number(path.name)
+            if number is not None and path.is_dir():
+                self._read(number, path, number in measured)
+            elif not path.name.startswith("."):
+                self.strays.append(f"{path}: is no trial's folder; it is left as it is")
+        for number in sorted(measured - self.records.keys() - self.damaged.keys()):
+            if number not in self.unknown:
+                gone = f"{folder.trial(number)}: is gone, though trial {number} has outcomes"
+                self.damaged[number] = gone
+
+    def _read(self, number: int, folder: Path, is_measured: bool) -> None:
+        path = folder / "record.json"
+        try:
+            record = Record.from_json(read_json(path))
+        except FileNotFoundError:
+            if is_measured or any(not file.name.startswith(".") for file in folder.iterdir()):
+                self.damaged[number] = f"{path}: is gone"
+        except DamagedFileError as error:
+            self.damaged[number] = str(error)
+        except NotReadableError as error:
+            self.unknown[number] = f"{path}: {error}"
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            self.damaged[number] = f"{path}: damaged: {named(error)}"
+        else:
+            if record.number == number:
+                self.records[number] = record
+            elif is_measured:
+                self.damaged[number] = f"{path}: damaged: it is trial {record.number}'s record"
+            else:
+                self.strays.append(f"{folder}: is a copy of trial {record.number}; it is left out")
+
+    @property
+    def name(self) -> str:
+        """Of the search."""
+        return self._folder.name
+
+    @property
+    def unreadable(self) -> list[str]:
+        """One line for each trial of which nothing is known here, and so none of its places."""
+        found = {**self.damaged, **self.unknown}
+        return [found[number] for number in sorted(found)]
+
+    @property
+    def complaints(self) -> list[str]:
+        """One line for all that is not as a search leaves it."""
+        return [*self.unreadable, *self.strays]
+
+    @property
+    def left_out(self) -> str:
+        """In one sentence, which trials have no place though they may have earned one; or empty."""
+        numbers = ", ".join(map(str, sorted({*self.damaged, *self.unknown})))
+        if not numbers:
+            return ""
+        again = f"`longspan resume {self._folder.name}` runs those with a damaged record again"
+        return f"not ranked, for their records cannot be read: trial {numbers}; {again}"
+
+    def require_known(self) -> None:
+        """Refuse to go on with a search that another version has written to.
+
+        Raises:
+            UserError: in one line, of its first record.
+        """
+        for number in sorted(self.unknown):
+            raise UserError(self.unknown[number])
 
     def state(self, wanted: int) -> str:
         """``running``, ``finished`` if as many trials as are wanted have ended, or ``stopped``."""
@@ -144,6 +207,31 @@ class Ledger:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
+
+
+WITHOUT_DAMAGED = "--without-damaged"
+
+
+def require_all_ranked(ledger: Ledger, is_meant: bool) -> None:
+    """Refuse a choice of the best where not all can be ranked, unless that ``is_meant``.
+
+    What is not as a search leaves it is told either way.
+
+    Raises:
+        UserError: in one line: the second best is not to go out as the best.
+    """
+    for line in ledger.complaints:
+        log.warning("%s", line)
+    if ledger.left_out and not is_meant:
+        raise UserError(
+            f"name: which trial of {ledger.name!r} is the best is not known: {ledger.left_out}, and"
+            f" {WITHOUT_DAMAGED} takes the best of the others"
+        )
+
+
+def _number(name: str) -> int | None:
+    """Of a trial, by the name of its folder or of its file of outcomes; None of another."""
+    return int(name) if re.fullmatch(r"\d{5}|[1-9]\d{5,}", name) else None
 
 
 def _refused(path: Path) -> Iterator[Refused]:

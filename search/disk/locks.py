@@ -45,13 +45,13 @@ def is_held(path: Path) -> bool:
     """Whether another process holds the file ``path``; looking writes nothing and makes none."""
     if not path.exists():
         return False
-    with path.open() as file:
-        return not _taken(file)
+    with path.open() as file:  # a shared hold needs no writing, on any file system
+        return not _taken(file, fcntl.LOCK_SH)
 
 
-def _taken(file: TextIO) -> bool:
+def _taken(file: TextIO, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from search.disk.locks import held
 from trainables.files.whole_files import set_aside
@@ -43,6 +44,19 @@ _COLUMNS = (
 def uri_of(database: Path) -> str:
     """Its address, for MLflow. SQLAlchemy reads one as a URL: ``?`` would begin a query."""
     return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
+
+
+def tracking_uri(given: str | None, runs: Path) -> str:
+    """Where MLflow records and is shown: what a spec gives, or ``MLFLOW_TRACKING_URI``.
+
+    Or else SQLite under the runs folder; however it is written, that has one address.
+    """
+    own = (runs / FILE).absolute()
+    named = given or os.environ.get("MLFLOW_TRACKING_URI")
+    if not named:
+        return uri_of(own)
+    file = unquote(named.removeprefix("sqlite:///"))
+    return uri_of(own) if named.startswith("sqlite:///") and Path(file).absolute() == own else named
 
 
 def page_of_runs(database: Path, experiment: str, search: str | None = None) -> str:

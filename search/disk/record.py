@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
-from trainables.measure.records import MemberRung
+from trainables.measure.records import MemberRung, of_task
 from trainables.measure.report import Report
+from trainables.measure.skill import least_skill
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,21 @@ class Record:
     def censored(self) -> bool:
         """Whether reach is a lower bound: no failed rung has ended the trial."""
         return self.ended_by != "failed_rung"
+
+    @property
+    def skill(self) -> float | None:
+        """The best member's success rate at the shortest lag, the least over the tasks."""
+        return least_skill(self.rows)
+
+    def limited_by(self, ladder: LadderConfig) -> str | None:
+        """What its first task that ended at a failed rung is limited by; None if there is none."""
+        from trainables.measure.limits import limit_of  # statistics take long to import
+
+        for on in self.tasks:
+            if not on.censored:
+                curve = [point for point in self.report.curve if point.task == on.task]
+                return limit_of(of_task(self.rows, on.task), curve, ladder)
+        return None
 
     @property
     def regime(self) -> str:

@@ -2,8 +2,9 @@
 
 The ledger holds what every trial was and how it ended. When a search starts or goes on, the study
 is written from it anew, so a crash between the two, a torn journal, or a space that has gained
-choices (Optuna allows none during a study) leave nothing to repair. The journal is asked for one
-thing only: the parameters of a trial whose record is damaged.
+choices (Optuna allows none during a study) leave nothing to repair. The journal is asked for two
+things only: the parameters of a trial whose record is damaged, and what samplers noted, such as a
+trial's generation; without the notes they go on from what was measured.
 """
 
 from __future__ import annotations
@@ -57,12 +58,16 @@ def restore_study(
     A trial is complete if the ledger says that it ended, and running if not; one that the ledger
     does not know, below others that it does, waits to be proposed, as do the trials with which the
     search is to start. A refused proposal is pruned, and says by how much it was too large.
+
+    Raises:
+        UserError: in one line, if another version of Longspan wrote a record.
     """
-    journaled = _journaled(journal, name, ledger)
+    ledger.require_known()
+    journaled, notes = _journaled(journal, name, ledger)
     known = {
-        number: parameters
-        for number, parameters in journaled.items()
-        if number in ledger.damaged and _complete(parameters, space)
+        number: trial.params
+        for number, trial in journaled.items()
+        if number in ledger.damaged and _complete(trial.params, space)
     }
     for number in sorted(ledger.damaged):
         again = "goes on from its checkpoint" if number in known else "is proposed anew"
@@ -72,9 +77,11 @@ def restore_study(
     lines = Journal()
     storage = BoundedStorage(lines)
     study = new_study(storage=storage, study_name=name)
+    for key, note in notes.items():
+        storage.set_study_system_attr(storage.get_study_id_from_name(name), key, note)
     for number in range(last + 1):
         if number in ledger.records:
-            study.add_trial(_of_record(ledger.records[number], space))
+            study.add_trial(_of_record(ledger.records[number], space, _notes(journaled, number)))
         elif number in known:
             study.add_trial(_running(known[number], space))
         elif number in ledger.refused:
@@ -92,8 +99,13 @@ def state_and_value(record: Record) -> tuple[TrialState, float | None]:
     return TrialState.FAIL, None
 
 
-def _of_record(record: Record, space: Space) -> FrozenTrial:
-    trial = _running(record.parameters, space)
+def _notes(journaled: Mapping[int, FrozenTrial], number: int) -> dict[str, Any]:
+    """What samplers noted of a trial."""
+    return dict(journaled[number].system_attrs) if number in journaled else {}
+
+
+def _of_record(record: Record, space: Space, notes: Mapping[str, Any]) -> FrozenTrial:
+    trial = _running(record.parameters, space, notes)
     trial.datetime_start = _moment(record.started_ms)
     if record.finished:
         trial.state, trial.value = state_and_value(record)
@@ -109,7 +121,9 @@ def _of_refused(proposal: Refused, space: Space) -> FrozenTrial:
     return trial
 
 
-def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
+def _running(
+    parameters: Mapping[str, Any], space: Space, notes: Mapping[str, Any] = {}
+) -> FrozenTrial:
     """A trial under way, with what ``space`` can say of its parameters today.
 
     What the space no longer suggests is left out: the sampler cannot learn from it.
@@ -126,6 +140,7 @@ def _running(parameters: Mapping[str, Any], space: Space) -> FrozenTrial:
         state=TrialState.RUNNING,
         params={name: parameters[name] for name in distributions},
         distributions=distributions,
+        system_attrs=dict(notes),
     )
 
 
@@ -165,10 +180,15 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().replace(tzinfo=None)
 
 
-def _journaled(journal: Path, name: str, ledger: Ledger) -> dict[int, dict[str, Any]]:
-    """Parameters by trial, from the whole lines at the journal's head; a damaged one is kept."""
+def _journaled(
+    journal: Path, name: str, ledger: Ledger
+) -> tuple[dict[int, FrozenTrial], dict[str, Any]]:
+    """Trials by number, and notes of the study, from the whole lines at the journal's head.
+
+    A damaged journal is kept.
+    """
     if not journal.exists():
-        return {}
+        return {}, {}
     lines, damaged = Journal(), False
     for line in journal.read_bytes().splitlines(keepends=True):
         try:
@@ -179,13 +199,16 @@ def _journaled(journal: Path, name: str, ledger: Ledger) -> dict[int, dict[str, 
         if damaged:
             break
     try:
-        study = optuna.load_study(storage=JournalStorage(lines), study_name=name)
-        found = {trial.number: dict(trial.params) for trial in study.get_trials(deepcopy=False)}
+        storage = JournalStorage(lines)
+        study = optuna.load_study(storage=storage, study_name=name)
+        notes = storage.get_study_system_attrs(storage.get_study_id_from_name(name))
+        found = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     except Exception:  # whatever a flipped bit makes of a line that is still JSON
-        found, damaged = {}, True
+        found, notes, damaged = {}, {}, True
     for number in found.keys() & ledger.records.keys():
-        damaged |= not found[number].items() <= ledger.records[number].parameters.items()
+        known = ledger.records[number].parameters
+        damaged |= not found[number].params.items() <= known.items()
     if damaged:
         kept = set_aside(journal)
         log.warning("%s: damaged; kept as %s, written anew from the ledger", journal, kept.name)
-    return found
+    return found, notes

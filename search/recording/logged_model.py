@@ -83,13 +83,18 @@ def signature(encoding: Encoding) -> ModelSignature:
 
 def described(encoding: Encoding, lag: int) -> dict[str, Any]:
     """What the rows are, for the logged model's metadata."""
-    a_step = f"{encoding.steps.features} {encoding.steps.kind} a step"
+    features = encoding.steps.features
+    holds = f"lists of steps, {features} {encoding.steps.kind} a step, of any lengths"
+    if len(encoding.channels) > 1:
+        holds = "one step" if features == 1 else "lists of steps, a number a step, of any lengths"
+        holds = f"each {holds}, in this order"
+    also = "(N, T)" if features == 1 else f"(N, T, {features})"
     return {
         "encoding_sha256": encoding.digest,
         "inputs": {
-            "column": encoding.column,
-            "holds": f"lists of steps, {a_step}, of any lengths, as the user has them",
-            "also": f"arrays (N, T) or (N, T, {encoding.steps.features}) of any number type",
+            "columns": list(encoding.channels),
+            "holds": f"{holds}, as the user has them",
+            "also": f"arrays {also} of any number type, and ragged lists of rows",
         },
         "gap": f"{lag} steps of filler, -1 for that" if encoding.after_gap else "none",
     }
@@ -102,8 +107,8 @@ def example(encoding: Encoding) -> pd.DataFrame:
         known = encoding.steps
         a_step = known.names[-1] if isinstance(known, SymbolSteps) else (0.0,) * known.features
         steps = [a_step] * max(4, encoding.answers)
-    row = [list(step) if isinstance(step, tuple) else step for step in steps]
-    return pd.DataFrame({encoding.column: [row]})
+    row = encoding.in_columns(tuple(steps))
+    return pd.DataFrame({name: [part] for name, part in row.items()})
 
 
 def publish(

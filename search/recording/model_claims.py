@@ -15,7 +15,7 @@ from search.disk.certificates import read_certificate
 from search.recording.points import Point, metric_key
 from search.recording.tracker import Tracker
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.exports import exported
 
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from search.disk.record import Record
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
 from trainables.measure.report import cost_and_progress
@@ -32,6 +32,8 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
     if record.finished and record.reported:
         yield from _solved_by_lag(record, spec)
         yield Point("reach", float(record.reach), 0)
+        if record.skill is not None:
+            yield Point("skill", record.skill, 0)
         yield Point("training_gflop", float(record.report.training_gflop), 0)
         yield Point("busy_seconds", float(record.report.busy_seconds), 0)
         if len(record.tasks) > 1:
@@ -98,6 +100,8 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
         found["kernels"] = record.report.kernels
     if record.ended_by:
         found["ended_by"] = record.ended_by
+    if record.finished and (limit := record.limited_by(spec.ladder)):
+        found["limited_by"] = limit
     if record.error:
         found["error"] = record.error
     return found

@@ -19,7 +19,7 @@ from search.recording.points import Point, status, tags, title
 from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.records import CurvePoint
 
 METRICS_PER_BATCH = 1000
@@ -84,7 +84,7 @@ def best(
         now = round(time.time() * 1000)
         client.log_metric(run_id, "best_reach", ranked[0].reach, now)
         client.log_metric(run_id, "trials", len(records), now)
-        table = leaderboard_markdown(ranked)
+        table = leaderboard_markdown(ranked, spec.ladder)
         client.log_text(run_id, table, "leaderboard.md")
         client.set_tag(run_id, "mlflow.note.content", table)
     norms = {

@@ -35,8 +35,7 @@ MEASURED_TAG = "longspan.final_weights_measured"
 
 def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
     """The spec's, or the environment's, or SQLite beside the searches."""
-    given = spec.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return given or own_uri(folder)
+    return database.tracking_uri(spec.tracking.uri, folder.runs)
 
 
 def own_uri(folder: SearchFolder) -> str:

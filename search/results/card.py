@@ -11,7 +11,7 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
-from trainables.config import describe
+from trainables.description import describe
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
 from trainables.measure.reliability import lower_bound, upper_bound
@@ -54,6 +54,7 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 {outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
 | success asked for | {outcome["success"]:.0%} |
 {_control(outcome)}\
+{_skill(outcome)}\
 | how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
 {_by_task(outcome.get("by_task"))}\
 | parameters | {outcome["parameters"]:,} |
@@ -71,6 +72,19 @@ def _control(outcome: dict[str, Any]) -> str:
         return ""
     words = f"without memory ({outcome['control']}), on the same sequences"
     return f"| {words} | {outcome['control_rate']:.1%} |\n"
+
+
+def _skill(outcome: dict[str, Any]) -> str:
+    """What can be done at the shortest lag, and what the trial is limited by."""
+    if outcome.get("skill") is None:
+        return ""
+    regime = outcome.get("regime")
+    rows = [f"| skill, success at lag {outcome['ladder']['start']} | {outcome['skill']:.1%} |"]
+    if outcome.get("limited_by"):
+        rows.append(f"| limited by | {outcome['limited_by']} |")
+    if regime:
+        rows.append(f"| regime | {regime} |")
+    return "\n".join(rows) + "\n"
 
 
 def _by_task(reaches: str | None) -> str:

@@ -14,7 +14,7 @@ import yaml
 from search.disk.certificates import copy_certificates, standing
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import KeptTask, kept_task
-from search.disk.ledger import Ledger
+from search.disk.ledger import Ledger, require_all_ranked
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.disk.versions import versions
@@ -23,12 +23,14 @@ from search.results.card import card_of
 from search.results.formats import in_formats, require_formats
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.exports import exported
 from trainables.exports.formats.checked import Converted
 from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
+from trainables.measure.limits import limit_of
 from trainables.measure.records import FinalPoints, best_member, of_task
+from trainables.measure.skill import least_skill
 from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task
@@ -48,12 +50,14 @@ class Wanted:
         trial: this one instead
         certified: only configurations and tasks of which a certificate claims a lag
         formats: for which other runtimes besides
+        without_damaged: the best of those that can be ranked, though records cannot be read
     """
 
     top: int = 1
     trial: int | None = None
     certified: bool = False
     formats: tuple[str, ...] = ()
+    without_damaged: bool = False
 
 
 def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[Path]:
@@ -84,7 +88,9 @@ def _wanted(
     folder: SearchFolder, spec: Spec, wanted: Wanted
 ) -> Sequence[tuple[Record, Sequence[str]]]:
     """The trials, the best first, and of each the tasks."""
-    ranked = [r for r in rank(Ledger(folder).records.values()) if r.finished and r.reach > 0]
+    ledger = Ledger(folder)
+    require_all_ranked(ledger, wanted.without_damaged or wanted.trial is not None)
+    ranked = [r for r in rank(ledger.records.values()) if r.finished and r.reach > 0]
     if not ranked:
         raise UserError(
             f"name: no trial of {folder.name!r} has passed a rung yet; nothing to export"
@@ -117,8 +123,14 @@ def _wanted(
 
 
 def export_best(folder: SearchFolder, spec: Spec) -> list[Path]:
-    """Export the best trial into the search's own folder, a folder a task; none if none passed."""
-    best = next((r for r in rank(Ledger(folder).records.values()) if r.finished), None)
+    """Export the best trial into the search's own folder, a folder a task; none if none passed.
+
+    Raises:
+        UserError: if a record cannot be read: which is the best is not known.
+    """
+    ledger = Ledger(folder)
+    require_all_ranked(ledger, is_meant=False)
+    best = next((r for r in rank(ledger.records.values()) if r.finished), None)
     if best is None or best.reach == 0:
         return []
     targets = {name: folder.exports / _name(best, name, spec) for name in spec.tasks_by_name}
@@ -267,6 +279,7 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "lag": lag,
         "success": spec.ladder.success,
         "censored": reached[task].censored,
+        "regime": record.regime,
         "ended_by": record.ended_by,
         "by_task": record.tasks_text,
         "members": spec.ladder.members,
@@ -274,6 +287,10 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "solved": sum(r.solved for r in rung),
         "member": member,
         "success_rate": row.success_rate,
+        "skill": least_skill(rows),
+        "limited_by": limit_of(rows, final.curve, spec.ladder)
+        if not reached[task].censored
+        else None,
         "control": row.control,
         "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,

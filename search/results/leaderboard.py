@@ -9,8 +9,9 @@ from rich.table import Table
 from search.disk.certificates import claimed
 from search.disk.ranking import places, rank
 from search.disk.record import Record
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.skill import BY_SKILL
 
 
 def leaderboard(
@@ -50,7 +51,7 @@ def leaderboard(
             str(record.number),
             record.reach_text,
             f"{record.progress:.2f}",
-            _skill(record),
+            _skill(record, asked),
             *([record.tasks_text] if several else []),
             *([certified.get(record.digest, "")] if certified else []),
             record.ended_by or "running",
@@ -64,33 +65,42 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.success:g};"
             f" skill: success at lag {asked.start}"
         )
+        if any(record.limited_by(asked) == BY_SKILL for record in best):
+            table.caption += f"; *: limited by {BY_SKILL}"
     if len(regimes) == 1:
         table.caption += f"; trained by regime {regimes.pop()}"
     table.caption_justify = "left"
     return table
 
 
-def leaderboard_markdown(best: Sequence[Record]) -> str:
-    """The best trials as a Markdown table."""
+def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = None) -> str:
+    """The best trials as a Markdown table, and under it what a rung ``asked`` for."""
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
-    lines = [f"| # | trial | reach |{by_task} progress | regime | ended by | architecture |"]
-    lines.append("|-" * (8 if several else 7) + "|")
+    lines = [
+        f"| # | trial | reach |{by_task} progress | skill | regime | ended by | architecture |"
+    ]
+    lines.append("|-" * (9 if several else 8) + "|")
     for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
+        limit = None if asked is None else r.limited_by(asked)
+        ended = f"{r.ended_by}, limited by {limit}" if limit else r.ended_by
+        numbers = f"{r.progress:.2f} | {_skill(r, None)}"
         lines.append(
-            f"| {place} | {r.number} | {reach} | {r.progress:.2f} | {r.regime} | {r.ended_by} |"
-            f" {words} |"
+            f"| {place} | {r.number} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
+        )
+    if asked is not None:
+        lines.append(
+            f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.success:g};"
+            f" skill: success at lag {asked.start}."
         )
     return "\n".join(lines) + "\n"
 
 
-def _skill(record: Record) -> str:
-    """The success rate of the best member at the shortest rung, the least over the tasks."""
-    rates: dict[str, float] = {}
-    shortest = min((row.lag for row in record.rows), default=0)
-    for row in record.rows:
-        if row.lag == shortest:
-            rates[row.task] = max(rates.get(row.task, 0.0), row.success_rate)
-    return f"{min(rates.values()):.1%}" if rates else ""
+def _skill(record: Record, asked: LadderConfig | None) -> str:
+    """The skill; with a star, if that is what limits the trial."""
+    if record.skill is None:
+        return ""
+    limited = asked is not None and record.limited_by(asked) == BY_SKILL
+    return f"{record.skill:.1%}{'*' if limited else ''}"

@@ -16,7 +16,7 @@ from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.leaderboard import leaderboard
-from trainables.config import describe
+from trainables.description import describe
 
 
 class Display:
@@ -54,7 +54,7 @@ class Display:
         by_task = f" ({record.tasks_text})" if len(record.tasks) > 1 else ""
         self._console.print(
             f"[{done}/{self._trials}] trial {record.number}: reach {record.reach_text}{by_task}, "
-            f"ended by {record.ended_by}: {describe(record.configuration)}",
+            f"ended by {record.ended_by}{_skill(record)}: {describe(record.configuration)}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -108,3 +108,7 @@ class Display:
                 describe(record.configuration),
             )
         return table
+
+
+def _skill(record: Record) -> str:
+    return "" if record.skill is None else f", skill {record.skill:.1%}"

@@ -87,13 +87,7 @@ def _example(encoding: Encoding) -> list[str]:
     size = len(encoding.example) * encoding.steps.features
     if size > MOST_SHOWN:
         return [f"rows = {{{encoding.column!r}: [model.encoding.example]}}  # a table's column"]
-    plain = [list(step) if isinstance(step, tuple) else step for step in encoding.example]
-    by_column = {encoding.column: plain}
-    if len(encoding.channels) > 1:
-        by_column = {
-            name: [*values]
-            for name, values in zip(encoding.channels, zip(*plain, strict=True), strict=True)
-        }
+    by_column = encoding.in_columns(encoding.example)
     these = "these columns" if len(by_column) > 1 else "this column"
     columns = ", ".join(f"{name!r}: [\n{_filled(row)}\n]" for name, row in by_column.items())
     return [
@@ -102,7 +96,7 @@ def _example(encoding: Encoding) -> list[str]:
     ]
 
 
-def _filled(row: list[Any]) -> str:
+def _filled(row: Any) -> str:
     return textwrap.fill(
         repr(row), 96, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,6 +25,8 @@ from search.scheduling.machines import Machine, here, of_cluster
 from search.spec import Spec
 from trainables.messages import one_line
 from trainables.models.kernels import switch
+
+log = logging.getLogger(__name__)
 
 STARTS = 3
 """Each is given 30 s by Ray."""
@@ -42,6 +49,10 @@ CLUSTER_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the folder of what travelled
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
 }
+TOKEN = Path("~/.ray/auth_token")
+"""What Ray asks of whoever talks to it, unless its environment names another."""
+
+OTHER_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @dataclass(frozen=True)
@@ -72,13 +83,20 @@ def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
 
 @contextmanager
 def local_ray() -> Iterator[RaySession]:
-    """Ray on this machine, for the length of the block."""
+    """Ray on this machine, for the length of the block.
+
+    It listens on 127.0.0.1 alone, and asks for a token that its owner alone can read.
+    """
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
-    _start()
-    try:
-        yield RaySession(here(), None)
-    finally:
-        ray.shutdown()
+    _keep_token_to_its_owner()
+    with _ended_as_by_ctrl_c() as again:
+        _start()
+        again()
+        try:
+            _say_where_others_reach_it()
+            yield RaySession(here(), None)
+        finally:
+            ray.shutdown()
 
 
 def _start() -> None:
@@ -107,17 +125,68 @@ def _start() -> None:
     )
 
 
+def _keep_token_to_its_owner() -> None:
+    """Make the file of Ray's token, which Ray would make for all to read, or take it back: 0600."""
+    if os.environ.get("RAY_AUTH_MODE", "token") != "token" or os.environ.keys() & OTHER_TOKENS:
+        return
+    token = TOKEN.expanduser()
+    with suppress(OSError):  # no home that can be written: Ray says so itself
+        token.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            file = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.write(file, secrets.token_hex(32).encode())
+            os.close(file)
+        token.chmod(0o600)
+
+
+def _say_where_others_reach_it() -> None:
+    addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
+    if reached := [a for a in addresses if not ipaddress.ip_address(a).is_loopback]:
+        log.warning(
+            "Ray listens on %s, not on 127.0.0.1 alone: it was imported before longspan was",
+            ", ".join(reached),
+        )
+
+
 @contextmanager
 def _cluster_ray(folder: SearchFolder) -> Iterator[RaySession]:
     _set(DRIVER_ENVIRONMENT | CLUSTER_ENVIRONMENT)
     travels: dict[str, Any] = {"env_vars": switch()}
     if any(folder.files.glob("*")):
         travels["working_dir"] = str(folder.files)
-    ray.init(address="auto", runtime_env=travels, log_to_driver=False, logging_level=logging.ERROR)
+    with _ended_as_by_ctrl_c() as again:
+        how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        ray.init(address="auto", runtime_env=travels, **how)
+        again()
+        try:
+            yield RaySession(of_cluster(), start_store(folder.trials))
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM and SIGHUP, of a shutdown or a closed terminal, end a search as Ctrl-C does.
+
+    What is yielded is called when Ray has started: it puts a handler of its own in the place of
+    SIGTERM's, which ends the process in the midst of whatever it does. ``nohup`` stays in force.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [each for each, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def take() -> None:
+        for each in taken:
+            signal.signal(each, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+    take()
     try:
-        yield RaySession(of_cluster(), start_store(folder.trials))
+        yield take
     finally:
-        ray.shutdown()
+        for each in taken:
+            signal.signal(each, before[each] or signal.SIG_DFL)
 
 
 def machines() -> list[Machine]:

@@ -26,8 +26,8 @@ from spaces import Space
 from trainables.config import TrialConfig
 from trainables.models.model import outline
 from trainables.tasks import make_task
+from trainables.training.memory import out_of_memory
 from trainables.training.probe import Peak, peak_of
-from trainables.training.rung import out_of_memory
 
 DRAWS = 64
 SLACK = 1.25

@@ -19,7 +19,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 from ray.tune import Callback
 
 from search.disk.record import Record
-from trainables.training.rung import out_of_memory
+from trainables.training.memory import out_of_memory
 
 MOST_DEATHS = 2
 """How often a trial whose worker died is started again; the third death ends it by ``error``."""

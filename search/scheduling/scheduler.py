@@ -1,7 +1,7 @@
 """Which trials go on: the schedulers, by their names in a spec.
 
 To add one, write a `ray.tune.schedulers.TrialScheduler`, give it a line in `SCHEDULERS`, and add
-its name to `search.spec.SearchConfig.scheduler`.
+its name to `search.spec.sections.SCHEDULERS`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from search.disk.record import Record
 from search.proposing.constraints import Constraints
 from search.proposing.draws import DRAWS, draw
 from search.proposing.samplers import METRIC
-from search.scheduling.asha import Bracket, SuccessiveHalving
+from search.scheduling.asha import Bracket, Hyperband, StoppingRule, SuccessiveHalving
 from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
@@ -31,6 +31,8 @@ REDUCTION_FACTOR = 4
 GRACE_FRACTION = 0.1
 """First comparison: the cost of one member spending this part of its budget on the first rung."""
 MILESTONES = 13
+OTHERS = 5
+"""How many trials the median is of, at least."""
 
 
 def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
@@ -38,17 +40,17 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
     return SCHEDULERS[spec.search.scheduler](spec, space, finished)
 
 
-def _asha(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
-    """The best quarter goes on to four times the training cost.
+def _stopping(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
+    """By a rule that compares trials where they have cost as much.
 
     A trial that is stopped keeps its reach as a lower bound, since progress only rises; it is told
     to Optuna as complete.
     """
-    bracket = Bracket(math.ceil(typical_cost(spec, space)), REDUCTION_FACTOR, MILESTONES)
+    rule = RULES[spec.search.scheduler](math.ceil(typical_cost(spec, space)))
     for record in finished:
         for cost, value in cost_and_progress(record.rows, record.report.reaches, spec.ladder):
-            bracket.goes_on(record.number, cost, value)
-    return SuccessiveHalving(bracket, COST, METRIC)
+            rule.goes_on(record.number, cost, value)
+    return SuccessiveHalving(rule, COST, METRIC)
 
 
 def _none(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
@@ -56,8 +58,15 @@ def _none(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialSchedule
     return FIFOScheduler()
 
 
+RULES: dict[str, Callable[[float], StoppingRule]] = {
+    "asha": lambda first: Bracket(first, REDUCTION_FACTOR, MILESTONES),
+    "hyperband": lambda first: Hyperband(first, REDUCTION_FACTOR, MILESTONES),
+    "median": lambda first: Bracket(first, 2, 2 * MILESTONES, OTHERS),
+}
+"""From the cost of the first comparison, in GFLOP, to who may go on."""
+
 SCHEDULERS: dict[str, Callable[[Spec, Space, Iterable[Record]], TrialScheduler]] = {
-    "asha": _asha,
+    **dict.fromkeys(RULES, _stopping),
     "none": _none,
 }
 

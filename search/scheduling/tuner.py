@@ -12,7 +12,7 @@ from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import kept_encodings
 from search.disk.ledger import Ledger
 from search.proposing.constraints import Constraints
-from search.proposing.samplers import make_sampler
+from search.proposing.samplers import sampler_of
 from search.proposing.searcher import StudySearch
 from search.proposing.study import restore_study
 from search.scheduling.machines import slots
@@ -28,14 +28,13 @@ from search.spec.spaces import find_space
 def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession) -> None:
     """Run what is left of the trials."""
     space = find_space(spec)
-    seed = spec.search.seed
     ledger.mend_outcomes()
     study = restore_study(folder.journal, spec.name, space, ledger, spec.search.start_with)
     searcher = StudySearch(
         space,
         study,
         ledger,
-        lambda number: make_sampler(spec.search.sampler, seed, number),
+        sampler_of(spec),
         spec.search.trials,
         Constraints(spec).exceeded,
     )

@@ -1,23 +1,41 @@
 """The spec: what is searched, on what, and how; read from YAML, with its space."""
 
-from search.spec.reading import read, revive, take
-from search.spec.spec import (
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from search.spec.reading import outline, read, revive, take
+from search.spec.sections import (
     CertifyConfig,
     ConstraintsConfig,
+    Outline,
     ResourcesConfig,
     SearchConfig,
-    Spec,
     TrackingConfig,
 )
+
+if TYPE_CHECKING:
+    from search.spec.spec import Spec
 
 __all__ = [
     "CertifyConfig",
     "ConstraintsConfig",
+    "Outline",
     "ResourcesConfig",
     "SearchConfig",
     "Spec",
     "TrackingConfig",
+    "outline",
     "read",
     "revive",
     "take",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``Spec`` knows the tasks, and with them torch: it is imported when it is asked for."""
+    if name != "Spec":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from search.spec.spec import Spec
+
+    return Spec

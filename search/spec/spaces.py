@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +13,8 @@ from search.spec import Spec
 from spaces import SPACES, Space
 from spaces.declared import DeclaredSpace
 from trainables.messages import one_line
-from trainables.plugins import load_plugins
+from trainables.plugins import SPACES as SPACES_TABLE
+from trainables.plugins import brought_by, imported, load_plugins
 
 
 def find_space(spec: Spec) -> Space:
@@ -34,9 +35,9 @@ def find_space(spec: Spec) -> Space:
             "or module:function"
         )
     try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"space: {spec.space!r} cannot be imported: {error}") from None
+        found = getattr(imported(module, spec.import_from), function)
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"space: {spec.space!r} cannot be imported: {one_line(error)}") from None
     if not callable(found):
         raise UserError(f"space: {spec.space!r} is not a function of an Optuna trial")
     return found
@@ -54,12 +55,21 @@ def known_spaces(plugins: Sequence[str], folders: Sequence[str] = ()) -> dict[st
     except ValueError as error:
         raise UserError(f"plugins: {error}") from None
     for module in modules:
-        for name, space in getattr(module, "SPACES", {}).items():
+        for name, space in _brought(module).items():
+            if not isinstance(name, str):
+                raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is no name")
             if not callable(space):
                 raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is no function")
             if known.setdefault(name, space) is not space:
                 raise UserError(f"plugins: {module.__name__!r}: SPACES: {name!r} is taken")
     return known
+
+
+def _brought(module: ModuleType) -> dict[Any, Any]:
+    try:
+        return brought_by(module, SPACES_TABLE) or {}
+    except ValueError as error:
+        raise UserError(f"plugins: {error}") from None
 
 
 def _declared(name: str, choices: dict[Any, Any]) -> Space:

@@ -2,149 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from search.spec.names import NAME
+from search.spec.sections import Outline
 from search.spec.yaml_files import dump_yaml
-from trainables.measure.ladder_config import LadderConfig
-from trainables.parts import Config, OneOf
+from trainables.parts import OneOf
 from trainables.tasks import TASKS
 from trainables.tasks.task import TaskConfig
-from trainables.trial import Precision
 
 
-class SearchConfig(Config):
-    """How architectures are proposed and how long trials are given.
-
-    Attributes:
-        trials: how many trials to run to an end
-        sampler: Optuna's: ``tpe`` learns from what was tried, ``random`` does not
-        scheduler: ``asha`` stops trials that progress less than others for the same training cost;
-            ``none`` lets each trial climb to its end
-        seed: everything random derives from it
-        concurrency: trials side by side; null for as many as the machine holds
-        start_with: configurations to try first, each a mapping from parameters of the space, by
-            path, to values; what one leaves out is proposed by the sampler
-    """
-
-    trials: int = Field(default=64, ge=1, le=10**7)
-    sampler: Literal["tpe", "random"] = "tpe"
-    scheduler: Literal["asha", "none"] = "asha"
-    objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    concurrency: int | None = Field(default=None, ge=1, le=10**5)
-    start_with: list[dict[str, str | int | float]] = []
-
-
-class ConstraintsConfig(Config):
-    """What a proposal must keep to be trained, at the ladder's top; null for no limit.
-
-    Attributes:
-        max_parameters: trainable numbers of the model
-        max_state_bytes: bytes that one sequence carries from step to step, in float32
-        max_flops_per_step: floating-point operations of answering, a step
-    """
-
-    max_parameters: int | None = Field(default=None, ge=1)
-    max_state_bytes: int | None = Field(default=None, ge=1)
-    max_flops_per_step: float | None = Field(default=None, gt=0)
-
-    @property
-    def limits(self) -> dict[str, float]:
-        """The limits there are, by key."""
-        return {key: value for key, value in self if value is not None}
-
-
-class ResourcesConfig(Config):
-    """What one trial is given, and how it computes.
-
-    Attributes:
-        gpus: CUDA devices, or a part of one; ``auto`` for what the largest configuration needs
-        memory: of the host, in GiB; ``auto`` likewise, null for no account of it
-        accelerator: the type of device to train on, as Ray names it
-        precision: of matrix products and attention; weights are float32 either way
-    """
-
-    cpus: float = Field(default=1, gt=0, le=10**4)
-    gpus: Annotated[float, Field(ge=0, le=10**4)] | Literal["auto"] = 0.0
-    memory: Annotated[float, Field(gt=0, le=10**6)] | Literal["auto"] | None = None
-    accelerator: str | None = None
-    precision: Precision = "float32"
-
-    @property
-    def gpus_at_least(self) -> float:
-        """Devices, before a probe has said how many."""
-        return 0.0 if self.gpus == "auto" else self.gpus
-
-    @property
-    def memory_at_least(self) -> float:
-        """GiB, before a probe has said how many."""
-        return 0.0 if self.memory in ("auto", None) else float(self.memory)
-
-
-class TrackingConfig(Config):
-    """Where MLflow records; null for SQLite under the runs folder, and for ``longspan``."""
-
-    uri: str | None = None
-    experiment: str | None = None
-
-    @property
-    def experiment_name(self) -> str:
-        """Of MLflow's experiment."""
-        return self.experiment or "longspan"
-
-
-class CertifyConfig(Config):
-    """What a certificate is to establish, on members that the search never used.
-
-    Attributes:
-        top: how many of the best configurations are certified; they share the error
-        reliability: the probability with which a fresh member learns the lag
-        confidence: of all the claims together
-        failures: members that may fail; more of them ask for more members and forgive more
-    """
-
-    top: int = Field(default=1, ge=1, le=1000)
-    reliability: float = Field(default=0.8, gt=0, le=0.9999)
-    confidence: float = Field(default=0.95, gt=0, le=0.9999)
-    failures: int = Field(default=1, ge=0, le=1000)
-
-
-class Spec(Config):
+class Spec(Outline):
     """What is searched, on what, and how.
 
     Validating one imports nothing: kinds that a plugin brings are known once the plugin is loaded,
     which `search.spec.read` and `search.spec.revive` see to.
-
-    Attributes:
-        choices: what a YAML space says; kept here, since a study's choices must not change
-        import_from: folders where modules are looked for, besides where Python does
-        plugins: modules that bring layers, tasks or spaces
-        controls: of the tasks, before the first search on them: ``refuse`` a task that fails one,
-            ``warn`` of it, or ``off``
     """
 
-    name: str = Field(pattern=f"^{NAME.pattern}$")
-    space: str
-    choices: dict[Any, Any] | None = None
-    import_from: list[str] = []
-    plugins: list[str] = []
     tasks: list[Annotated[TaskConfig, OneOf(TASKS)]] = Field(min_length=1)
-    ladder: LadderConfig = LadderConfig()
-    search: SearchConfig = SearchConfig()
-    resources: ResourcesConfig = ResourcesConfig()
-    tracking: TrackingConfig = TrackingConfig()
-    controls: Literal["refuse", "warn", "off"] = "refuse"
-    certify: CertifyConfig = CertifyConfig()
-    constraints: ConstraintsConfig = ConstraintsConfig()
-
-    @field_validator("controls", mode="before")
-    @classmethod
-    def _off(cls, controls: Any) -> Any:
-        """YAML reads a bare ``off`` as false."""
-        return "off" if controls is False else controls
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -23,11 +23,18 @@ def load_yaml(path: Path, what: str) -> dict[str, Any]:
         UserError: in one line, if it cannot be read, is no mapping, or has a key twice.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Reader)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give {what} in YAML") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    return parse_yaml(text, path, what)
+
+
+def parse_yaml(text: str, path: Path, what: str) -> dict[str, Any]:
+    """The mapping in a text that stands for the file ``path``, as of `load_yaml`."""
+    try:
+        content = yaml.load(text, _Reader)
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(content, dict):

@@ -20,10 +20,12 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 import trainables
+from search import UNLESS_TOLD
 from search.cluster.connection import JOB_SERVER_PORT, Cluster
 from search.cluster.head_node import PORT, USER
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
+from search.errors import UserError
 from tests.cluster.hosts import Host, missing, three_hosts
 from tests.waiting import HANGS
 
@@ -85,7 +87,8 @@ class Up:
         """Of a command on the laptop."""
         path = f"{sys.prefix}/bin:{os.environ['PATH']}"
         home = {"HOME": str(self.laptop), "PATH": path, "PYTHONPATH": str(ROOT)}
-        return {**os.environ, **home, "RAY_AUTH_MODE": "token", "COLUMNS": "120"}
+        outside = {k: v for k, v in os.environ.items() if k not in UNLESS_TOLD}
+        return {**outside, **home, "RAY_AUTH_MODE": "token", "COLUMNS": "120"}
 
     def run(self, *command: str, timeout: float = HANGS, **changed: str) -> str:
         """What a command on the laptop prints; it must succeed."""
@@ -171,6 +174,7 @@ def searched(up: Up) -> Up:
     spec.write_text(SPEC)
     said = up.run("longspan", "search", str(spec), "--cluster", str(up.file))
     assert f"longspan status digits --cluster {up.file}" in said
+    assert "data/0/digits.parquet" in said.partition("longspan status")[0]
     said = up.tell("logs", "--follow")
     assert "Ended after" in said
     assert "is behind" not in said, said
@@ -228,6 +232,25 @@ def test_ray_refuses_who_does_not_show_the_token(
             refused = up.attempt(*words, HOME=str(tmp_path), RAY_AUTH_MODE=mode)
             assert refused.returncode != 0
             assert "AuthenticationError" in refused.stderr
+
+
+def test_a_head_with_another_key_is_not_talked_to(up: Up, at_laptop: Cluster) -> None:
+    """The key that the head showed first is the one it must show."""
+    with at_laptop.tunnel(PORT):
+        pass
+    known = up.laptop / ".longspan" / "known_hosts"
+    right = known.read_text()
+    subprocess.run(["ssh-keygen", "-F", up.hosts[0].ip, "-f", str(known)], check=True)
+    other = up.laptop / "other"
+    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(other)], check=True)
+    words = other.with_suffix(".pub").read_text().split()[:2]
+    known.write_text(f"{up.hosts[0].ip} {' '.join(words)}\n")
+    try:
+        with pytest.raises(UserError, match="host key is not the one in") as no:
+            at_laptop.tunnel(PORT).__enter__()
+    finally:
+        known.write_text(right)
+    assert "\n" not in str(no.value)
 
 
 def test_mlflow_refuses_who_does_not_sign_in(up: Up, at_laptop: Cluster) -> None:

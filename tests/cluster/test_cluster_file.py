@@ -9,7 +9,10 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from search.cluster import connection
+from search.cluster.connection import HOST_KEYS
 from search.cluster.on_premises import EARLIER_AUTOSCALER, on_premises
+from search.cluster.security_group import lay
 from search.errors import UserError
 from search.scheduling.machines import Machine, require, slots
 from search.spec import ResourcesConfig
@@ -92,3 +95,47 @@ def test_what_no_machine_holds_is_refused() -> None:
         require(machines, ResourcesConfig(cpus=1, gpus=2))
     with pytest.raises(UserError, match=r"resources\.cpus: 5 is not allowed; .* at most 4"):
         require(machines, ResourcesConfig(cpus=5))
+
+
+def test_host_keys_are_looked_at_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ssh's own words: a key never seen is kept, another one in its place is not taken."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(HOST_KEYS, raising=False)
+    known = f'UserKnownHostsFile="{tmp_path}/.longspan/known_hosts"'
+    assert connection._host_key_options() == ["StrictHostKeyChecking=accept-new", known]
+    monkeypatch.setenv(HOST_KEYS, "yes")
+    assert connection._host_key_options() == ["StrictHostKeyChecking=yes", known]
+    monkeypatch.setenv(HOST_KEYS, "no")
+    assert connection._host_key_options()[1] == 'UserKnownHostsFile="/dev/null"'
+    monkeypatch.setenv(HOST_KEYS, "off")
+    with pytest.raises(UserError, match="LONGSPAN_HOST_KEYS: off is not allowed; allowed: accept"):
+        connection._host_key_options()
+
+
+@pytest.mark.parametrize(
+    ("cidr", "said"),
+    [
+        ("203.0.113.7/32", "is nobody's; put the address there that you will come from"),
+        ("0.0.0.0/0", "is open to 4,294,967,296; allowed: 65,536 at most"),
+        ("::/0", "is no range of IPv4"),
+        ("here", "is no range of IPv4"),
+    ],
+)
+def test_whom_a_cluster_lets_in_has_to_be_said(tmp_path: Path, cidr: str, said: str) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(FILE.read_text().replace("203.0.113.7/32", f'"{cidr}"'))
+    with pytest.raises(UserError, match=said) as no:
+        lay(file)
+    assert "\n" not in str(no.value)
+
+
+def test_a_file_without_rules_or_of_another_cloud_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(FILE.read_text().replace("IpPermissions", "IpRules"))
+    with pytest.raises(UserError, match=r"provider\.security_group: GroupName and IpPermissions"):
+        lay(file)
+    file.write_text(FILE.read_text().replace("type: aws", "type: local"))
+    with pytest.raises(UserError, match="not a cluster file for AWS"):
+        lay(file)

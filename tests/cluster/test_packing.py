@@ -10,6 +10,7 @@ import pytest
 from search import spec as specs
 from search.cluster import packing
 from search.cluster.packing import as_seen_by_workers, movable, pack
+from search.commands import clusters
 from search.errors import UserError
 
 DIGITS = Path(__file__).parents[2] / "examples" / "data" / "digits.parquet"
@@ -117,6 +118,35 @@ def test_packages_that_are_installed_stay(tmp_path: Path) -> None:
     )
     pack(spec, tmp_path / "job")
     assert not any((tmp_path / "job" / packing.FILES).iterdir())
+
+
+def test_what_travels_is_told_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the cluster is reached: all of it, and nothing of what lies beside it."""
+    laptop = tmp_path / "laptop"
+    (laptop / "secret.env").parent.mkdir()
+    (laptop / "secret.env").write_text("x")
+    (laptop / "digits.parquet").write_bytes(DIGITS.read_bytes())
+    (laptop / "told_plugin.py").write_text("LAYERS = {}\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = spec_of(laptop, more="plugins: [told_plugin]\n")
+
+    class UnreachableError(Exception):
+        pass
+
+    class Away:
+        def jobs(self) -> None:
+            raise UnreachableError
+
+    monkeypatch.setattr("search.cluster.connection.Cluster", lambda _: Away())
+    with pytest.raises(UnreachableError):
+        clusters.submit(Path("c.yaml"), spec)
+    said = capsys.readouterr().out
+    size = DIGITS.stat().st_size
+    told = ["What travels: spec.yaml and 2 more files, 0.05 MiB"]
+    told += [f"  data/0/digits.parquet  {size:,} bytes", "  told_plugin.py  12 bytes"]
+    assert [line.rstrip() for line in said.splitlines()][1:] == told
 
 
 def test_of_a_module_nothing_hidden_and_nothing_behind_a_link_travels(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ SINCE = {"final_measured", "deaths", "losses", "kernels"}
 ROWS_SINCE = {"data", "control", "control_rate"}
 """What a row says since then."""
 
-METRICS_SINCE = {"success_at_reach", "lower_bound_at_reach"}
+METRICS_SINCE = {"skill", "success_at_reach", "lower_bound_at_reach"}
 """What MLflow holds of the best since then."""
 
 TABLES = ("curve", "horizon", "trace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -72,6 +73,10 @@ def test_a_task_that_leaks_is_refused_in_one_line(
     for command in ("check-task", "search"):
         assert run(monkeypatch, command, str(leaking), "--runs", str(runs)) == 2
         refused(capsys, "tasks: parquet: whoever sees the last input alone succeeds on", "at lag 8")
+    assert run(monkeypatch, "check-task", str(leaking), "--runs", str(runs), "--json") == 2
+    told = json.loads(capsys.readouterr().out)["tasks"]["parquet"]
+    assert told["account"]["files"] == 1
+    assert "whoever sees the last input alone succeeds" in told["complaints"][0]
     assert not runs.exists()
 
 

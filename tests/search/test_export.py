@@ -52,6 +52,9 @@ def test_the_claim_is_measured_again(exported: Path) -> None:
     done = in_process("verify", str(exported), "--seed", "5")
     assert done.returncode == 0, done.stderr + done.stdout
     assert "holds" in done.stdout
+    found = json.loads(in_process("verify", str(exported), "--seed", "5", "--json").stdout)
+    assert f"{found['successes']} of {found['sequences']} fresh" in done.stdout.replace("\n", " ")
+    assert (found["holds"], found["seed"], found["remarks"]) == (True, 5, [])
 
 
 def test_other_kernels_than_it_was_trained_by_are_said(

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +17,13 @@ import ray
 from mlflow.tracking import MlflowClient
 
 from search import cli
+from search.commands import EXIT_FAULT, EXIT_UNWANTED, faults
 from search.disk.folder import RESERVED, SearchFolder
 from search.disk.mlflow_database import remove_stray_folders, uri_of
 from search.errors import UserError
 from search.scheduling import ray_session
 from search.spec import Spec, read
+from tests.search.conftest import COMMAND
 from trainables.plugins import load_plugins
 
 
@@ -37,14 +44,67 @@ def test_a_fault_is_one_line_and_its_trace_is_kept(
     assert "longspan resume NAME" in said
     (trace,) = tmp_path.glob("longspan-fault-*.txt")
     assert str(trace) in said
+    assert trace.stat().st_mode & 0o777 == 0o600
     assert "in faulty" in trace.read_text()
+
+
+class EndsAll(BaseException):
+    """What nobody catches who catches an `Exception`."""
+
+
+@pytest.mark.parametrize("fault", [SystemExit(0), SystemExit(1), SystemExit(), EndsAll("x")])
+def test_no_module_ends_the_command_without_a_word(
+    fault: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Its exit code would say that all went well, or that a claim fails; nor need there be room."""
+
+    def ends(**_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(cli, "app", ends)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == EXIT_FAULT
+    assert said.count("\n") == 1
+    assert type(fault).__name__ in said
+    assert "could not be kept" in said
+
+
+@pytest.mark.parametrize("words", [("list", "cells"), ("--help",)])
+def test_a_reader_that_leaves_ends_it_as_sigpipe_does(words: tuple[str, ...]) -> None:
+    """Not with 1, which says that a claim fails; and without a word."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [str(COMMAND), *words], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (EXIT_UNWANTED, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(**_: Any) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(cli, "app", breaks)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "longspan: network: Broken pipe\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_terminal_is_written_to(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
-    cli._write_what_the_terminal_can_show()
+    faults.speak_plainly()
     print("≥ 512 · größe 漢", flush=True)
     said = raw.getvalue().decode(encoding).strip()
     assert (
@@ -142,6 +202,40 @@ def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     assert next(answers, "used up") == "used up"
 
 
+def test_the_token_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would make it for all to read; the one it finds stays, and is taken back from others."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    token = tmp_path / ".ray" / "auth_token"
+    ray_session._keep_token_to_its_owner()
+    made = token.read_text()
+    assert re.fullmatch("[0-9a-f]{64}", made)
+    assert token.stat().st_mode & 0o777 == 0o600
+    token.chmod(0o644)
+    ray_session._keep_token_to_its_owner()
+    assert (token.read_text(), token.stat().st_mode & 0o777) == (made, 0o600)
+
+
+@pytest.mark.parametrize("other", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x"}])
+def test_where_ray_is_told_otherwise_no_token_is_made(
+    other: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in other.items():
+        monkeypatch.setenv(name, value)
+    ray_session._keep_token_to_its_owner()
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_ray_that_others_reach_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for address, count in (("127.0.0.1", 0), ("192.0.2.2", 1)):
+        monkeypatch.setattr(ray, "nodes", lambda at=address: [{"NodeManagerAddress": at}])
+        ray_session._say_where_others_reach_it()
+        assert len(caplog.records) == count
+
+
 @pytest.mark.parametrize("name", ["here?x=1", "My%20Data %41", "größe 100% #1?a=b&c"])
 def test_mlflows_database_lies_where_it_should(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
@@ -151,3 +245,30 @@ def test_mlflows_database_lies_where_it_should(name: str, tmp_path: Path) -> Non
     assert database.stat().st_size > 0
     remove_stray_folders(database)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def receive(how: signal.Signals) -> None:
+    os.kill(os.getpid(), how)
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_shutdown_or_a_closed_terminal_ends_it_as_ctrl_c_does(how: signal.Signals) -> None:
+    """Whatever Ray makes of it when it starts; and afterwards it is as before."""
+    before = signal.getsignal(how)
+    with ray_session._ended_as_by_ctrl_c() as again:
+        signal.signal(how, signal.SIG_DFL)
+        again()
+        with pytest.raises(KeyboardInterrupt):
+            receive(how)
+    assert signal.getsignal(how) == before
+
+
+def test_what_nohup_asks_for_stays_in_force() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ray_session._ended_as_by_ctrl_c() as again:
+            again()
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN

@@ -155,3 +155,25 @@ def test_what_is_refused_is_kept_line_by_line(
     folder.refused.write_text(first + second[:-5])
     assert Ledger(folder).refused == {3: said[0]}
     assert caplog.messages == [f"{folder.refused}: line 2 is damaged; its proposal is judged anew"]
+
+
+def test_a_search_runs_while_it_is_locked_and_is_finished_when_all_have_ended(
+    folder: SearchFolder, ledger: Ledger
+) -> None:
+    """Asked by another process, whose ledger was read from disk."""
+    assert ledger.state(1) == "stopped"
+    ledger.finished(0, "top")
+    assert (ledger.state(1), ledger.state(2)) == ("finished", "stopped")
+    with folder.locked():
+        assert ledger.state(1) == "running"
+
+
+def test_a_part_that_is_missing_is_written_anew_and_named(
+    folder: SearchFolder, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger.reported(0, Report(rows=(SOLVED,)))
+    part = outcomes.part(folder.outcomes, 0)
+    part.unlink()
+    ledger.mend_outcomes()
+    ledger.mend_outcomes()
+    assert caplog.messages == [f"{part}: was missing or damaged; written anew from the ledger"]

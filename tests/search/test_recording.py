@@ -18,7 +18,7 @@ from search.recording import sending
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from search.scheduling.ray_session import RaySession, local_ray
 from search.scheduling.resources import largest, of_trial, options, resolve, share
 from search.spec import ResourcesConfig, Spec
 from search.spec.spaces import find_space
+from tests.search.listening import listening
 from tests.search.test_ray_trainable import LSTM
 from trainables.models.model import outline
 from trainables.tasks import TASKS
@@ -58,10 +60,14 @@ def test_numbers_are_taken_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_memory_is_what_the_largest_took_and_a_quarter_more(tmp_path: Path) -> None:
-    """The probe itself, in a worker; torch alone takes some hundred MiB."""
+def test_a_laptops_ray(tmp_path: Path) -> None:
+    """Memory is what the largest took and a quarter more; nobody from outside can knock.
+
+    The probe itself, in a worker; torch alone takes some hundred MiB.
+    """
     with local_ray() as session:
         found = resolved(session, tmp_path, memory="auto")
+        assert {at for at, _ in listening(os.getpid())} == {"127.0.0.1"}
     assert isinstance(found.memory, float)
     assert 0.2 < found.memory < 4
 

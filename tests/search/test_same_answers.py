@@ -1,4 +1,4 @@
-"""One answer, whoever is asked: `predict`, a stream, MLflow's model, its server, our evaluation.
+"""One answer, whoever is asked: `predict`, a stream, MLflow's model, its server, ONNX, our own.
 
 Raw rows in. For every kind of task and every kind of layer, with small models that were not
 trained: what they say is arbitrary, and sensitive to every input.
@@ -6,10 +6,13 @@ trained: what they say is arbitrary, and sensitive to every input.
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
 import json
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,9 @@ from tests.trainables.test_exported import outcome
 from tests.trainables.training.stand_ins import seeded, trial_config
 from trainables.encoding.answers import ClassAnswers
 from trainables.exports import exported, pyfunc
+from trainables.exports.formats import FORMATS
+from trainables.exports.formats.format import program
+from trainables.exports.predicting import Predictor
 from trainables.files import sums
 from trainables.models.cells import LAYERS
 from trainables.models.model import build
@@ -73,14 +79,29 @@ def of_file(folder: Path, name: str) -> Asked:
     if name == "tokens":
         rows = [[int(v) for v in rng.choice([7, -3, 100], n)] for n in lengths]
         target, options["values"] = [k % 2 == 0 for k in range(60)], "tokens"
+    elif name == "text":
+        rows = [rng.choice(["go", "stop", "ä"], n).tolist() for n in lengths]
+        target, options["values"] = [k % 3 for k in range(60)], "tokens"
+    elif name == "missing":
+        rows = [[-999.0, None, *rng.normal(500, 20, n)] for n in lengths]
+        options |= {"missing": [-999, "null"], "missing_indicator": True, "scale": "robust"}
     elif name == "numbers as answers":
         target, options["tolerance"] = (1e3 + 7.0 * np.arange(60)).tolist(), 5.0
     columns = {"x": rows, "y": target}
+    sequence: str | list[str] = "x"
+    if name == "columns":
+        sequence = ["u", "v"]
+        columns |= {c: [[step[f] for step in row] for row in rows] for f, c in enumerate("uv")}
+    if name == "columns that are steps":
+        rows = rng.normal(500, 20, (60, 3)).tolist()
+        sequence = ["u", "v", "w"]
+        columns |= {c: [row[f] for row in rows] for f, c in enumerate(sequence)}
     if name == "lags":
         columns["far"], options["lag"] = [int(n) - 1 for n in lengths], "far"
     path = folder / "rows.parquet"
     pq.write_table(pa.table(columns), path)
-    task = Parquet(Parquet.Config(path=path, sequence="x", target="y", **options))
+    config = {"path": path, "sequence": sequence, "target": "y", **options}
+    task = Parquet(Parquet.Config.model_validate(config))
     near = [k for k in range(60) if name != "lags" or lengths[k] - 1 < 16][:12]
     batch = task.show(np.array(near), 8, seeded())
     return Asked(task, 8, [rows[k] for k in near], batch)
@@ -127,7 +148,8 @@ def _mlflow() -> None:
         import mlflow.pyfunc.scoring_server  # noqa: F401 - warns once, here
 
 
-def require_one_answer(folder: Path, asked: Asked) -> None:
+def require_one_answer(folder: Path, asked: Asked, graph: ModuleType | None = None) -> None:
+    """``graph``: the reader of ONNX files, if one is to be made of the export, and asked too."""
     from mlflow.pyfunc import PyFuncModel
 
     model = trainables.load(folder)
@@ -141,15 +163,16 @@ def require_one_answer(folder: Path, asked: Asked) -> None:
     flavor = {"python_function": {"loader_module": pyfunc.__name__}}
     about = LoggedModel(signature=signature(encoding), flavors=flavor)
     served = PyFuncModel(about, pyfunc._load_pyfunc(str(folder)))
-    column = encoding.column
-    tables = [served.predict(pd.DataFrame({column: asked.rows})), served.predict(asked.rows)]
-    records = [{column: row} for row in asked.rows]
+    records = [encoding.in_columns(row) for row in asked.rows]
+    tables = [served.predict(pd.DataFrame(records)), served.predict(asked.rows)]
     tables.append(answered(served, {"dataframe_records": records}))
     if len({len(row) for row in asked.rows}) == 1:
         tables.append(answered(served, {"inputs": asked.rows}))
+    if graph is not None:
+        tables.append(pd.DataFrame({"label": of_graph(folder, model, graph, asked)}))
     for table in tables:
         require_labels(table["label"].tolist(), labels)
-        if isinstance(encoding.answer, ClassAnswers):
+        if isinstance(encoding.answer, ClassAnswers) and len(table.columns) > 1:
             names = pyfunc.probability_columns(encoding.answer)
             shares = np.stack([np.array(table[name].tolist()) for name in names], axis=-1)
             wanted = torch.from_numpy(expected).softmax(-1).numpy()
@@ -159,6 +182,15 @@ def require_one_answer(folder: Path, asked: Asked) -> None:
         for step in row:
             stream.step([step])
         np.testing.assert_allclose(stream.outputs(), expected[number : number + 1], **CLOSE)
+
+
+def of_graph(folder: Path, model: Predictor, reader: ModuleType, asked: Asked) -> list[Any]:
+    """What the documents' reader answers to raw rows by ``model.onnx`` and ``encoding.json``."""
+    form = FORMATS["onnx"]
+    about = {"lag": str(asked.lag)}
+    (folder / form.file).write_bytes(form.write(program(model), about))
+    labels: list[Any] = reader.Reader(folder).predict(asked.rows)
+    return labels
 
 
 def answered(model: Any, body: dict[str, Any]) -> pd.DataFrame:
@@ -185,7 +217,11 @@ def test_every_generated_task(tmp_path: Path, kind: str) -> None:
     require_one_answer(write(tmp_path / "export", asked, "gru"), asked)
 
 
-@pytest.mark.parametrize("name", ["features", "tokens", "numbers as answers", "lags"])
+@pytest.mark.parametrize(
+    "name",
+    ["features", "columns", "columns that are steps", "tokens", "text", "missing",
+     "numbers as answers", "lags"],
+)  # fmt: skip
 def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
     asked = of_file(tmp_path, name)
     require_one_answer(write(tmp_path / "export", asked, "gru"), asked)
@@ -201,3 +237,73 @@ def test_every_kind_of_stream(tmp_path: Path, values: str) -> None:
 def test_every_kind_of_layer(tmp_path: Path, kind: str) -> None:
     asked = of_file(tmp_path, "features")
     require_one_answer(write(tmp_path / "export", asked, kind), asked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["features", "missing", "text", "numbers as answers", "lags",
+                                  "stream", "recall"])  # fmt: skip
+def test_the_graph_answers_as_the_server(tmp_path: Path, name: str) -> None:
+    """ONNX by the reader of the documents, which has neither torch nor Longspan."""
+    if name == "stream":
+        asked = of_stream(tmp_path, "tokens")
+    else:
+        asked = of_file(tmp_path, name) if name != "recall" else generated(name)
+    require_one_answer(write(tmp_path / "export", asked, "rnn"), asked, read_onnx())
+
+
+def test_a_client_is_told_what_is_wrong_with_its_rows(tmp_path: Path) -> None:
+    """By MLflow's server: status 400 and our one line, not that something went wrong."""
+    from mlflow.pyfunc import PyFuncModel
+    from mlflow.pyfunc.scoring_server import init
+
+    asked = of_file(tmp_path, "features")
+    folder = write(tmp_path / "export", asked, "gru")
+    encoding = asked.task.encoding
+    about = LoggedModel(
+        signature=signature(encoding),
+        flavors={"python_function": {"loader_module": pyfunc.__name__}},
+    )
+    app = init(PyFuncModel(about, pyfunc._load_pyfunc(str(folder))))
+    for body, said in (
+        ({"dataframe_records": [{"x": [[1.0, None]]}]}, "rows: 'x' has a null in row 0"),
+        ({"dataframe_records": [{"y": [[1.0, 2.0]]}]}, "rows: 'x' is not a column of the table"),
+        ({"inputs": [[[1.0, 2.0, 3.0]]]}, "has 3 values a step; this model takes 2"),
+        ({"inputs": [[[1.0, 2.0]]], "params": {"gap": 10**7}}, "gap: 10000000 is not allowed"),
+        ({"inputs": [[[1.0, 2.0]]], "params": {"gap": -7}}, "gap: -7 is not allowed"),
+    ):
+        status, told = asyncio.run(posted(app, json.dumps(body).encode()))
+        assert (status, told["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+        assert said in told["message"].splitlines()[-1]
+        assert "stack_trace" not in told
+
+
+async def posted(app: Any, body: bytes) -> tuple[int, Any]:
+    """Status and content of the answer to a request to ``/invocations``."""
+    sent: list[dict[str, Any]] = []
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop() if waiting else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+             "scheme": "http", "path": "/invocations", "raw_path": b"/invocations",
+             "query_string": b"", "root_path": "", "headers": headers, "client": ("127.0.0.1", 1),
+             "server": ("127.0.0.1", 80)}  # fmt: skip
+    await app(scope, receive, send)
+    content = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(content)
+
+
+def read_onnx() -> ModuleType:
+    """The reader that users copy."""
+    path = Path(__file__).parents[2] / "examples" / "read_onnx.py"
+    spec = importlib.util.spec_from_file_location("read_onnx", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import optuna
@@ -13,9 +13,16 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from search.disk.record import Record
 from search.proposing.draws import nested
-from search.scheduling.asha import Bracket, SuccessiveHalving
-from search.scheduling.scheduler import COST, SCHEDULERS, make_scheduler, typical_cost
-from search.spec import SearchConfig, Spec
+from search.scheduling.asha import Bracket, Hyperband, SuccessiveHalving
+from search.scheduling.scheduler import (
+    COST,
+    RULES,
+    SCHEDULERS,
+    make_scheduler,
+    typical_cost,
+)
+from search.spec import Spec
+from search.spec.sections import SCHEDULERS as SPEC_NAMES
 from spaces import SPACES, Space
 from trainables.config import TrialConfig
 from trainables.measure.records import MemberRung
@@ -131,9 +138,27 @@ def test_a_trial_that_ended_without_a_report_is_not_compared() -> None:
 
 
 def test_every_scheduler_of_a_spec_is_there_and_goes_through_tunes_pickle() -> None:
-    assert set(SCHEDULERS) == set(get_args(SearchConfig.model_fields["scheduler"].annotation))
+    assert tuple(SCHEDULERS) == SPEC_NAMES
     for kind in SCHEDULERS:
         pickle.dumps(make_scheduler(spec(scheduler=kind), SPACES["quick"], []))
+
+
+def test_hyperband_gives_a_bracket_the_fewer_trials_the_later_it_compares() -> None:
+    hyperband = Hyperband(first=10, factor=4, milestones=6)
+    given = np.bincount([hyperband.bracket_of(number) for number in range(1000)])
+    assert given.tolist() == pytest.approx(np.array([16, 6, 3]) * 1000 / 25, abs=3)
+    late = [number for number in range(100) if hyperband.bracket_of(number) == 2]
+    assert all(hyperband.goes_on(number, 159, -float(number)) for number in late)
+    decisions = [hyperband.goes_on(number, 160, -float(number)) for number in late]
+    assert decisions == [True] + [False] * (len(late) - 1)
+
+
+def test_the_better_half_of_several_goes_on() -> None:
+    """The median is asked once five are there."""
+    rule = RULES["median"](10)
+    assert all(rule.goes_on(number, 10, float(5 - number)) for number in range(5))
+    assert [rule.goes_on(n, 19, value) for n, value in ((5, 3.0), (6, 2.9))] == [True, False]
+    assert rule.goes_on(6, 20, 0.0), "nobody was beyond the next milestone"
 
 
 def test_cost_grows_with_the_budget() -> None:

@@ -43,7 +43,7 @@ def result(progress: float, ended_by: str | None = "failed_rung") -> dict[str, o
     return {"progress": progress, "report": json.dumps(report), "training_iteration": 1}
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
 def test_proposals_do_not_depend_on_where_the_driver_died(tmp_path: Path, sampler: str) -> None:
     """Trial by trial, one driver and a new driver for every trial propose the same."""
     whole, pieces = SearchFolder(tmp_path, "whole"), SearchFolder(tmp_path, "pieces")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from search import spec as specs
-from search.disk.folder import SearchFolder
+from search.disk.folder import MOVABLE, SearchFolder
 from search.errors import UserError
 
 GIVEN = {
@@ -35,6 +38,39 @@ def test_cut_at_any_byte_it_is_put_back(folder: SearchFolder) -> None:
         folder.spec.write_bytes(whole[:end])
         folder.require()
         assert folder.spec.read_bytes() == whole, end
+
+
+def test_with_zeros_at_its_end_it_is_put_back(folder: SearchFolder) -> None:
+    """As a power cut leaves it; its beginning may be the spec of another search."""
+    whole = folder.spec.read_bytes()
+    for end in range(0, len(whole) - 1, 23):
+        folder.spec.write_bytes(whole[:end] + b"\0" * 7)
+        folder.require()
+        assert folder.spec.read_bytes() == whole, end
+
+
+def test_flipped_bits_are_never_believed(
+    folder: SearchFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Put back, refused, or of the same meaning; where things lie may be another, as by hand."""
+    caplog.set_level(logging.ERROR)
+    draw, whole = random.Random(5), folder.spec.read_bytes()
+    meant = meaning(folder)
+    for _ in range(100):
+        at = draw.randrange(len(whole))
+        flipped = bytes([whole[at] ^ 1 << draw.randrange(8)])
+        folder.spec.write_bytes(whole[:at] + flipped + whole[at + 1 :])
+        with suppress(UserError):
+            folder.require()
+            assert meaning(folder) == meant
+
+
+def meaning(folder: SearchFolder) -> dict[str, object]:
+    """What its spec says, but for where things lie."""
+    said = specs.read(folder.spec).model_dump(mode="json", exclude=set(MOVABLE))
+    for task in said["tasks"]:
+        task.pop("path", None)
+    return said
 
 
 def test_deleted_it_is_put_back_and_no_new_search_takes_its_trials(folder: SearchFolder) -> None:

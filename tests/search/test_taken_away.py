@@ -203,7 +203,7 @@ def test_the_pyfunc_answers_as_predict(taken: Path, columns: str) -> None:
     example = served.input_example
     assert list(example.columns) == [column]
     assert served.metadata.signature.outputs.input_names()[0] == "label"
-    assert served.metadata.metadata["inputs"]["column"] == column
+    assert served.metadata.metadata["inputs"]["columns"] == [column]
 
 
 def logged(taken: Path, folder: Path) -> Any:

@@ -14,8 +14,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from search.disk.folder import SearchFolder
-from search.disk.mlflow_database import FILE, SEARCH_TAG, page_of_runs, uri_of
-from tests.search.conftest import COMMAND
+from search.disk.mlflow_database import FILE, SEARCH_TAG, page_of_runs, tracking_uri, uri_of
+from search.spec import TrackingConfig
+from tests.search.conftest import COMMAND, in_process
 from tests.search.review.trials import spec
 
 
@@ -41,6 +42,40 @@ def test_the_link_leads_to_the_longest_reach(folder: SearchFolder) -> None:
     client = MlflowClient(uri_of(folder.runs / FILE))
     assert len(client.search_runs(["1"], shown["searchFilter"][0])) == 1
     assert page_of_runs(folder.runs / FILE, "another") == ""
+
+
+def test_where_mlflow_records_is_one_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spec's word, the environment's, or SQLite beside the searches, which has one address."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    own = f"sqlite:///{tmp_path}/runs/mlflow.db"
+    assert tracking_uri(None, Path("runs")) == own
+    assert tracking_uri("https://a", Path("runs")) == "https://a"
+    for said, found in (("https://b", "https://b"), ("sqlite:///runs/mlflow.db", own)):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", said)
+        assert tracking_uri(None, Path("runs")) == found
+        assert tracking_uri("https://a", Path("runs")) == "https://a"
+
+
+@pytest.mark.parametrize(
+    ("in_spec", "in_environment", "shown"),
+    [("https://me:secret@a/x", "https://b", "https://a/x"), (None, "https://b", "https://b")],
+)
+def test_what_is_recorded_elsewhere_is_shown_there(
+    in_spec: str | None,
+    in_environment: str,
+    shown: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No page of one's own is opened, which would be empty."""
+    made = spec().model_copy(update={"tracking": TrackingConfig(uri=in_spec)})
+    SearchFolder(tmp_path, "made").create(made.to_yaml())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", in_environment)
+    done = in_process("ui", "made", "--runs", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"MLflow: {shown} ")
+    assert "secret" not in done.stdout
 
 
 def in_session(leader: int) -> set[int]:

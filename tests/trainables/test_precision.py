@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
+from trainables.precision import Precision
 from trainables.tasks import TASKS
-from trainables.trial import Precision, TrialSpec, run_trial
+from trainables.trial import TrialSpec, run_trial
 
 LADDER = LadderConfig(
     start=4, stop=8, members=1, quorum=1, sequences=96, success=0.01, test_sequences=64

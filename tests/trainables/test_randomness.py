@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.randomness import _PURPOSES, Purpose, Streams, digest
+from trainables.measure.plain import digest
+from trainables.randomness import _PURPOSES, Purpose, Streams
 
 VALUE = {"b": [1, 2.5, None, True], "a": {"z": "longspan ≥ 2", "y": {}}}
 KNOWN = "50360e5bb3f350b72818a8e5228cf09ef3c5bd1c48d2a28d72fc4e77071b4ffe"
@@ -37,7 +38,8 @@ def draws(streams: Streams, *key: object) -> list[int]:
 def test_the_digest_is_the_same_in_every_process() -> None:
     """Written down once, and in a process whose hashes are seeded otherwise."""
     program = (
-        "from trainables.randomness import Streams, digest;"
+        "from trainables.measure.plain import digest;"
+        "from trainables.randomness import Streams;"
         f"value = {VALUE!r};"
         "streams = Streams(3, digest(set('a') and value));"
         "print(digest(value), streams.seed_of('train', 8, 1))"

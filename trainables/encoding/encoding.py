@@ -8,6 +8,7 @@ upper 53 bits over 2^53 (feature by feature within a step).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -19,11 +20,17 @@ from torch import Tensor
 
 from trainables.encoding.answers import AnyAnswers, ClassAnswers
 from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
+from trainables.measure.plain import digest
 from trainables.parts import Config
-from trainables.randomness import digest
 from trainables.shapes import Inputs
 
 FILLER_SEED = 0
+
+LONGEST_GAP = 2**20
+"""Steps of filler that may be asked for after a row; more where success is claimed at a lag beyond.
+
+All steps of a row go through the model at once: what a million take is gigabytes already.
+"""
 
 Value = StrictBool | StrictInt | StrictFloat | StrictStr
 
@@ -114,6 +121,16 @@ class Encoding(Config):
         """The columns that sequences stand in, where they are several."""
         return tuple(name for key, name in self.columns.items() if key.split(" ")[0] == "sequence")
 
+    def in_columns(self, row: Sequence[Any]) -> dict[str, Any]:
+        """What a table has of one row: its list of steps, or of several columns each one's part."""
+        plain = [list(step) if isinstance(step, tuple) else step for step in row]
+        if len(self.channels) < 2:
+            return {self.column: plain}
+        if self.steps.features == 1:  # the columns are the steps
+            return dict(zip(self.channels, plain, strict=True))
+        parts = zip(*plain, strict=True)
+        return {name: [*part] for name, part in zip(self.channels, parts, strict=True)}
+
     def require_gap(self, gap: int | None, lag: int) -> int:
         """The steps of filler after a row before it is asked: those given, or the ``lag``.
 
@@ -130,6 +147,10 @@ class Encoding(Config):
         gap = lag if gap is None else gap
         if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
             raise ValueError(f"gap: {gap!r} is not allowed; a number of steps, at least 0")
+        if gap > max(LONGEST_GAP, lag):
+            raise ValueError(
+                f"gap: {gap} is not allowed; at most {max(LONGEST_GAP, lag)} steps of filler"
+            )
         return int(gap)
 
     def length(self, row_steps: int, gap: int, lag: int) -> int:

@@ -64,6 +64,11 @@ class Missing(Config):
         return NULL in self.values or NAN in self.values
 
 
+def is_null(value: Any) -> bool:
+    """Whether a single value is none: Python's, pandas' or a time's."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
 def is_missing(
     values: Num[np.ndarray, "*shape"], missing: Sequence[float | str]
 ) -> Bool[np.ndarray, "*shape"]:

@@ -18,11 +18,16 @@ from trainables.models.config import ModelConfig
 from trainables.models.model import Model
 from trainables.tasks.task import Interface
 from trainables.training.evaluation import STEPS_AT_ONCE
+from trainables.training.memory import out_of_memory
 
 NO_ENCODING = (
     "this export is of a version that kept no encoding (scaling, vocabulary, class names), so it "
     "cannot take raw rows; export it again from its search, or call model(inputs, scored)"
 )
+
+
+MOST_ROWS = 2**20
+"""Rows of one stream."""
 
 
 class Predictor(Model):
@@ -51,13 +56,15 @@ class Predictor(Model):
             rows: a list of rows, an array (N, T) or (N, T, F), a column of Arrow or pandas, or a
                 table with the file's column
             gap: after how many steps of filler the answer is asked for; by default the lag at
-                which success is claimed. Only where the model was trained with filler
+                which success is claimed; at most `LONGEST_GAP`. Only where the model was trained
+                with filler
 
         Returns:
             (N,), or (N, S) where a row has S > 1 answers
 
         Raises:
-            ValueError: in one line, if a row is not what the model takes.
+            ValueError: in one line, if a row is not what the model takes, or memory does not hold
+                it with its gap.
         """
         encoding = self._require_encoding()
         answers = encoding.answer.decode(self.outputs_of(rows, gap))
@@ -84,9 +91,12 @@ class Predictor(Model):
         Raises:
             ValueError: in one line, if the export keeps no encoding, or there is no row.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size: {batch_size!r} is not allowed; a number of rows, from 1")
-        return RowStream(self, self._require_encoding(), self.lag, batch_size)
+        is_number = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+        if not is_number or not 1 <= batch_size <= MOST_ROWS:
+            raise ValueError(
+                f"batch_size: {batch_size!r} is not allowed; a number of rows, 1 to {MOST_ROWS}"
+            )
+        return RowStream(self, self._require_encoding(), self.lag, int(batch_size))
 
     def outputs_of(self, rows: Any, gap: int | None = None) -> np.ndarray:
         """What `forward` gives for raw rows (N, S, C)."""
@@ -94,6 +104,7 @@ class Predictor(Model):
         gap = encoding.require_gap(gap, self.lag)
         values = read_rows(rows, encoding)
         given = np.empty((len(values), encoding.answers, self.outputs), np.float32)
+        length = 0
         was_training = self.training
         self.eval()
         try:
@@ -103,6 +114,13 @@ class Predictor(Model):
                     scored = torch.arange(length - encoding.answers, length)
                     answers = self(inputs, scored.expand(len(inputs), -1))
                     given[numbers] = answers.float().cpu().numpy()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise ValueError(
+                f"rows: memory does not hold rows of {length} steps, their filler and a gap of"
+                f" {gap} among them; ask for a shorter gap, or give shorter rows"
+            ) from None
         finally:
             self.train(was_training)
         return given

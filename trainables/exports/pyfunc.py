@@ -11,15 +11,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from trainables.encoding.answers import ClassAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.exports.exported import Exported, read
 from trainables.exports.predicting import Predictor
+from trainables.messages import one_line
 from trainables.tasks.task import NumberAnswer
 
 LABEL = "label"
 """The column of the answers; where a class is called so, its probability's is ``p(label)``."""
+
+
+class RefusedRowsError(MlflowException, ValueError):
+    """Rows that are not the model's, in one line; MLflow's server hands it to who asked, as 400."""
+
+    def __init__(self, error: ValueError) -> None:
+        super().__init__(one_line(error), error_code=INVALID_PARAMETER_VALUE)
 
 
 class Answering:
@@ -36,15 +46,18 @@ class Answering:
             params: ``gap``, the steps of filler after which is asked; -1 for the claimed lag
 
         Raises:
-            ValueError: in one line, if a row is not what the model takes.
+            RefusedRowsError: in one line, if a row is not what the model takes.
         """
         import pandas as pd  # comes with MLflow, which alone calls this
 
-        gap = int((params or {}).get("gap", -1))
+        gap = (params or {}).get("gap", -1)
         encoding, answer = self._encoding, self._encoding.answer
         if isinstance(rows, Mapping) and encoding.column not in rows and list(rows) == ["inputs"]:
             rows = rows["inputs"]
-        outputs = self._model.outputs_of(rows, None if gap < 0 else gap)
+        try:
+            outputs = self._model.outputs_of(rows, None if gap == -1 else gap)
+        except ValueError as error:
+            raise RefusedRowsError(error) from None
         columns = {LABEL: answer.decode(outputs)}
         if isinstance(answer, ClassAnswers):
             shares = torch.from_numpy(outputs).softmax(-1).numpy().astype(np.float64)

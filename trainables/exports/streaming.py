@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainables.encoding.answers import ClassAnswers
 from trainables.encoding.encoding import Encoding
+from trainables.encoding.holders import columns_of, listed
 from trainables.encoding.rows import read_rows
 from trainables.models.model import Carried, Model
 from trainables.shapes import Inputs, Stream
@@ -47,11 +48,7 @@ class RowStream:
         Raises:
             ValueError: in one line, if they are not one for each row, or not what the model takes.
         """
-        if isinstance(values, torch.Tensor | np.ndarray):
-            rows = list(values[:, None]) if values.ndim else []
-        else:
-            steps = isinstance(values, Iterable) and not isinstance(values, str | bytes)
-            rows = [[value] for value in values] if steps else []
+        rows = self._one_step(values)
         if len(rows) != self._batch_size:
             raise ValueError(
                 f"step: {len(rows)} values are not allowed; this stream has {self._batch_size} rows"
@@ -66,6 +63,22 @@ class RowStream:
         if self.steps >= self._padded:
             self._at = self._after(self._at, torch.cat(self._waiting, dim=1))
             self._waiting = []
+
+    def _one_step(self, values: Any) -> list[list[Any]]:
+        """The step of each row, as a row of its own."""
+        values = listed(values, self._encoding.column)
+        if (
+            not isinstance(values, Iterable)
+            or isinstance(values, str | bytes)
+            or columns_of(values) is not None
+            or (isinstance(values, np.ndarray) and not values.ndim)
+        ):
+            said = repr(values) if isinstance(values, int | float | str) else type(values).__name__
+            raise ValueError(
+                f"step: {said} is not allowed; a list with one step of each of the stream's"
+                f" {self._batch_size} rows"
+            )
+        return [[value] for value in values]
 
     def predict(self, gap: int | None = None) -> np.ndarray:
         """What ``model.predict`` answers to the rows so far; the stream may go on after it.

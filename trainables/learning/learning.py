@@ -12,6 +12,7 @@ from torch import nn
 from trainables.learning.config import TrainingConfig
 from trainables.learning.optimisers import OPTIMISERS
 from trainables.learning.schedules import SCHEDULES
+from trainables.transfer import onto
 
 
 class Learning:
@@ -53,10 +54,17 @@ class Learning:
         return self.config.learning_rate * by_time * by_lag
 
     def step(self, loss: torch.Tensor) -> None:
-        """One step down the gradient of ``loss``."""
+        """One step down the gradient of ``loss``, which counts as zero where that is not finite.
+
+        Nothing is waited for that an accelerator has still to compute.
+        """
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        no_number = ~loss.detach().isfinite()
+        for weight in self.model.parameters():
+            if weight.grad is not None:
+                weight.grad.masked_fill_(no_number, 0)
         if self.config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         if self.config.gradient_noise:
@@ -77,7 +85,7 @@ class Learning:
         for weight in self.model.parameters():
             if weight.grad is not None:
                 drawn = torch.randn(weight.shape, generator=self.noise, dtype=weight.dtype)
-                weight.grad.add_(drawn.to(weight.device), alpha=deviation)
+                weight.grad.add_(onto(drawn, weight.device), alpha=deviation)
 
     @torch.no_grad()
     def _average(self) -> None:

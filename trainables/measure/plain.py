@@ -1,7 +1,9 @@
-"""Values from the plain dicts that cross a border between processes or lie in a file."""
+"""Plain values, which cross a border between processes or lie in a file: read, and their digest."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
@@ -33,3 +35,9 @@ def _what_is_wrong(known: tuple[Field[Any], ...], found: Mapping[str, Any]) -> s
     needed = [f.name for f in known if f.default is MISSING and f.default_factory is MISSING]
     missing = next(key for key in needed if key not in found)
     return f"{missing!r} is missing; this key is required"
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hex, of a plain nested value: the same in every process and on every machine."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

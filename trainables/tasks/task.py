@@ -20,6 +20,7 @@ from trainables.encoding.steps import PlainSteps, SymbolSteps
 from trainables.parts import Config
 from trainables.shapes import Inputs, Predictions, Scored, Targets
 from trainables.tasks.accounts.account import Account
+from trainables.transfer import onto
 
 Split = Literal["train", "selection", "test"]
 
@@ -29,7 +30,7 @@ class Batch:
     """B sequences with their scored answers.
 
     Attributes:
-        inputs: symbols (B, T), int64, or F numbers a step (B, T, F), float32
+        inputs: symbols (B, T), integers, or F numbers a step (B, T, F), float32
         targets: the right answers (B, S): classes, int64, or numbers, float32
         scored: the steps (B, S), int64, at which the answers are given
 
@@ -40,8 +41,10 @@ class Batch:
     scored: Scored
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(self.inputs.to(device), self.targets.to(device), self.scored.to(device))
+        """The same batch on another device; symbols travel to it, and stay there, as int32."""
+        symbols = device.type != "cpu" and not self.inputs.is_floating_point()
+        inputs = self.inputs.int() if symbols else self.inputs
+        return Batch(onto(inputs, device), onto(self.targets, device), onto(self.scored, device))
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ from trainables.files import weights as weight_files
 from trainables.files.whole_files import remove_left_over
 from trainables.measure.ladder import Climb, climb
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.plain import digest
 from trainables.measure.records import MemberRung
 from trainables.models.model import outline
-from trainables.randomness import Streams, digest
+from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
 from trainables.training.member import Member
-from trainables.training.memory import peak_bytes, reset_peak
-from trainables.training.rung import RungTraining, out_of_memory
+from trainables.training.memory import out_of_memory, peak_bytes, reset_peak
+from trainables.training.rung import RungTraining
 
 
 class Climber:

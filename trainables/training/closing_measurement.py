@@ -25,7 +25,7 @@ from trainables.tasks.task import Task
 from trainables.training.climber import weights_file
 from trainables.training.curve import forgetting_curve
 from trainables.training.horizon import gradient_horizon
-from trainables.training.rung import out_of_memory
+from trainables.training.memory import out_of_memory
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,15 @@ import math
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from trainables.config import TrialConfig
 from trainables.learning.learning import Learning
 from trainables.models.model import Model, build
+from trainables.models.room import Room
 from trainables.randomness import Streams
 from trainables.tasks.task import Batch, Task
-from trainables.training.room import Room
 
 
 class Member:
@@ -55,16 +57,19 @@ class Member:
 
         Returns:
             the batch's mean loss and how many of its rows were a success, both before the step.
-            Where the loss is not finite, no step is taken.
+            Where the loss is not finite, the gradient counts as zero.
         """
+        loss, successes = self.queue(batch).tolist()
+        return loss, int(successes)
+
+    def queue(self, batch: Batch) -> Float[Tensor, " 2"]:
+        """What `learn` does and returns, as an accelerator's numbers: nothing is waited for."""
         predictions = self._room.answers(batch.inputs, batch.scored)
         loss = self._task.answer.loss(predictions, batch.targets, self._smoothing)
-        value = float(loss.detach())
         right = self._task.judge(predictions.detach(), batch)
-        successes = int(right.sum()) * len(batch.inputs) // max(1, len(right))
-        if value == value and abs(value) != float("inf"):
-            self.learning.step(loss)
-        return value, successes
+        successes = right.sum() * len(batch.inputs) // max(1, len(right))
+        self.learning.step(loss)
+        return torch.stack((loss.detach().double(), successes.double()))
 
     def state(self) -> dict[str, Any]:
         """Weights and optimiser: what `restore` needs."""

@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of work, on the host or the device."""
+"""Memory: the peak of a stretch of work, on the host or the device, and whether it ran out."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ def peak_bytes(device: torch.device) -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out, on the host or on the device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    message = str(error)
+    return "DefaultCPUAllocator" in message or "out of memory" in message

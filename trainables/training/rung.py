@@ -18,9 +18,11 @@ from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams
 from trainables.regimes import Regime
-from trainables.tasks.task import Split, Task
+from trainables.tasks.task import Batch, Split, Task
+from trainables.training.drawing import Drawing
 from trainables.training.evaluation import Tally, each_shown, evaluate
 from trainables.training.member import Member
+from trainables.training.memory import out_of_memory
 from trainables.training.stall import Stretches
 
 RECENT_SEQUENCES = 128
@@ -95,6 +97,7 @@ class RungTraining:
         self.lag, self.batch_size, self.device, self.clock = lag, batch_size, device, clock
         self.splits: dict[Split, Task] = {name: task.split(name) for name in SPLITS}
         self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
+        self.drawing = Drawing(self._draw, self.generators["train"], ahead=device.type != "cpu")
         self.progress = RungProgress()
         self.stretches = Stretches(ladder.sequences)
         self.recent: deque[tuple[int, int, float]] = deque()
@@ -168,10 +171,9 @@ class RungTraining:
             tick(self)
 
     def _learn_a_batch(self) -> None:
-        train, generator = self.splits["train"], self.generators["train"]
-        lag = self.regime.lag(self.lag, self._below, generator)
-        size = min(self.batch_size, self.ladder.sequences - self.progress.sequences)
-        batch = train.sample(lag, size, generator).to(self.device)
+        left = self.ladder.sequences - self.progress.sequences
+        size = min(self.batch_size, left)
+        lag, batch = self.drawing.take(size, min(self.batch_size, left - size))
         self.progress.loss, right = self.member.learn(batch)
         self.progress.sequences += size
         answers, length = batch.targets.shape[1], batch.inputs.shape[1]
@@ -183,6 +185,11 @@ class RungTraining:
                 self.recent.popleft()
         else:
             self.stretches.rehearse(size)
+
+    def _draw(self, size: int) -> tuple[int, Batch]:
+        generator = self.generators["train"]
+        lag = self.regime.lag(self.lag, self._below, generator)
+        return lag, self.splits["train"].sample(lag, size, generator).to(self.device)
 
     @property
     def _below(self) -> Sequence[int]:
@@ -280,7 +287,8 @@ class RungTraining:
             "progress": asdict(self.progress),
             "stretches": self.stretches.state(),
             "recent": list(self.recent),
-            "generators": {name: g.get_state() for name, g in self.generators.items()},
+            "generators": {name: g.get_state() for name, g in self.generators.items()}
+            | {"train": self.drawing.state},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -300,11 +308,3 @@ def rate_needed(sequences: int, success: float, look: int) -> float:
     """
     needed = successes_needed(sequences, success, look_confidence(look))
     return 1.0 if needed is None else needed / sequences
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory ran out, on the host or on the device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    message = str(error)
-    return "DefaultCPUAllocator" in message or "out of memory" in message

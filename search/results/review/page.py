@@ -48,7 +48,7 @@ def page(
     """
     records = list(ledger.records.values())
     certified = words_of(decided)
-    table = tables.trials(records, certified)
+    table = tables.trials(records, certified, spec.ladder)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
@@ -58,7 +58,7 @@ def page(
         spec_yaml=spec.to_yaml(),
         won=story.what_won(records, spec, decided),
         ended=story.how_it_ended(records),
-        damaged=[ledger.damaged[number] for number in sorted(ledger.damaged)],
+        damaged=[*ledger.complaints, *filter(None, [ledger.left_out])],
         refused=len(ledger.refused),
         certificates=decided,
         columns=_columns(table),
@@ -148,6 +148,8 @@ HEADINGS = {
     "reach": "reach",
     "certified": "certified",
     "progress": "progress",
+    "skill": "skill",
+    "limited_by": "limited by",
     "ended_by": "ended",
     "architecture": "architecture",
     "members": "members",
@@ -178,6 +180,8 @@ def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     if name == "reach":
         text = ("≥ " if row["censored"] else "") + str(value)
         return text if value else "none", value
+    if name == "skill":
+        return f"{value:.1%}", value
     if name == "ended_by":
         return charts.ENDS.get(value, value), value
     if name == "busy_seconds":

@@ -11,7 +11,8 @@ from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.review.charts import ENDS
 from search.spec import Spec
-from trainables.config import describe
+from trainables.description import describe
+from trainables.measure.ladder_config import LadderConfig
 
 LATE = 0.25
 """A best that came in this last part of the trials was perhaps not the last to come."""
@@ -34,10 +35,20 @@ def what_won(
         f"{', '.join(spec.tasks_by_name)} over {_steps(best)} steps: {ladder.quorum} of "
         f"{ladder.members} members, each from first weights of its own, answered at least "
         f"{ladder.success:.0%} of sequences right (95 % confidence).",
+        _skill(best, ladder),
         _ahead(ranked),
         _trust(best, len(records), certificates),
     ]
-    return " ".join(sentences)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _skill(best: Record, ladder: LadderConfig) -> str:
+    if best.skill is None:
+        return ""
+    limit = best.limited_by(ladder)
+    end = f"; it is limited by {limit}" if limit else ""
+    regime = f", trained by regime {best.regime}" if best.regime else ""
+    return f"Its skill, success at lag {ladder.start}, is {best.skill:.1%}{regime}{end}."
 
 
 def _ahead(ranked: Sequence[Record]) -> str:

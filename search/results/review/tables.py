@@ -10,7 +10,8 @@ import pandas as pd
 from search.disk.certificates import claimed
 from search.disk.ranking import rank
 from search.disk.record import Record
-from trainables.config import describe
+from trainables.description import describe
+from trainables.measure.ladder_config import LadderConfig
 
 MEASURED = (
     "trial",
@@ -18,6 +19,8 @@ MEASURED = (
     "censored",
     "certified",
     "progress",
+    "skill",
+    "limited_by",
     "ended_by",
     "error",
     "architecture",
@@ -32,21 +35,28 @@ MEASURED = (
 """The columns of every search's `trials`; a space's parameters follow them, by their paths."""
 
 
-def trials(records: Iterable[Record], certified: Mapping[str, str] | None = None) -> pd.DataFrame:
+def trials(
+    records: Iterable[Record],
+    certified: Mapping[str, str] | None = None,
+    ladder: LadderConfig | None = None,
+) -> pd.DataFrame:
     """One row a trial, best first; those that have reported nothing stand last.
 
     ``reach`` is in steps, the least over the tasks, ``reach/TASK`` that on each of several;
-    ``censored`` says that it is a lower bound. ``certified`` is what certificates show, by digest.
-    Parameters that a trial did not have are missing.
+    ``censored`` says that it is a lower bound; ``skill`` is the success rate at the shortest lag,
+    ``limited_by``, where the ``ladder`` is given, what the trial is limited by, and ``certified``
+    what certificates show, by digest. Parameters that a trial did not have are missing.
     """
     ranked = rank(records := list(records), claimed(certified or {}))
     silent = [record for record in records if not record.reported]
-    rows = [_trial(record, certified or {}) for record in [*ranked, *silent]]
+    rows = [_trial(record, certified or {}, ladder) for record in [*ranked, *silent]]
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
 
 
-def _trial(record: Record, certified: Mapping[str, str]) -> dict[str, Any]:
+def _trial(
+    record: Record, certified: Mapping[str, str], ladder: LadderConfig | None
+) -> dict[str, Any]:
     rows, report = record.rows, record.report
     several = record.tasks if len(record.tasks) > 1 else []
     return {
@@ -55,6 +65,8 @@ def _trial(record: Record, certified: Mapping[str, str]) -> dict[str, Any]:
         "censored": record.censored,
         "certified": certified.get(record.digest),
         "progress": record.progress,
+        "skill": record.skill,
+        "limited_by": None if ladder is None else record.limited_by(ladder),
         "ended_by": record.ended_by or "running",
         "error": record.error,
         "architecture": describe(record.configuration),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -265,8 +266,9 @@ def test_an_exported_folder_is_certified_on_other_members(
     certified: dict[str, Any], exported: Path
 ) -> None:
     """Seed 0 is known there already; seed 1 gives new members and a new card."""
-    known = longspan("certify", str(exported), *PLAN)
+    known = longspan("certify", str(exported), *PLAN, "--json")
     assert known.returncode == 0, known.stderr
+    assert json.loads(known.stdout) == {"finished": True, "certificates": [certified]}
     assert read_certificate(exported / "certificate.json") == certified
     done = longspan("certify", str(exported), "--seed", "1", "--reliability", "0.3",
                     "--confidence", "0.8", "--failures", "0")  # fmt: skip

@@ -24,7 +24,8 @@ from search.certifying.members import Climbed, Job
 from search.errors import UserError
 from search.spec import ResourcesConfig
 from trainables.measure.certificate import Verdict, plan_for, verdicts
-from trainables.randomness import Streams, digest
+from trainables.measure.plain import digest
+from trainables.randomness import Streams
 
 PLAN = plan_for(0.8, 0.95, 1, candidates=2)
 

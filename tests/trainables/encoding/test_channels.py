@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from search.recording.logged_model import described, example
 from search.results.use import how_to_use
 from tests.trainables.encoding.test_predict import predictor, table
 from trainables.encoding.encoding import Encoding
@@ -47,6 +50,64 @@ def test_a_column_that_lacks_is_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="'v'") as error:
             predictor(task, LAG).predict(given)
         assert "\n" not in str(error.value)
+
+
+def test_columns_of_numbers_are_shown_as_such(tmp_path: Path) -> None:
+    """A step a column: on the card a number for each, and what it shows is taken."""
+    rng = np.random.default_rng(1)
+    columns = {f"t{step}": rng.normal(5, 2, 60).round(2).tolist() for step in range(5)}
+    path = table(tmp_path / "wide.parquet", {**columns, "fault": ["yes", "no"] * 30})
+    config = {"path": path, "sequence": list(columns), "target": "fault"}
+    model = predictor(Parquet(Parquet.Config.model_validate(config)), LAG)
+    rows = eval(said(model.encoding).partition("rows = ")[2].partition("}")[0] + "}")
+    assert list(rows) == list(columns)
+    frame = pd.DataFrame(columns)
+    expected = model.predict_proba(frame)
+    assert expected.shape == (60, 2)
+    for given in (frame.to_numpy(), frame.to_dict("records"), frame.to_numpy().tolist()):
+        np.testing.assert_allclose(model.predict_proba(given), expected, rtol=1e-5)
+    np.testing.assert_array_equal(model.predict_proba(rows), model.predict_proba(
+        [list(model.encoding.example)]
+    ))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wrong:
+    rows: dict[str, Any]
+    said: str
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Wrong({"u": [[1.0]], "v": [[1.0], [2.0]]}, "different numbers of rows: 'u' 1, 'v' 2"),
+        Wrong({"u": [[1.0, 2.0]], "v": [[1.0]]}, "'u', 'v' are of different length in row 0"),
+        Wrong({"u": [[1.0]], "v": [None]}, "has a null in row 0"),
+        Wrong({"u": [[1.0]], "v": [pd.NA]}, "has a null in row 0"),
+        Wrong({"u": [[1.0]], "v": ["x"]}, "'v' holds str, which is no list of steps, in row 0"),
+        Wrong({"u": [[1.0]], "v": [2.0]}, "'v' holds float, which is no list of steps, in row 0"),
+        Wrong({"u": [[1.0]], "v": 7}, "'v': int is not allowed; a column"),
+        Wrong({"u": torch.eye(2).to_sparse(), "v": [[1.0]] * 2}, "a dense one of numbers"),
+        Wrong({"u": [[[1.0, 2.0]]], "v": [[1.0]]}, "in row 0"),
+    ],
+    ids=lambda wrong: wrong.said[:40],
+)
+def test_what_no_table_could_have_held_is_one_line(tmp_path: Path, wrong: Wrong) -> None:
+    task, _ = readings(tmp_path)
+    with pytest.raises(ValueError, match=wrong.said) as error:
+        predictor(task, LAG).predict(wrong.rows)
+    assert "\n" not in str(error.value)
+
+
+def test_mlflow_names_every_column(tmp_path: Path) -> None:
+    """In what is said of the inputs, and in the example, which is a row that the model takes."""
+    task, _ = readings(tmp_path)
+    assert described(task.encoding, LAG)["inputs"]["columns"] == ["u", "v"]
+    shown = example(task.encoding)
+    assert list(shown.columns) == ["u", "v"]
+    model = predictor(task, LAG)
+    kept = [list(step) for step in task.encoding.example]
+    np.testing.assert_array_equal(model.predict_proba(shown), model.predict_proba([kept]))
 
 
 def said(encoding: Encoding) -> str:

@@ -123,7 +123,9 @@ def test_every_holder_of_rows_and_every_number_type_is_the_same(tmp_path: Path) 
         block.tolist(), block.astype(np.int16), block.astype(np.float64), block[..., None],
         [tuple(row) for row in block.tolist()], list(block), list(torch.from_numpy(block)),
         torch.from_numpy(block), torch.from_numpy(block).to(torch.float16),
-        torch.from_numpy(block)[..., None], frame, frame["readings"],
+        torch.from_numpy(block)[..., None], list(map(pd.Series, block)), list(map(pa.array, block)),
+        torch.nested.nested_tensor(list(torch.from_numpy(block)), layout=torch.jagged),
+        frame, frame["readings"],
         frame.assign(readings=list(block)), arrow, pa.chunked_array([arrow]),
         pa.table({"readings": arrow}), {"readings": block.tolist()},
         [[Decimal(int(value)) for value in row] for row in block],
@@ -259,8 +261,31 @@ class Wrong:
         Wrong("warm", "str is not allowed; a list of rows"),
         Wrong(7, "int is not allowed; a list of rows"),
         Wrong([[np.datetime64("2024-01-01")]], "'readings' holds datetime64.*; allowed: numbers"),
+        Wrong(torch.eye(3).to_sparse(), "a tensor of torch.sparse_coo, .* is not allowed; a dense"),
+        Wrong([torch.ones(3).to_sparse()], "a tensor of torch.sparse_coo, .* is not allowed"),
+        Wrong(torch.ones(2, 3, device="meta"), "a tensor of .* on meta is not allowed"),
+        Wrong(pd.DataFrame(), "'readings' is not a column of the table; its columns: none"),
+        Wrong(
+            pd.DataFrame([[[1.0], [2.0]]], columns=["readings"] * 2),
+            "'readings' names 2 columns of the table; allowed: one",
+        ),
+        Wrong(
+            pa.table([pa.array([[1.0]])] * 2, names=["readings"] * 2),
+            "'readings' names 2 columns of the table; allowed: one",
+        ),
+        Wrong(pd.Series([1.0, 2.0]), "holds no rows; .*; one row alone is given as \\[row\\]"),
+        Wrong([[1.0, pd.NA]], "'readings' has a null in row 0"),
+        Wrong(pd.Series([[1.0], pd.NA]), "'readings' has a null in row 1"),
+        Wrong([pd.Series([1, None], dtype="Int64")], "'readings' has NaN or infinity in row 0"),
+        Wrong(np.ma.masked_values([[1.0, -9.0]], -9.0), "'readings' has a null in row 0"),
+        Wrong([np.array(1.0)], "'readings' holds one number, which is no list of steps, in row 0"),
+        Wrong([[[[1.0]]]], "'readings' has 3 levels of lists or more"),
+        Wrong([[1.0, [2.0, [3.0]]]], "'readings' is ragged in row 0"),
+        Wrong([[10**400]], "'readings' has a number beyond float32 in row 0"),
+        Wrong([[Decimal("sNaN")]], "'readings' has NaN or infinity in row 0"),
+        Wrong([[object()]], "'readings' holds object; allowed: numbers"),
     ],
-    ids=lambda wrong: wrong.said[:40],
+    ids=lambda wrong: wrong.said[:60],
 )
 def test_what_no_file_could_have_held_is_one_line(tmp_path: Path, wrong: Wrong) -> None:
     path, _ = numbers_file(tmp_path / "f.parquet")
@@ -269,11 +294,37 @@ def test_what_no_file_could_have_held_is_one_line(tmp_path: Path, wrong: Wrong) 
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("gap", [-1, 1.5, True, "4"])
+@pytest.mark.parametrize("gap", [-1, 1.5, True, "4", 10**7, 10**18, 2**63])
 def test_a_gap_is_a_number_of_steps(tmp_path: Path, gap: Any) -> None:
     path, rows = numbers_file(tmp_path / "f.parquet")
-    with pytest.raises(ValueError, match=r"gap: .* is not allowed; a number of steps"):
+    with pytest.raises(
+        ValueError, match=r"gap: .* is not allowed; (a number of|at most)"
+    ) as caught:
         predictor(parquet(path)).predict(rows, gap=gap)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_gap_may_be_as_long_as_the_lag_that_is_claimed(tmp_path: Path) -> None:
+    path, _ = numbers_file(tmp_path / "f.parquet")
+    encoding = parquet(path).encoding
+    assert encoding.require_gap(None, 2**23) == 2**23
+    with pytest.raises(ValueError, match="at most 8388608 steps of filler"):
+        encoding.require_gap(2**23 + 1, 2**23)
+
+
+def test_rows_that_memory_does_not_hold_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rows = numbers_file(tmp_path / "f.parquet")
+    model = predictor(parquet(path))
+
+    def full(*given: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory\nmore of it")
+
+    monkeypatch.setattr(model, "forward", full)
+    with pytest.raises(ValueError, match="memory does not hold rows of 12 steps") as caught:
+        model.predict(rows, gap=4)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_gap_is_the_claimed_lag_unless_another_is_said(tmp_path: Path) -> None:

@@ -176,8 +176,12 @@ def test_labels_and_probabilities_are_those_of_predict(readings: Path) -> None:
         ([1.0, 2.0], "'readings' has 1 values a step; this model takes 2: in row 0"),
         ([[1.0, 2.0], [1.0, None]], "'readings' has a null in row 1"),
         (np.full((2, 2), np.nan), "'readings' has NaN or infinity in row 0"),
-        (np.float64(3), "step: 0 values are not allowed"),
-        ("ab", "step: 0 values are not allowed"),
+        (np.float64(3), r"step: 3\.0 is not allowed|step: np.float64"),
+        (5, "step: 5 is not allowed; a list with one step of each of the stream's 2 rows"),
+        ("ab", "step: 'ab' is not allowed"),
+        ({"readings": [1.0, 2.0]}, "step: dict is not allowed"),
+        (torch.eye(2).to_sparse(), "a tensor of torch.sparse_coo, .* is not allowed; a dense one"),
+        (torch.tensor(3.0), "step: ndarray is not allowed"),
     ],
 )
 def test_what_is_no_step_is_one_line(readings: Path, values: Any, said: str) -> None:
@@ -188,8 +192,10 @@ def test_what_is_no_step_is_one_line(readings: Path, values: Any, said: str) -> 
 
 def test_what_cannot_be_answered_is_one_line(readings: Path) -> None:
     model = model_of(parquet(readings), 4, positions={"kind": "learned", "max_length": 10})
-    with pytest.raises(ValueError, match=r"batch_size: 0 is not allowed"):
-        model.stream(0)
+    for batch_size in (0, 10**18):
+        with pytest.raises(ValueError, match=rf"batch_size: {batch_size} is not allowed"):
+            model.stream(batch_size)
+    assert model.stream(np.int64(2)).step(ROWS[:2, 0]) is None
     stream = model.stream(3)
     with pytest.raises(ValueError, match="predict: 0 steps have come; it takes at least 1"):
         stream.predict()

@@ -14,7 +14,8 @@ import torch
 from scipy import stats
 
 from tests.trainables.tasks.oracles import CASES, HIDDEN, Case
-from trainables.randomness import Streams, digest
+from trainables.measure.plain import digest
+from trainables.randomness import Streams
 from trainables.tasks import TASKS
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Symbols
 

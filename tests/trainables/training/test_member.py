@@ -70,15 +70,25 @@ def test_it_learns_by_adam_on_gradients_clipped_by_their_norm() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_no_step_is_taken_on_a_loss_that_is_no_number(bad: float) -> None:
-    learner = member()
-    learner.learn(batch())
+@pytest.mark.parametrize("steps_before", [0, 1])
+def test_nothing_is_learned_from_a_loss_that_is_no_number(bad: float, steps_before: int) -> None:
+    """Its gradient is zero: a first step moves nothing, a later one what Adam still holds."""
+    learner, twin = member(), member()
+    for m in (learner, twin):
+        for _ in range(steps_before):
+            m.learn(batch())
     with torch.no_grad():
-        next(iter(learner.model.readout.parameters())).fill_(bad)
-    before = weights(learner)
+        spoilt = next(iter(learner.model.readout.parameters()))
+        spoilt.fill_(bad)
     loss, _ = learner.learn(batch())
     assert not torch.isfinite(torch.tensor(loss))
-    assert torch.equal(weights(learner).nan_to_num(7), before.nan_to_num(7))
+    for weight in twin.model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    twin.learning.optimisers[0].step()
+    pairs = zip(learner.model.parameters(), twin.model.parameters(), strict=True)
+    assert all(weight is spoilt or torch.equal(weight, same) for weight, same in pairs)
+    held = learner.learning.optimisers[0].state_dict()["state"]
+    assert all(part.isfinite().all() for parts in held.values() for part in parts.values())
 
 
 def test_restored_it_goes_on_as_the_one_left_in_peace() -> None:

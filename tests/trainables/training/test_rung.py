@@ -30,7 +30,8 @@ from trainables.tasks.recall import Recall
 from trainables.tasks.task import Batch, Split
 from trainables.training import rung
 from trainables.training.evaluation import Tally
-from trainables.training.rung import RungTraining, Tick, out_of_memory
+from trainables.training.memory import out_of_memory
+from trainables.training.rung import RungTraining, Tick
 
 REHEARSING = {"kind": "incremental", "rehearsal_fraction": 0.75}
 

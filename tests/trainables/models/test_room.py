@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.trainables.training.stand_ins import CPU, recall, seeded, trial_config
+from trainables.models import room
 from trainables.models.model import build
+from trainables.models.room import SHORTEST, Room, bytes_a_step, kept_bytes
 from trainables.randomness import Streams
-from trainables.training import room
 from trainables.training.member import Member
-from trainables.training.room import SHORTEST, Room, bytes_a_step, kept_bytes
 
 MIB = 2.0**20
 

@@ -1,0 +1,1 @@
+"""A table of real trials, and searches played against it."""

@@ -1,0 +1,95 @@
+"""The last resort of the command: what nobody foresaw is one line, and a file with all of it."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import select
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+
+from trainables.messages import named
+
+LONGEST = 300
+"""Characters of an error that are told; all of it lies in the file."""
+
+PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...", "±": "+-", "²": "2"}
+
+STDOUT = 1
+
+
+def last_resort(error: BaseException) -> str:
+    """One line for what is nobody's mistake: what it was, where its trace lies, what to do next.
+
+    An exit that some module asked for is one as well: it would end the command without a word.
+    """
+    return (
+        f"a fault of Longspan's own: {named(error)[:LONGEST]}; {_kept(error)}. What was measured is"
+        " kept: `longspan resume NAME` goes on"
+    )
+
+
+def _kept(error: BaseException) -> str:
+    """Where the full trace lies: in a file for its owner alone, as it may name what is theirs."""
+    trace = "".join(traceback.format_exception(error))
+    content = f"longspan {' '.join(sys.argv[1:])}\nPython {sys.version}\n\n{trace}"
+    try:
+        handle, path = tempfile.mkstemp(prefix="longspan-fault-", suffix=".txt")  # mode 0600
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(content)
+    except OSError as no_room:
+        return f"its trace could not be kept ({named(no_room)[:LONGEST]})"
+    return f"please report it with {path}"
+
+
+def speak_plainly() -> None:
+    """Where a terminal takes no UTF-8, let signs like ≥ be written in its own letters."""
+    codecs.register_error("longspan", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="longspan")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in signs), error.end
+
+
+def output() -> tuple[int, int]:
+    """Which file the output goes to; none where it was closed before the command began."""
+    try:
+        found = os.fstat(STDOUT)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def output_is_unwanted(error: BaseException, began_as: tuple[int, int]) -> bool:
+    """Whether a command ended because whoever read its output, as ``head`` does, has ended.
+
+    Typer and Rich make an exit of a broken pipe, with a code that says that a claim fails; Rich has
+    the output go elsewhere by then than where it ``began_as`` going.
+    """
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, BrokenPipeError):
+        behind = behind.__cause__ or behind.__context__
+    return behind is not None and (_is_broken(STDOUT) or output() != began_as)
+
+
+def _is_broken(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors are told unasked
+    return bool(poll.poll(0))
+
+
+def forget_output() -> None:
+    """Let what is still to be written go nowhere, rather than raise when the process ends."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, STDOUT)
+        os.close(nowhere)

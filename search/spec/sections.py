@@ -1,0 +1,167 @@
+"""The sections of a spec, and its outline: all but the tasks, which know torch."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from search.spec.names import NAME
+from trainables.measure.ladder_config import LadderConfig
+from trainables.parts import Config
+from trainables.precision import Precision
+
+SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
+SCHEDULERS = ("asha", "hyperband", "median", "none")
+
+
+class SearchConfig(Config):
+    """How architectures are proposed and how long trials are given.
+
+    Attributes:
+        trials: how many trials to run to an end
+        sampler: who proposes: one of `SAMPLERS`, or a function from a seed to a sampler of
+            Optuna's, as ``module:function``
+        scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
+            less than others for the same training cost; ``none`` lets each trial climb to its end
+        seed: everything random derives from it
+        concurrency: trials side by side; null for as many as the machine holds
+        start_with: configurations to try first, each a mapping from parameters of the space, by
+            path, to values; what one leaves out is proposed by the sampler
+    """
+
+    trials: int = Field(default=64, ge=1, le=10**7)
+    sampler: str = "tpe"
+    scheduler: str = "asha"
+    objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    concurrency: int | None = Field(default=None, ge=1, le=10**5)
+    start_with: list[dict[str, str | int | float]] = []
+
+    @field_validator("sampler")
+    @classmethod
+    def _sampler_known(cls, sampler: str) -> str:
+        if sampler in SAMPLERS or re.fullmatch(r"[\w.]+:\w+", sampler):
+            return sampler
+        raise ValueError(
+            f"{sampler!r} is not known; allowed: {', '.join(SAMPLERS)}, or module:function"
+        )
+
+    @field_validator("scheduler")
+    @classmethod
+    def _scheduler_known(cls, scheduler: str) -> str:
+        if scheduler not in SCHEDULERS:
+            raise ValueError(f"{scheduler!r} is not known; allowed: {', '.join(SCHEDULERS)}")
+        return scheduler
+
+
+class ConstraintsConfig(Config):
+    """What a proposal must keep to be trained, at the ladder's top; null for no limit.
+
+    Attributes:
+        max_parameters: trainable numbers of the model
+        max_state_bytes: bytes that one sequence carries from step to step, in float32
+        max_flops_per_step: floating-point operations of answering, a step
+    """
+
+    max_parameters: int | None = Field(default=None, ge=1)
+    max_state_bytes: int | None = Field(default=None, ge=1)
+    max_flops_per_step: float | None = Field(default=None, gt=0)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits there are, by key."""
+        return {key: value for key, value in self if value is not None}
+
+
+class ResourcesConfig(Config):
+    """What one trial is given, and how it computes.
+
+    Attributes:
+        gpus: CUDA devices, or a part of one; ``auto`` for what the largest configuration needs
+        memory: of the host, in GiB; ``auto`` likewise, null for no account of it
+        accelerator: the type of device to train on, as Ray names it
+        precision: of matrix products and attention; weights are float32 either way
+    """
+
+    cpus: float = Field(default=1, gt=0, le=10**4)
+    gpus: Annotated[float, Field(ge=0, le=10**4)] | Literal["auto"] = 0.0
+    memory: Annotated[float, Field(gt=0, le=10**6)] | Literal["auto"] | None = None
+    accelerator: str | None = None
+    precision: Precision = "float32"
+
+    @property
+    def gpus_at_least(self) -> float:
+        """Devices, before a probe has said how many."""
+        return 0.0 if self.gpus == "auto" else self.gpus
+
+    @property
+    def memory_at_least(self) -> float:
+        """GiB, before a probe has said how many."""
+        return 0.0 if self.memory in ("auto", None) else float(self.memory)
+
+
+class TrackingConfig(Config):
+    """Where MLflow records.
+
+    Attributes:
+        uri: null for what ``MLFLOW_TRACKING_URI`` says, or else SQLite under the runs folder
+        experiment: null for ``longspan``
+    """
+
+    uri: str | None = None
+    experiment: str | None = None
+
+    @property
+    def experiment_name(self) -> str:
+        """Of MLflow's experiment."""
+        return self.experiment or "longspan"
+
+
+class CertifyConfig(Config):
+    """What a certificate is to establish, on members that the search never used.
+
+    Attributes:
+        top: how many of the best configurations are certified; they share the error
+        reliability: the probability with which a fresh member learns the lag
+        confidence: of all the claims together
+        failures: members that may fail; more of them ask for more members and forgive more
+    """
+
+    top: int = Field(default=1, ge=1, le=1000)
+    reliability: float = Field(default=0.8, gt=0, le=0.9999)
+    confidence: float = Field(default=0.95, gt=0, le=0.9999)
+    failures: int = Field(default=1, ge=0, le=1000)
+
+
+class Outline(Config):
+    """A spec whose tasks are not looked into, so that nothing heavy is imported.
+
+    Attributes:
+        choices: what a YAML space says; kept here, since a study's choices must not change
+        import_from: folders where modules are looked for, besides where Python does
+        plugins: modules that bring layers, tasks or spaces
+        controls: of the tasks, before the first search on them: ``refuse`` a task that fails one,
+            ``warn`` of it, or ``off``
+    """
+
+    name: str = Field(pattern=f"^{NAME.pattern}$")
+    space: str
+    choices: dict[Any, Any] | None = None
+    import_from: list[str] = []
+    plugins: list[str] = []
+    tasks: list[Any] = Field(min_length=1)
+    ladder: LadderConfig = LadderConfig()
+    search: SearchConfig = SearchConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    controls: Literal["refuse", "warn", "off"] = "refuse"
+    certify: CertifyConfig = CertifyConfig()
+    constraints: ConstraintsConfig = ConstraintsConfig()
+
+    @field_validator("controls", mode="before")
+    @classmethod
+    def _off(cls, controls: Any) -> Any:
+        """YAML reads a bare ``off`` as false."""
+        return "off" if controls is False else controls
