@@ -11,6 +11,7 @@ from ray.tune import TuneError
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
+from search.proposing.budget import Budget
 from search.recording.logged_model import publish
 from search.recording.recorder import Recorder
 from search.results.export import export_best
@@ -30,10 +31,12 @@ class Ended:
 
     Attributes:
         finished: whether every trial has come to an end
+        budget: one line if a budget of the spec was used up before
         behind: one line where MLflow could not be brought up to date
     """
 
     finished: bool
+    budget: str | None
     seconds: float
     behind: str | None
 
@@ -71,6 +74,8 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         ledger.reopen(spec.ladder.stop)
         recorder.start(list(ledger.records.values()))
         started = time.monotonic()
+        budget = Budget(spec.search, ledger)
+        used_up: str | None = None
         try:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
             with (
@@ -81,17 +86,19 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
                 if not _all_ended(spec, ledger):
                     resources = resolve(spec, folder, find_space(spec), session)
                     spec = spec.model_copy(update={"resources": resources})
-                fit(spec, folder, ledger, session)
-                if _all_ended(spec, ledger):  # not after Ctrl-C
+                fit(spec, folder, ledger, session, budget)
+                used_up = None if _all_ended(spec, ledger) else budget.used_up
+                if used_up or _all_ended(spec, ledger):  # not after Ctrl-C
                     measure_stopped(spec, folder, ledger, session, display.measuring)
         finally:
             records = list(ledger.records.values())
             finished = _all_ended(spec, ledger)
             seconds = time.monotonic() - started
-            behind = recorder.close(records, finished)
-        if finished and behind is None:
+            folder.note_early_end(used_up)
+            behind = recorder.close(records, finished, used_up)
+        if (finished or used_up) and behind is None and any(r.reported for r in records):
             behind = _publish_best(spec, folder)
-    return Ended(finished, seconds, behind)
+    return Ended(finished, used_up, seconds, behind)
 
 
 def _all_ended(spec: Spec, ledger: Ledger) -> bool:

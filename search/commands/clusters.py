@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,12 +126,11 @@ def _show_what_travels(files: list[tuple[str, int]]) -> None:
         console.print(f"  and {len(files) - FILES_SHOWN:,} more", highlight=False)
 
 
-def submit_again(cluster: Path, name: str, trials: int | None, stop: int | None) -> None:
-    """Go on with a search on a cluster, as ``resume`` does here."""
+def submit_again(cluster: Path, name: str, options: Mapping[str, float | None]) -> None:
+    """Go on with a search on a cluster, as ``resume`` does here with these options."""
     from search.cluster.connection import Cluster
     from search.cluster.jobs import submit_resume
 
-    options = {"--trials": trials, "--stop": stop}
     chosen = [f"{key}={value}" for key, value in options.items() if value is not None]
     submit_resume(Cluster(cluster), name, chosen)
     _say_it_runs(cluster, name)

@@ -94,6 +94,12 @@ def resume(
         int | None,
         typer.Option(min=2, help="Go on to this lag with the trials that reached the top."),
     ] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=1e-6, help="End this run after so many hours.")
+    ] = None,
+    gflop: Annotated[
+        float | None, typer.Option(min=1e-6, help="Go on to this training cost in all.")
+    ] = None,
     other_data: OtherData = False,
     cluster: ClusterFile = None,
 ) -> None:
@@ -112,11 +118,12 @@ def resume(
 
     folder = SearchFolder(runs, name)
     if cluster is not None:
-        submit_again(cluster, name, trials, stop)
+        options = {"--trials": trials, "--stop": stop, "--hours": hours, "--gflop": gflop}
+        submit_again(cluster, name, options)
         return
     folder.require()
     spec = specs.read(folder.spec)
-    longer = extended(spec, trials, stop)
+    longer = extended(spec, trials, stop, hours, gflop)
     tasks = check(longer)
     others = require_same_data(folder, tasks, other_data)
     show_accounts(tasks, console)
@@ -148,13 +155,14 @@ def _search(folder: SearchFolder) -> None:
     ended = run_search(spec, folder, Display(console, spec.search.trials))
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
-    console.print(leaderboard(ledger.records.values(), certified=certified, asked=spec.ladder))
+    records = ledger.records.values()
+    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early))
     show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
         console.print(ended.behind, style="yellow")
-    if not ended.finished:
+    if not ended.finished and not ended.budget:
         console.print(
             f"Stopped. Go on with: longspan resume {folder.name}{at}",
             soft_wrap=True,
@@ -162,14 +170,21 @@ def _search(folder: SearchFolder) -> None:
         )
         raise typer.Exit(EXIT_INTERRUPTED)
     one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
+    more = f"  longspan resume {folder.name}{at} --{_more(ended.budget)}\n" if ended.budget else ""
     console.print(
-        f"Ended after {ended.seconds:.0f} s. Next:\n"
+        f"Ended after {ended.seconds:.0f} s{f': {ended.budget}' if ended.budget else ''}. Next:\n"
+        f"{more}"
         f"  longspan ui{one}{at}                                   review every trial in MLflow\n"
         f"  longspan certify {folder.name}{at}                  try the winner on fresh members\n"
         f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _more(budget: str) -> str:
+    """The option that gives a search more of what is used up."""
+    return "hours HOURS" if budget.startswith("search.hours") else "gflop GFLOP"
 
 
 def status(
@@ -209,7 +224,8 @@ def status(
         )
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
-    console.print(leaderboard(records, top, certified_words(folder.path), spec.ladder))
+    words = certified_words(folder.path)
+    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early))
     show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)

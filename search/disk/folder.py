@@ -76,6 +76,7 @@ class SearchFolder:
     ``study.journal`` Optuna · ``trials/NNNNN/`` record, checkpoint and weights of each trial ·
     ``outcomes/`` Parquet · ``tune/`` Ray's own state · ``exports/`` ·
     ``encoding/`` how each task's rows become inputs, and which rows they are ·
+    ``ended_early.txt`` which budget ended it ·
     ``files/`` on a cluster, the data and modules that travelled there
     """
 
@@ -101,6 +102,7 @@ class SearchFolder:
         self.files = self.path / "files"
         self._about = (self.path / "search.json", self.path / ".search.json")
         self._lock = self.path / "lock"
+        self._early_end = self.path / "ended_early.txt"
 
     @property
     def exists(self) -> bool:
@@ -243,6 +245,21 @@ class SearchFolder:
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
         return self.trials / f"{number:05d}"
+
+    def note_early_end(self, why: str | None) -> None:
+        """Keep the line that says which budget ended the search, or that none did."""
+        if why is None:
+            self._early_end.unlink(missing_ok=True)
+        else:
+            write_aside(self._early_end, f"{why}\n".encode())
+
+    @property
+    def ended_early(self) -> str | None:
+        """Which budget ended the search's last run; None if none did."""
+        try:
+            return self._early_end.read_text().strip()
+        except FileNotFoundError:
+            return None
 
     @property
     def busy(self) -> bool:

@@ -136,6 +136,11 @@ class Ledger:
         """How many trials have come to an end."""
         return sum(record.finished for record in self.records.values())
 
+    @property
+    def training_gflop(self) -> float:
+        """Training cost of all trials so far, in GFLOP."""
+        return sum(record.report.training_gflop for record in self.records.values())
+
     def started(
         self, number: int, parameters: dict[str, Any], configuration: dict[str, Any], digest: str
     ) -> None:

@@ -86,7 +86,11 @@ def _tpe(seed: int, number: int) -> BaseSampler:
 
 def _gp(seed: int, number: int) -> BaseSampler:
     with _experiments():
-        return GPSampler(seed=_drawn(seed, number), independent_sampler=_random(seed, number))
+        return GPSampler(
+            seed=_drawn(seed, number),
+            independent_sampler=_random(seed, number),
+            warn_independent_sampling=False,
+        )
 
 
 def _nsga2(seed: int, number: int) -> BaseSampler:

@@ -47,6 +47,8 @@ class StudySearch(Searcher):
         study: of `search.proposing.study.restore_study`; running trials are handed out again first
         trials: how many trials the search is to have in all
         exceeded: what a proposal exceeds; one that exceeds anything is refused, and is no trial
+        over: whether the search is to end now: then nothing is handed out, and a trial that has
+            not ended by itself stays under way
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class StudySearch(Searcher):
         sampler: Callable[[int], BaseSampler],
         trials: int,
         exceeded: Exceeded = lambda config: {},
+        over: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._space, self._study, self._ledger = space, study, ledger
-        self._make_sampler, self._exceeded = sampler, exceeded
+        self._make_sampler, self._exceeded, self._over = sampler, exceeded, over
         known = study.get_trials(deepcopy=False)
         self._cut_off = [t.number for t in known if t.state == TrialState.RUNNING]
         self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
@@ -82,6 +85,8 @@ class StudySearch(Searcher):
         Raises:
             UserError: if proposal after proposal breaks the constraints, or one is malformed.
         """
+        if self._over():
+            return None if self._under_way else Searcher.FINISHED
         if self._cut_off:
             number = self._take_up()
         elif self._new > 0:
@@ -148,6 +153,9 @@ class StudySearch(Searcher):
         if result is not None and "report" in result:
             self._ledger.reported(number, _report(result))
         report = self._ledger.records[number].report
+        if self._over() and report.ended_by is None:
+            del self._under_way[trial_id]
+            return
         self.end(trial_id, report.ended_by or "pruned", report.error)
 
     def is_under_way(self, trial_id: str) -> bool:

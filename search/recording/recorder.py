@@ -83,8 +83,10 @@ class Recorder:
             self(record)
         self._thread.start()
 
-    def close(self, records: Sequence[Record], finished: bool) -> str | None:
-        """Send what is left.
+    def close(
+        self, records: Sequence[Record], finished: bool, budget: str | None = None
+    ) -> str | None:
+        """Send what is left; of a search that ended by a ``budget``, the line that says so.
 
         Returns:
             None, or one line that says what could not be sent and what to do
@@ -94,7 +96,7 @@ class Recorder:
 
         def send() -> None:
             self._send_waiting()
-            self._tracker.end(records, finished)
+            self._tracker.end(records, finished, budget)
 
         return _with_patience(self._tracker, send)
 

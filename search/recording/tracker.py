@@ -31,6 +31,8 @@ from search.spec import Spec
 
 TRIAL_TAG = "longspan.trial"
 MEASURED_TAG = "longspan.final_weights_measured"
+SEARCH_ENDED_BY = "longspan.search_ended_by"
+"""Of a search with a budget: which was used up, ``trials`` if all ended, or ``stopped``."""
 
 
 def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
@@ -294,10 +296,14 @@ class Tracker:
         run_ids = {number: run.run_id for number, run in self._runs.items()}
         send_certificates(client, run_ids, self._spec, self._folder)
 
-    def end(self, records: Sequence[Record], finished: bool) -> None:
+    def end(self, records: Sequence[Record], finished: bool, budget: str | None = None) -> None:
         """The certificates, the parent's leaderboard and pictures, and its end."""
         client = self.connect()
         self.begin()
         self._send_certificates(client)
         sending.best(client, self._parent, records, self._spec, self._folder)
-        client.set_terminated(self._parent, "FINISHED" if finished else "KILLED")
+        limits = self._spec.search
+        if limits.hours is not None or limits.gflop is not None:
+            ended_by = budget or ("trials" if finished else "stopped")
+            client.set_tag(self._parent, SEARCH_ENDED_BY, ended_by)
+        client.set_terminated(self._parent, "FINISHED" if finished or budget else "KILLED")

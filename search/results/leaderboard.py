@@ -19,6 +19,7 @@ def leaderboard(
     top: int = 10,
     certified: Mapping[str, str] | None = None,
     asked: LadderConfig | None = None,
+    ended_early: str | None = None,
 ) -> Table:
     """A table of the best trials; ≥ marks a reach that is censored, = a place that is shared.
 
@@ -26,7 +27,7 @@ def leaderboard(
     rung. On several tasks the reach is the least, and a column says that on each. A regime stands
     with each architecture, or, where all have one, in the caption.
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
-    The caption says what a rung ``asked`` for.
+    The caption says what a rung ``asked`` for, and why the search ``ended_early``, if it did.
     """
     digests = claimed(certified or {})
     ranked = rank(records, digests)
@@ -69,6 +70,8 @@ def leaderboard(
             table.caption += f"; *: limited by {BY_SKILL}"
     if len(regimes) == 1:
         table.caption += f"; trained by regime {regimes.pop()}"
+    if ended_early:
+        table.caption += f"; the search ended before all of its trials had: {ended_early}"
     table.caption_justify = "left"
     return table
 

@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 from ray import tune
+from ray.tune import Stopper
 from ray.tune.schedulers import TrialScheduler
 
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import kept_encodings
 from search.disk.ledger import Ledger
+from search.proposing.budget import Budget
 from search.proposing.constraints import Constraints
 from search.proposing.samplers import sampler_of
 from search.proposing.searcher import StudySearch
@@ -25,8 +27,10 @@ from search.spec import Spec
 from search.spec.spaces import find_space
 
 
-def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession) -> None:
-    """Run what is left of the trials."""
+def fit(
+    spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession, budget: Budget
+) -> None:
+    """Run what is left of the trials, within the budget."""
     space = find_space(spec)
     ledger.mend_outcomes()
     study = restore_study(folder.journal, spec.name, space, ledger, spec.search.start_with)
@@ -37,8 +41,9 @@ def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession) -
         sampler_of(spec),
         spec.search.trials,
         Constraints(spec).exceeded,
+        budget.stop_all,
     )
-    if not searcher.left:
+    if not searcher.left or budget.used_up:
         return
     finished = [record for record in ledger.records.values() if record.finished]
     trainable = tune.with_parameters(
@@ -59,6 +64,7 @@ def fit(spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession) -
         ledger,
         folder,
         spec.search.concurrency or slots(session.machines, spec.resources),
+        budget,
     ).fit()
 
 
@@ -69,6 +75,7 @@ def make_tuner(
     ledger: Ledger,
     folder: SearchFolder,
     concurrency: int,
+    stop: Stopper | None = None,
 ) -> tune.Tuner:
     """Tune, led by the searcher: it says what is tried next, and when there are no more trials."""
     return tune.Tuner(
@@ -86,6 +93,7 @@ def make_tuner(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.tune),
             callbacks=[Retries(searcher, ledger)],
+            stop=stop,
             verbose=0,
         ),
     )

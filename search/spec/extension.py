@@ -1,4 +1,4 @@
-"""Going on with a search that had ended: more trials, or a longer ladder."""
+"""Going on with a search that had ended: more trials, a longer ladder, another budget."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from search.spec import Spec
 from trainables.measure.ladder import rungs
 
 
-def extended(spec: Spec, trials: int | None = None, stop: int | None = None) -> Spec:
-    """The spec with more trials in all, or a ladder whose last lag is ``stop``.
+def extended(
+    spec: Spec,
+    trials: int | None = None,
+    stop: int | None = None,
+    hours: float | None = None,
+    gflop: float | None = None,
+) -> Spec:
+    """The spec with more trials in all, a ladder whose last lag is ``stop``, or other budgets.
 
     Raises:
         UserError: if it would shrink, or a rung that was climbed would not be one any more.
@@ -21,6 +27,9 @@ def extended(spec: Spec, trials: int | None = None, stop: int | None = None) -> 
             )
         changed = spec.search.model_copy(update={"trials": trials})
         spec = spec.model_copy(update={"search": changed})
+    budgets = {key: n for key, n in {"hours": hours, "gflop": gflop}.items() if n is not None}
+    if budgets:
+        spec = spec.model_copy(update={"search": spec.search.model_copy(update=budgets)})
     if stop is not None:
         ladder = spec.ladder
         if stop < ladder.stop:

@@ -25,6 +25,9 @@ class SearchConfig(Config):
             Optuna's, as ``module:function``
         scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
             less than others for the same training cost; ``none`` lets each trial climb to its end
+        hours: wall time after which a run of the search ends; null for no limit
+        gflop: training cost of all trials, in 10^9 operations, after which the search ends; null
+            for no limit
         seed: everything random derives from it
         concurrency: trials side by side; null for as many as the machine holds
         start_with: configurations to try first, each a mapping from parameters of the space, by
@@ -36,6 +39,8 @@ class SearchConfig(Config):
     scheduler: str = "asha"
     objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
+    hours: float | None = Field(default=None, gt=0)
+    gflop: float | None = Field(default=None, gt=0)
     concurrency: int | None = Field(default=None, ge=1, le=10**5)
     start_with: list[dict[str, str | int | float]] = []
 

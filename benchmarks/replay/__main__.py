@@ -1,0 +1,146 @@
+"""Plays samplers, schedulers and member policies against the table of real trials.
+
+    python -m benchmarks.replay [--search SAMPLER+SCHEDULER+POLICY ...] [--orders 100] [--trials 60]
+
+A sampler is `random` (a blind order of the table) or a name of a spec; a scheduler is a name of a
+spec, or `firstK`, where the K best on the first rung go on; a policy is `breadth`, `race` or `one`.
+Printed for each task: the median over orders of trials and GFLOP to the best trial of the table, to
+one within a rung of it, to the first that certifies, and of the whole; 95 % intervals by the
+bootstrap; how many orders found the best; and how many times less GFLOP to the best than the first
+search of the list.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Shown
+
+from benchmarks.replay.playing import Aim, Played, first_rung_then, play, rule_of
+from benchmarks.replay.proposers import Asked, Blind, Proposer, Table
+from benchmarks.replay.table import TABLE, read_table
+from benchmarks.replay.tasks import MEASURED
+from benchmarks.replay.trials import POLICIES, Trial, trials_of
+from search.scheduling.scheduler import typical_cost
+from spaces import SPACES
+
+SEARCHES = (
+    "tpe+asha+breadth",
+    "tpe+none+breadth",
+    "random+asha+breadth",
+    "random+hyperband+breadth",
+    "random+median+breadth",
+    "random+none+breadth",
+    "random+none+race",
+    "random+none+one",
+    "random+asha+race",
+    "random+first8+breadth",
+    "tpe+none+race",
+)
+RESAMPLES = 2000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--search", nargs="+", default=SEARCHES)
+    parser.add_argument("--orders", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--tasks", nargs="+", default=list(MEASURED))
+    parser.add_argument("--table", type=Path, default=TABLE)
+    given = parser.parse_args()
+    table = read_table(given.table)
+    for task in given.tasks:
+        trials = trials_of(table, task)
+        aim = Aim.of(trials)
+        best = sum(trial.outcome >= aim.best for trial in trials)
+        near = sum(trial.outcome >= aim.near for trial in trials)
+        print(f"\n{task}: {len(trials)} trials, {best} of them best (progress {aim.best:.2f}), "
+              f"{near} within a rung")  # fmt: skip
+        show(task, trials, aim, given)
+
+
+def show(task: str, trials: list[Trial], aim: Aim, given: argparse.Namespace) -> None:
+    """One task's table."""
+    spec = MEASURED[task].spec(task)
+    first = math.ceil(typical_cost(spec, SPACES[spec.space]))
+    encoded = Table(trials)
+    shown = Shown("search", "to the best", "found", "times less", "within a rung", "certified",
+                  "whole", "CPU s")  # fmt: skip
+    shown.columns[0].no_wrap = True
+    on_top = [trial for trial in trials if trial.reach >= trial.ladder.stop]
+    certified = all(trial.certified is not None for trial in on_top)
+    against: np.ndarray | None = None
+    for name in given.search:
+        started = time.monotonic()
+        found = [played(name, trials, encoded, aim, first, order, given.trials)
+                 for order in range(given.orders)]  # fmt: skip
+        cost = np.array([each.best[1] for each in found])
+        against = cost if against is None else against
+        shown.add_row(
+            name,
+            both([each.best for each in found]),
+            f"{np.isfinite(cost).mean():.0%}",
+            ratio(against, cost),
+            both([each.near for each in found]),
+            both([each.certified for each in found]) if certified else "not measured",
+            median([each.gflop for each in found]),
+            median([each.seconds for each in found]),
+        )
+        print(f"  {name}: {time.monotonic() - started:.0f} s", flush=True)
+    Console(width=130).print(shown)
+
+
+def played(
+    name: str, trials: list[Trial], table: Table, aim: Aim, first: float, order: int, most: int
+) -> Played:
+    """One order of one search."""
+    sampler, scheduler, policy = name.split("+")
+    proposer: Proposer = (
+        Blind(trials, order) if sampler == "random" else Asked(sampler, table, order)
+    )
+    if scheduler.startswith("first"):
+        kept = int(scheduler.removeprefix("first"))
+        return first_rung_then(proposer, kept, aim, most)
+    return play(proposer, POLICIES[policy], rule_of(scheduler, first)(), aim, most)
+
+
+def both(values: list[tuple[float, float]]) -> str:
+    """Trials, and below them GFLOP."""
+    return "\n".join(median(each) for each in zip(*values, strict=True))
+
+
+def median(values: object) -> str:
+    """The median and its 95 % interval over resampled orders; `>` where half never got there."""
+    drawn = np.asarray(values, dtype=float)
+    random = np.random.default_rng(0)
+    again = random.choice(drawn, (RESAMPLES, len(drawn)))
+    low, high = np.quantile(np.median(again, axis=1), (0.025, 0.975), method="nearest")
+    return f"{_short(np.median(drawn))} ({_short(low)}-{_short(high)})"
+
+
+def ratio(before: np.ndarray, now: np.ndarray) -> str:
+    """How many times less, of the medians, with its 95 % interval."""
+    if not np.isfinite([np.median(before), np.median(now)]).all():
+        return "-"
+    random = np.random.default_rng(0)
+    one, other = (
+        np.median(random.choice(values, (RESAMPLES, len(values))), axis=1)
+        for values in (before, now)
+    )
+    with np.errstate(invalid="ignore"):  # where half of a resample never got there
+        drawn = np.nan_to_num(one / other, nan=1.0)
+    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    return f"{np.median(before) / np.median(now):.2f} ({low:.2f}-{high:.2f})"
+
+
+def _short(value: float) -> str:
+    return "never" if not math.isfinite(value) else f"{value:.0f}"
+
+
+if __name__ == "__main__":
+    main()

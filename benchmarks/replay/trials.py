@@ -1,0 +1,175 @@
+"""Trials as the table holds them, and how their members climb under a rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from benchmarks.replay.table import Table
+from benchmarks.replay.tasks import MEASURED, MEMBERS
+from trainables.measure.ladder import Rule, climb, progress
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.records import MemberRung
+
+FRESH = 14
+"""Fresh members that must all solve the reach: reliability 0.8 at confidence 0.95."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one member's attempt at a rung came to, under way in a trial.
+
+    Attributes:
+        value: what the sampler and the scheduler are shown of the trial from then on
+    """
+
+    gflop: float
+    seconds: float
+    value: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration on a task: every member's climb, each by itself.
+
+    Attributes:
+        rows: by lag and member
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    ladder: LadderConfig
+    rows: dict[tuple[int, int], MemberRung] = field(default_factory=dict)
+
+    @cached_property
+    def outcome(self) -> float:
+        """Its progress as a search without a scheduler measures it, all members breadth first."""
+        return progress(self.climbed(), self.ladder.rungs, self.ladder.rule, self.ladder.success)
+
+    @cached_property
+    def gflop(self) -> float:
+        """What that costs."""
+        return sum(row.training_gflop for row in self.climbed())
+
+    def climbed(self) -> tuple[MemberRung, ...]:
+        """The attempts of that search, in its order."""
+        return climb(lambda lag, m: self.rows[lag, m], self.ladder.rungs, self.ladder.rule).outcomes
+
+    @cached_property
+    def alone(self) -> list[MemberRung]:
+        """The climb of the first member by itself."""
+        return [self.rows[lag, 0] for lag in self.ladder.rungs if (lag, 0) in self.rows]
+
+    @cached_property
+    def reach(self) -> int:
+        """The largest lag passed by all members."""
+        solved = [row.lag for row in self.climbed() if row.solved]
+        return max((lag for lag in solved if solved.count(lag) == MEMBERS), default=0)
+
+    @cached_property
+    def certified(self) -> bool | None:
+        """Whether the fresh members all solve its reach; None where none were measured."""
+        fresh = {member for _, member in self.rows if member >= MEMBERS}
+        if not fresh:
+            return None
+        solved = [(self.reach, m) in self.rows and self.rows[self.reach, m].solved for m in fresh]
+        return self.reach > 0 and len(solved) >= FRESH and all(solved)
+
+
+Policy = Callable[[Trial, float], Iterator[Step]]
+"""From a trial, and the best outcome so far, to its steps."""
+
+
+def breadth_first(trial: Trial, best: float) -> Iterator[Step]:
+    """All members on a rung before any on the next, as a search climbs."""
+    seen: list[MemberRung] = []
+    ladder = trial.ladder
+    for row in trial.climbed():
+        seen.append(row)
+        value = progress(seen, ladder.rungs, ladder.rule, ladder.success)
+        yield Step(row.training_gflop, row.seconds, value)
+
+
+def one(trial: Trial, best: float) -> Iterator[Step]:
+    """The first member alone; what three would have shown is not known."""
+    seen: list[MemberRung] = []
+    ladder = trial.ladder
+    for row in trial.alone:
+        seen.append(row)
+        value = progress(seen, ladder.rungs, Rule(1, 1), ladder.success)
+        yield Step(row.training_gflop, row.seconds, value)
+
+
+def race(trial: Trial, best: float) -> Iterator[Step]:
+    """One member climbs; the others join while the trial could still be as good as the best.
+
+    With all members asked for, a rung that one fails cannot be passed: the trial's progress is at
+    most what it would be if all the others solved everything up to there. Below the best it is
+    over. The sampler is shown the first member's own progress until the trial is measured whole.
+    """
+    seen: list[MemberRung] = []
+    value = 0.0
+    for step, row in zip(one(trial, best), trial.alone, strict=True):
+        seen.append(row)
+        value = step.value
+        yield step
+        if _at_most(trial, seen) < best:
+            return
+    ahead = {(row.lag, row.member) for row in seen}
+    for row in trial.climbed():
+        if (row.lag, row.member) in ahead:
+            continue
+        seen.append(row)
+        yield Step(row.training_gflop, row.seconds, value)
+        if _at_most(trial, seen) < best:
+            return
+
+
+def _at_most(trial: Trial, seen: list[MemberRung]) -> float:
+    """The most progress that a trial can have after what was seen of it."""
+    ladder = trial.ladder
+    failed = {row.lag: row for row in seen if not row.solved}
+    if not failed:
+        return float(progress(_all_solved(trial), ladder.rungs, ladder.rule, ladder.success))
+    lowest = min(failed)
+    hoped = [row for row in _all_solved(trial) if row.lag < lowest or row.member > 0]
+    hoped = [row for row in hoped if row.lag <= lowest]
+    return progress([*hoped, failed[lowest]], ladder.rungs, ladder.rule, ladder.success)
+
+
+def _all_solved(trial: Trial) -> list[MemberRung]:
+    return [
+        MemberRung("", lag, member, "solved")
+        for lag in trial.ladder.rungs
+        for member in range(trial.ladder.members)
+    ]
+
+
+POLICIES: dict[str, Policy] = {"breadth": breadth_first, "race": race, "one": one}
+
+
+def trials_of(table: Table, task: str) -> list[Trial]:
+    """All trials of a task, by their draws; those that ended by an error are left out."""
+    found: dict[int, Trial] = {}
+    broken = {row["number"] for row in table.rows if row["ended_by"] == "error"}
+    for row in table.rows:
+        if row["task"] != task or row["number"] in broken:
+            continue
+        parameters = json.loads(row["parameters"])
+        trial = found.setdefault(
+            row["number"], Trial(row["number"], parameters, MEASURED[task].ladder)
+        )
+        trial.rows[row["lag"], row["member"]] = MemberRung(
+            task=task,
+            lag=row["lag"],
+            member=row["member"],
+            ended_by=row["ended_by"],
+            success_rate=row["success_rate"],
+            sequences=row["sequences"],
+            seconds=row["seconds"],
+            training_gflop=row["training_gflop"],
+        )
+    return list(found.values())

@@ -1,0 +1,148 @@
+"""The replay of searches: what is played from a table is what a search would have measured."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.replay.__main__ import median, played, ratio
+from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, rule_of
+from benchmarks.replay.proposers import Asked, Blind, Table
+from benchmarks.replay.table import read_table
+from benchmarks.replay.tasks import MEASURED, MEMBERS
+from benchmarks.replay.trials import FRESH, POLICIES, Trial, race, trials_of
+from search.proposing.draws import proposed
+from search.proposing.new_study import new_study
+from search.proposing.samplers import make_sampler
+from spaces import SPACES
+from trainables.measure.ladder import climb, progress
+from trainables.measure.records import MemberRung
+
+LADDER = MEASURED["recall"].ladder
+
+
+def trial(number: int, random: np.random.Generator) -> Trial:
+    """Members that each climb some rungs, more often alike than not."""
+    study = new_study(sampler=make_sampler("random", 0, number)).ask()
+    proposed(SPACES["everything"], study)
+    made = Trial(number, dict(study.params), LADDER)
+    common = int(random.integers(0, len(LADDER.rungs) + 1))
+    for member in range(MEMBERS):
+        tops = max(0, min(len(LADDER.rungs), common + int(random.integers(-1, 2))))
+        for lag in LADDER.rungs[: tops + 1]:
+            solved = lag in LADDER.rungs[:tops]
+            made.rows[lag, member] = MemberRung(
+                "recall", lag, member, "solved" if solved else "budget",
+                success_rate=0.95 if solved else float(random.random()) * 0.85,
+                sequences=int(random.integers(1000)), seconds=1.0,
+                training_gflop=float(random.exponential()),
+            )  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module")
+def trials() -> list[Trial]:
+    random = np.random.default_rng(0)
+    return [trial(number, random) for number in range(40)]
+
+
+def test_without_a_scheduler_every_trial_is_measured_as_in_a_search(trials: list[Trial]) -> None:
+    aim = Aim.of(trials)
+    found = play(Blind(trials, 1), POLICIES["breadth"], None, aim, 1000)
+    assert found.trials == len(trials)
+    assert found.gflop == pytest.approx(sum(trial.gflop for trial in trials))
+    first = next(
+        place for place, k in enumerate(np.random.default_rng(1).permutation(len(trials)), 1)
+        if trials[k].outcome == aim.best
+    )  # fmt: skip
+    assert found.best[0] == first
+    for each in trials:
+        rows = climb(lambda lag, m, of=each: of.rows[lag, m], LADDER.rungs, LADDER.rule).outcomes
+        assert each.outcome == progress(rows, LADDER.rungs, LADDER.rule, LADDER.success)
+
+
+def test_a_race_leaves_out_only_what_could_not_win(trials: list[Trial]) -> None:
+    """What it ends early has less progress than the best; what it does not costs as it would."""
+    left_out = 0
+    for best in (0.0, 2.5, 4.0, 6.0):
+        for each in trials:
+            steps = list(race(each, best))
+            spent = sum(step.gflop for step in steps)
+            assert all(a.value <= b.value for a, b in pairwise(steps))
+            if spent < each.gflop * (1 - 1e-9):
+                left_out += 1
+                assert each.outcome < best
+    assert left_out > 20
+
+
+def test_a_scheduler_stops_trials_and_what_it_stops_is_not_found(trials: list[Trial]) -> None:
+    aim = Aim.of(trials)
+    whole = [play(Blind(trials, k), POLICIES["breadth"], None, aim, 40) for k in range(10)]
+    for kind in ("asha", "hyperband", "median"):
+        rule = rule_of(kind, 1.0)
+        less = [play(Blind(trials, k), POLICIES["breadth"], rule(), aim, 40) for k in range(10)]
+        assert all(a.gflop < b.gflop for a, b in zip(less, whole, strict=True)), kind
+        assert all(a.best[0] >= b.best[0] for a, b in zip(less, whole, strict=True)), kind
+
+
+def test_the_best_of_the_first_rung_go_on_and_no_others(trials: list[Trial]) -> None:
+    aim = Aim.of(trials)
+    few, all_of_them = (first_rung_then(Blind(trials, 0), k, aim, 40) for k in (2, 40))
+    assert all_of_them.gflop == pytest.approx(sum(trial.gflop for trial in trials))
+    assert few.gflop < all_of_them.gflop
+    assert all_of_them.best[0] == 40
+
+
+def test_a_sampler_is_held_to_the_table_and_told_what_was_played(trials: list[Trial]) -> None:
+    """Each row once; the nearest to a row is the row; TPE then finds what is good sooner."""
+    table = Table(trials)
+    for k in (0, 17, 39):
+        distances = table.distances(trials[k].parameters)
+        assert (distances.argmin(), distances.min()) == (k, 0)
+    asked = Asked("tpe", table, 3)
+    handed = []
+    while (each := asked.next()) is not None:
+        handed.append(each.number)
+        asked.told(each, each.outcome)
+    assert sorted(handed) == list(range(40))
+    told = [t for t in asked._study.trials if t.value is not None]
+    assert [t.value for t in told] == [trials[number].outcome for number in handed]
+
+
+def test_a_trial_certifies_if_all_of_its_fresh_members_solve_its_reach(trials: list[Trial]) -> None:
+    one = max(trials, key=lambda trial: trial.outcome)
+    assert one.certified is None
+    fresh = range(MEMBERS, MEMBERS + FRESH)
+    reached = {(one.reach, m): MemberRung("recall", one.reach, m, "solved") for m in fresh}
+    failed = {(one.reach, MEMBERS): MemberRung("recall", one.reach, MEMBERS, "budget")}
+    few = {key: row for key, row in reached.items() if key[1] > MEMBERS}
+    found = [
+        Trial(one.number, one.parameters, LADDER, one.rows | added).certified
+        for added in (reached, reached | failed, few)
+    ]
+    assert found == [True, False, False]
+
+
+def test_medians_and_their_intervals() -> None:
+    assert median([5.0] * 10) == "5 (5-5)"
+    assert median([1.0, 2.0, NEVER, NEVER, NEVER]).startswith("never (")
+    assert ratio(np.full(9, 6.0), np.full(9, 3.0)) == "2.00 (2.00-2.00)"
+    assert ratio(np.full(9, 6.0), np.full(9, math.inf)) == "-"
+
+
+def test_the_table_that_is_kept_can_be_played(tmp_path: Path) -> None:
+    """Every task, by the product's own rule: each trial has what its climb asks for."""
+    table = read_table()
+    for task in MEASURED:
+        kept = trials_of(table, task)
+        assert len(kept) >= 50
+        aim, encoded = Aim.of(kept), Table(kept)
+        for search in ("tpe+asha+breadth", "random+none+race"):
+            found = played(search, kept, encoded, aim, 1.0, 0, 12)
+            assert found.trials == 12
+            assert 0 < found.gflop < math.inf
+    assert read_table(tmp_path / "none").rows == []
