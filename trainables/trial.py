@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,8 @@ class TrialSpec:
         precision: ``bf16`` computes matrix products and attention in bfloat16, in training and
             in every measurement
         encodings: by task, of those that were fitted before; none of the others
+        memory_bytes: what a training step may take; where it would take more, recurrences are
+            trained in segments, with the same gradient
     """
 
     config: TrialConfig
@@ -76,6 +79,7 @@ class TrialSpec:
     shared_device: bool = False
     precision: Precision = "float32"
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    memory_bytes: float = math.inf
 
 
 def run_trial(
@@ -275,6 +279,7 @@ class Trial:
             tick=self._tick,
             measured=self._measured,
             clock=self.clock,
+            memory_bytes=self.spec.memory_bytes,
         )
 
     @property

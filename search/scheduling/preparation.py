@@ -6,11 +6,13 @@ takes, a certificate's member.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from search.scheduling.machines import GIB
 from search.spec import ResourcesConfig, Spec
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
@@ -56,15 +58,28 @@ def prepare_for(
     """The same, of something else than a search's trial; ``options`` are a `TrialSpec`'s."""
     torch.set_num_threads(max(1, int(resources.cpus)))
     kernels.describe()  # built now, once a machine, and in no trial's time
+    device = torch.device("cuda" if resources.gpus_at_least > 0 else "cpu")
     trial = TrialSpec(
         config=TrialConfig.model_validate(configuration),
         tasks=tasks,
         ladder=ladder,
         seed=seed,
         precision=resources.precision,
+        memory_bytes=memory_of(resources, device),
         **options,
     )
-    return trial, torch.device("cuda" if resources.gpus_at_least > 0 else "cpu")
+    return trial, device
+
+
+def memory_of(resources: ResourcesConfig, device: torch.device) -> float:
+    """Bytes that a trial has: what it asked for, or its share of the machine or the device."""
+    if device.type == "cuda":
+        share = min(1.0, resources.gpus_at_least)
+        return share * torch.cuda.get_device_properties(device).total_memory
+    if resources.memory_at_least:
+        return resources.memory_at_least * GIB
+    trials = max(1.0, (os.cpu_count() or 1) / resources.cpus)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / trials
 
 
 def shares_its_device(resources: ResourcesConfig, whole_device: bool) -> bool:

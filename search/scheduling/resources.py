@@ -103,7 +103,7 @@ def _probe(spec: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]) -> tup
         if device.type == "cuda":
             total = torch.cuda.get_device_properties(device).total_memory
         try:
-            peak = peak_of(trial.config, trial.tasks, trial.ladder, device)
+            peak = peak_of(trial.config, trial.tasks, trial.ladder, device, trial.memory_bytes)
         except (MemoryError, RuntimeError) as error:
             if not (device.type == "cuda" and out_of_memory(error)):
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
@@ -43,6 +44,14 @@ class Carried:
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """All that is carried."""
         return (*self.front, *self.frame, *(part for block in self.blocks for part in block))
+
+    def of(self, tensors: Iterable[torch.Tensor]) -> Carried:
+        """The same with other `tensors`, in their order."""
+        given = iter(tensors)
+        front = tuple(itertools.islice(given, len(self.front)))
+        frame = tuple(itertools.islice(given, len(self.frame)))
+        blocks = tuple(tuple(itertools.islice(given, len(block))) for block in self.blocks)
+        return Carried(front, frame, self.frames, blocks)
 
 
 class Model(nn.Module):
@@ -144,6 +153,12 @@ class Model(nn.Module):
         return self.front_end.state_bytes() + carried + self.readout.state_bytes(length)
 
     @property
+    def carries_no_past(self) -> bool:
+        """Whether what `scan` carries stops growing: so of recurrences, and of full windows."""
+        grown = FAR + self.front_end.stride
+        return self._blocks_carry(grown) == self._blocks_carry(FAR)
+
+    @property
     def bytes_a_step(self) -> int:
         """What each further step adds to what `scan` carries and the read-out looks back on.
 
@@ -153,8 +168,11 @@ class Model(nn.Module):
         return (self._carried_bytes(FAR + stride) - self._carried_bytes(FAR)) // stride
 
     def _carried_bytes(self, length: int) -> int:
-        carried = sum(path.layer.carried_bytes(self._frames(length)) for path in self._paths)
+        carried = self._blocks_carry(length)
         return self.front_end.state_bytes() + carried + self.readout.state_bytes(length)
+
+    def _blocks_carry(self, length: int) -> int:
+        return sum(path.layer.carried_bytes(self._frames(length)) for path in self._paths)
 
     @property
     def _paths(self) -> Iterable[Residual]:

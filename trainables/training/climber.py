@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,7 @@ class Climber:
         weights: a folder; each member that solves a rung leaves ``LAG-MEMBER.safetensors`` there
         tick: called after every training step
         measured: called with every new row
+        memory_bytes: a member's, as `Member` takes it
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class Climber:
         tick: Callable[[RungTraining], None],
         measured: Callable[[MemberRung], None],
         clock: Callable[[], float] = time.monotonic,
+        memory_bytes: float = math.inf,
     ) -> None:
+        self.memory_bytes = memory_bytes
         self.config, self.name, self.task, self.ladder = config, name, task, ladder
         self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
         self.clock = clock
@@ -127,7 +131,9 @@ class Climber:
         self._saved.pop(number, None)
 
     def _fresh(self, number: int, rung: int) -> Member:
-        return Member(self.config, self.task, self.streams, number, rung, self.device)
+        return Member(
+            self.config, self.task, self.streams, number, rung, self.device, self.memory_bytes
+        )
 
     def _start(self, member: Member, lag: int) -> RungTraining:
         self.training = RungTraining(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from trainables.config import TrialConfig
 from trainables.learning.learning import Learning
 from trainables.models.model import Model, build
+from trainables.models.room import Room
 from trainables.randomness import Streams
 from trainables.tasks.task import Batch, Task
 
@@ -20,6 +22,7 @@ class Member:
 
     Args:
         rung: the rung whose stream the first weights are drawn from
+        memory_bytes: what a training step may take; longer sequences are trained in segments
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Member:
         number: int,
         rung: int,
         device: torch.device,
+        memory_bytes: float = math.inf,
     ) -> None:
         self.number = number
         self.model = build(config.model, task, streams.seed_of("weights", rung, number)).to(device)
@@ -37,6 +41,7 @@ class Member:
         self.learning = Learning(config.training, self.model, noise)
         self._smoothing = config.training.label_smoothing
         self._task = task
+        self._room = Room(self.model, memory_bytes)
 
     @property
     def judged(self) -> Model:
@@ -59,7 +64,7 @@ class Member:
 
     def queue(self, batch: Batch) -> Float[Tensor, " 2"]:
         """What `learn` does and returns, as an accelerator's numbers: nothing is waited for."""
-        predictions = self.model(batch.inputs, batch.scored)
+        predictions = self._room.answers(batch.inputs, batch.scored)
         loss = self._task.answer.loss(predictions, batch.targets, self._smoothing)
         right = self._task.judge(predictions.detach(), batch)
         successes = right.sum() * len(batch.inputs) // max(1, len(right))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,8 +33,11 @@ def peak_of(
     tasks: Mapping[str, TaskConfig],
     ladder: LadderConfig,
     device: torch.device,
+    memory_bytes: float = math.inf,
 ) -> Peak:
     """Train one member for a few steps at the top of the ladder, on every task.
+
+    Within ``memory_bytes``, as the trial will: a recurrence that would take more is cut.
 
     Raises:
         torch.OutOfMemoryError: if the device is too small.
@@ -43,7 +47,7 @@ def peak_of(
     for task_config in tasks.values():
         task = make_task(task_config)
         streams = trial_streams(config, task_config, 0)
-        member = Member(config, task, streams, 0, ladder.stop, device)
+        member = Member(config, task, streams, 0, ladder.stop, device, memory_bytes)
         generator = streams.generator("train", ladder.stop, 0)
         if device.type == "cuda":
             reset_peak(device)

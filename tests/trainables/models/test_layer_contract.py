@@ -131,11 +131,39 @@ def test_a_sequence_may_come_in_pieces(kind: str, cuts: tuple[int, ...]) -> None
         y, state = layer.scan(piece, state)
         answers.append(y)
     whole, pieces = layer(x), torch.cat(answers, dim=1)
-    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-10)
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-12)
     sources = [x, *layer.parameters()]
     by_whole = torch.autograd.grad(weighted(whole), sources, allow_unused=True)
     by_pieces = torch.autograd.grad(weighted(pieces), sources, allow_unused=True)
     torch.testing.assert_close(by_pieces, by_whole, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", RECURRENCES)
+def test_gradients_go_through_the_state(kind: str) -> None:
+    """From what is answered and from what is handed on, into a state that came in.
+
+    Stabilisers, of which any gives the same answers, carry none.
+    """
+    layer = layer_of(kind)
+    assert isinstance(layer, Recurrence)
+    _, before = layer.scan(stream(2, 40), layer.initial_state(2))
+    state = tuple(part.detach().requires_grad_(part.requires_grad) for part in before)
+    x = stream(2, 67, seed=3)
+    through = [part for part in state if part.requires_grad]
+
+    def gradients(answers: Tensor, after: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        handed_on = [weighted(part) for part in after if part.requires_grad]
+        total = weighted(answers) + torch.stack(handed_on).sum()
+        return torch.autograd.grad(total, through, materialize_grads=True, allow_unused=True)
+
+    by_scan = gradients(*layer.scan(x, state))
+    stepped, answers = state, []
+    for x_t in x.unbind(1):
+        y_t, stepped = layer.step(x_t, stepped)
+        answers.append(y_t)
+    by_step = gradients(torch.stack(answers, dim=1), stepped)
+    assert any(torch.count_nonzero(part) for part in by_scan)
+    torch.testing.assert_close(by_scan, by_step, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -83,7 +83,7 @@ class Lru(Recurrence):
         factors = torch.view_as_real(self._factors()).t()
         h, last = complex_scan(factors, driven, initial.mT)
         y = nn.functional.linear(h.flatten(2), C) + self.skip * x
-        return self.mix(y).transpose(0, 1), (last.mT,)
+        return self.mix(y).transpose(0, 1), (last.mT.contiguous(),)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state, (B, N, 2): real and imaginary parts, in float32 at least."""

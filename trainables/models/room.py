@@ -1,0 +1,108 @@
+"""How much of a sequence is trained on at a time: all of it, or segments where memory is short.
+
+What a step leaves for the backward pass is counted on two short stretches of the model itself, so
+the choice follows from the configuration, the batch and the memory given, not from what else runs.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from trainables.models.model import Model
+from trainables.models.segments import MOST_BORDERS, by_segments
+from trainables.shapes import Inputs, Predictions, Scored
+
+USED = 0.5
+"""Of the memory given, the part for what is kept between forward and backward."""
+
+OF_A_NODE = 1024
+"""Bytes of a graph's node and of the tensors it names, for each tensor that is kept."""
+
+TEMPORARY = 1.5
+"""Of what is kept: with what backward makes of it on its way."""
+
+MOST_A_STEP = 4096
+"""Bytes a step for each number of width and state that no model keeps: below, none are counted."""
+
+SHORT, SHORTEST = 128, 64
+
+
+class Room:
+    """Decides and answers, within ``total_bytes``; infinite where nothing is known of memory."""
+
+    def __init__(self, model: Model, total_bytes: float) -> None:
+        self.model, self.most = model, USED * total_bytes
+        self._bytes_a_step = 0.0
+
+    def answers(self, inputs: Inputs, scored: Scored) -> Predictions:
+        """What the model answers, whole or by segments."""
+        steps = self.steps(*inputs.shape[:2])
+        if steps is None:
+            return self.model(inputs, scored)
+        return by_segments(self.model, inputs, scored, steps)
+
+    def steps(self, batch_size: int, length: int) -> int | None:
+        """Steps of a segment for a training step; None where the whole fits or cannot be cut.
+
+        The longest power of two whose segment fits with the borders kept beside it; where none
+        does, the shortest.
+        """
+        model = self.model
+        if length <= SHORTEST or self._surely_fits(batch_size, length):
+            return None
+        if not model.carries_no_past or self._kept(batch_size, length) <= self.most:
+            return None
+        steps = 1 << (length - 1).bit_length() - 1
+        while steps > SHORTEST and self._cut(batch_size, length, steps) > self.most:
+            steps //= 2
+        return steps
+
+    def _surely_fits(self, batch_size: int, length: int) -> bool:
+        """Told without counting, which takes as long as some training steps."""
+        model = self.model
+        numbers = len(model.blocks) * model.config.hidden_size + model.state_bytes(1) // 4
+        return batch_size * length * float(numbers) * MOST_A_STEP <= self.most
+
+    def _kept(self, batch_size: int, length: int) -> float:
+        if not self._bytes_a_step:
+            self._bytes_a_step = TEMPORARY * bytes_a_step(self.model)
+        return batch_size * length * self._bytes_a_step
+
+    def _cut(self, batch_size: int, length: int, steps: int) -> float:
+        levels, spanned = 1, MOST_BORDERS * steps
+        while spanned < length:
+            levels, spanned = levels + 1, spanned * MOST_BORDERS
+        borders = batch_size * levels * MOST_BORDERS * self.model.state_bytes(steps)
+        return self._kept(batch_size, steps) + borders
+
+
+def bytes_a_step(model: Model) -> float:
+    """Bytes that one sequence's step leaves for the backward pass."""
+    weights = next(model.parameters())
+    embedded = weights.new_zeros(1, 2 * SHORT, model.front_end.features).requires_grad_()
+    short, long = (
+        kept_bytes(functools.partial(model.hidden, embedded[:, :steps]))
+        for steps in (SHORT, 2 * SHORT)
+    )
+    return (long - short) / SHORT + 4 * model.front_end.features
+
+
+def kept_bytes(compute: Callable[[], Tensor]) -> int:
+    """Bytes that the graph of a computation keeps, each stretch of memory counted once."""
+    stretches: dict[int, int] = {}
+    tensors = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal tensors
+        storage = tensor.untyped_storage()
+        stretches[storage.data_ptr()] = storage.nbytes()
+        tensors += 1
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept):
+        answer = compute()
+    return sum(stretches.values()) + tensors * OF_A_NODE + answer.nbytes
