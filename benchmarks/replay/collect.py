@@ -28,7 +28,8 @@ from search.proposing.draws import nested, proposed
 from search.proposing.new_study import new_study
 from search.proposing.samplers import make_sampler
 from spaces import SPACES
-from trainables.config import TrialConfig, describe
+from trainables.config import TrialConfig
+from trainables.description import describe
 from trainables.measure.records import MemberRung
 from trainables.models import kernels
 from trainables.trial import TrialSpec, run_trial

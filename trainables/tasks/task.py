@@ -154,7 +154,7 @@ class Task(ABC):
             if isinstance(self.inputs, Symbols)
             else PlainSteps(names=self.feature_names)
         )
-        batch = self.sample(self.shortest_lag, 1, torch.Generator().manual_seed(0))
+        shortest = self.sample(self.shortest_lag, 1, torch.Generator().manual_seed(0))
         return Encoding(
             task=self.config.kind,
             columns={"sequence": "sequence"},
@@ -164,7 +164,7 @@ class Task(ABC):
             else NumberAnswers(
                 scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance
             ),
-            answers=batch.scored.shape[1],
+            answers=_at_the_end(shortest),
         )
 
     @property
@@ -260,3 +260,13 @@ class Task(ABC):
             raise ValueError(
                 f"lag: {lag} is not allowed; the shortest of {kind} is {self.shortest_lag}"
             )
+
+
+def _at_the_end(batch: Batch) -> int:
+    """How many answers a row of a user's own is asked for at its last steps.
+
+    Where answers lie inside the row, as in some papers' protocols, it is the one at its last step.
+    """
+    answers, steps = batch.scored.shape[1], batch.inputs.shape[1]
+    last = torch.arange(steps - answers, steps)
+    return answers if torch.equal(batch.scored[0], last) else 1

@@ -12,6 +12,7 @@ from torch import Tensor
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
 from trainables.shapes import Predictions
+from trainables.tasks.answer import asked
 from trainables.tasks.held_out import most_alike
 from trainables.tasks.task import Batch, Task
 
@@ -66,8 +67,9 @@ def evaluate(
     for batch, right, each in _each_answered(model, task, lag, sequences, generator, device):
         successes += int(right.sum())
         shown += len(right)
-        answers += each.numel()
-        answers_right += int(each.sum())
+        counted = torch.ones_like(each) if task.paired else asked(batch.targets)
+        answers += int(counted.sum())
+        answers_right += int((each & counted).sum())
         targets.append(batch.targets.flatten())
     if task.paired:
         guessed = answers // 2

@@ -198,3 +198,12 @@ def test_what_is_not_asked_is_neither_learned_from_nor_wrong() -> None:
     each = torch.stack([wanted[0], wanted[1:].mean()])
     assert torch.allclose(answer.losses(given, targets), each)
     assert answer.right(given, targets)[0, 0]
+
+
+@pytest.mark.parametrize("kind", ["flip_flop", "associative_recall"])
+def test_a_row_of_ones_own_is_answered_at_its_last_step(kind: str) -> None:
+    """Answers lie inside the paper's row; ours has all of them at its end."""
+    part: Any = TASKS[kind]
+    assert part(part.Config(protocol="paper")).encoding.answers == 1
+    ours = part(part.Config())
+    assert ours.encoding.answers == ours.sample(8, 1, torch.Generator()).scored.shape[1]

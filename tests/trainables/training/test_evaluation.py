@@ -12,6 +12,7 @@ from tests.trainables.tasks.labelled import task_of, write
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall, seeded
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.tasks.copying import Copying
+from trainables.tasks.flip_flop import FlipFlop
 from trainables.training.evaluation import STEPS_AT_ONCE, Tally, evaluate
 
 
@@ -36,6 +37,22 @@ def test_one_wrong_answer_of_several_is_no_success() -> None:
     assert tally.answers_right / 1200 == pytest.approx(3 / 4, abs=0.04)
     assert tally.answers_guessed / 1200 == pytest.approx(1 / 4, abs=0.04)
     assert 0.3 < tally.rate < 0.55  # (3/4)**3 = 0.42; of single answers, 0.75 are right
+
+
+class AnswersZero(nn.Module):
+    """Says class 0 wherever it is asked."""
+
+    def forward(self, inputs: Tensor, scored: Tensor) -> Tensor:
+        return nn.functional.one_hot(torch.zeros_like(scored), 2).float()
+
+
+def test_only_what_is_asked_is_counted() -> None:
+    """A row of a paper's flip-flop asks at its reads alone; of those, half are the bit 0."""
+    task = FlipFlop(FlipFlop.Config(protocol="paper"))
+    tally = evaluate(as_model(AnswersZero()), task, 8, 256, seeded(), CPU)
+    targets = task.sample(8, 256, seeded()).targets
+    assert tally.answers == int((targets >= 0).sum()) < targets.numel()
+    assert tally.answers_right == int((targets == 0).sum())
 
 
 @pytest.mark.parametrize("lag", [4, 2000, 20_000, 2**18 + 5])
