@@ -24,9 +24,10 @@ def leaderboard(
     """A table of the best trials; ≥ marks a reach that is censored, = a place that is shared.
 
     A reach is shown with its skill next to it: how often its best member was right at the shortest
-    rung. On several tasks the reach is the least, and a column says that on each. A regime stands
-    with each architecture, or, where all have one, in the caption.
-    ``certified`` holds, by configuration digest, what certificates say; a column if it holds any.
+    rung. On several tasks the reach is the least, and a line under the architecture says that on
+    each. A regime stands with each architecture, or, where all have one, in the caption.
+    ``certified`` holds, by configuration digest, what certificates say; a column if it holds any,
+    and on several tasks a line.
     The caption says what a rung ``asked`` for, and why the search ``ended_early``, if it did.
     """
     digests = claimed(certified or {})
@@ -39,24 +40,26 @@ def leaderboard(
     )
     for name in ("#", "trial", "reach", "progress", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
-    if several:
-        table.add_column("reach by task", overflow="fold")
-    if certified:
+    if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
     for place, record in zip(places(ranked, digests), best, strict=False):
-        regime = f" · {record.regime}" if len(regimes) > 1 else ""
+        claim = (certified or {}).get(record.digest, "")
+        lines = [describe(record.configuration)]
+        if len(regimes) > 1:
+            lines[0] += f" · {record.regime}"
+        if several:
+            lines += [record.tasks_text] + [f"certified {claim}"] * bool(claim)
         table.add_row(
             place,
             str(record.number),
             record.reach_text,
             f"{record.progress:.2f}",
             _skill(record, asked),
-            *([record.tasks_text] if several else []),
-            *([certified.get(record.digest, "")] if certified else []),
+            *([claim] if certified and not several else []),
             record.ended_by or "running",
-            describe(record.configuration) + regime,
+            "\n".join(lines),
         )
     table.caption = (
         "≥: censored, the ladder or the trial ended before the architecture did; =: a tie"

@@ -66,10 +66,10 @@ def unlike(record: Record) -> Record:
     return replace(record, ended_by="failed_rung", report=report)
 
 
-def shown(record: Record) -> str:
+def shown(record: Record, width: int = 160, certified: dict[str, str] | None = None) -> str:
     """The leaderboard as it is printed."""
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(leaderboard([record]))
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(leaderboard([record], certified=certified))
     return console.export_text()
 
 
@@ -81,10 +81,17 @@ def test_the_leaderboard_has_the_reach_on_every_task(record: Record, unlike: Rec
     assert "| 4 | recall ≥ 8, recall-2 4 |" in leaderboard_markdown([unlike])
 
 
-def test_one_task_has_no_column_of_its_own(record: Record) -> None:
+def test_it_is_read_on_eighty_columns(record: Record) -> None:
+    """What is said of each task has lines of its own under the architecture."""
+    said = shown(record, 80, {record.digest: "recall 8, recall-2 4"})
+    lines = [line.strip() for line in said.splitlines()]
+    assert ALIKE in lines
+    assert "certified recall 8, recall-2 4" in lines
+
+
+def test_of_one_task_nothing_is_said_twice(record: Record) -> None:
     alone = replace(record, report=replace(record.report, reaches={"recall": 8}))
-    assert "by task" in shown(record)
-    assert "by task" not in shown(alone)
+    assert "recall ≥ 8" not in shown(alone)
     assert "by task" not in leaderboard_markdown([alone])
 
 
