@@ -111,10 +111,13 @@ def test_certificates_of_several_tasks_are_told_apart(tmp_path: Path) -> None:
     """On the leaderboard; the worst of a task counts, and a single one needs no name."""
 
     def place(sha256: str, task: str, lag: int, seed: int) -> None:
-        folder = tmp_path / "certificates" / f"seed-{seed}" / f"trial-00000-{sha256}-{task}"
+        trial = "ab".index(sha256)
+        folder = tmp_path / "certificates" / f"seed-{seed}" / f"trial-{trial:05d}-{task}"
         folder.mkdir(parents=True)
+        rungs = [{"lag": each, "passed": each <= lag} for each in (4, 8)]
         found = {"configuration_sha256": sha256, "task": task, "lag": lag, "seed": seed,
-                 "trial": 0, "ended_ms": seed}  # fmt: skip
+                 "trial": trial, "ended_ms": seed, "claim": "", "configuration": {}, "plan": {},
+                 "rungs": rungs, "search_reach": 8}  # fmt: skip
         (folder / "certificate.json").write_text(json.dumps(found))
 
     place("a", "recall", 4, 0)
