@@ -6,6 +6,7 @@ takes, a certificate's member.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,8 @@ def prepare_for(
 def memory_of(resources: ResourcesConfig, device: torch.device) -> float:
     """Bytes that a trial has: what it asked for, or its share of the machine or the device."""
     if device.type == "cuda":
+        if not torch.cuda.is_available():
+            return math.inf  # whoever puts a model there says that there is none
         share = min(1.0, resources.gpus_at_least)
         return share * torch.cuda.get_device_properties(device).total_memory
     if resources.memory_at_least:

@@ -59,6 +59,11 @@ def another_value(content: bytes) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
+def bit_flipped_in_a_page(content: bytes) -> bytes:
+    """In a Parquet file: what a page holds has a checksum, the footer has not."""
+    return content[:60] + bytes([content[60] ^ 1]) + content[61:]
+
+
 DAMAGES = [torn, cut_short, emptied, bit_flipped]
 Damage = Callable[[bytes], bytes]
 
@@ -199,7 +204,7 @@ def test_a_driver_that_died_while_it_proposed_proposes_the_same(folder: SearchFo
     assert ledger.records[TRIALS].parameters == expected.records[TRIALS].parameters
 
 
-@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("how", [torn, cut_short, emptied, bit_flipped_in_a_page])
 def test_damaged_outcomes_are_named_and_written_anew(
     folder: SearchFolder, caplog: pytest.LogCaptureFixture, how: Damage
 ) -> None:

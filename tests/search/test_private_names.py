@@ -30,6 +30,8 @@ def touched(code: str) -> Iterator[str]:
         match node:
             case ast.Attribute(value=ast.Name(id="self" | "cls")):
                 pass
+            case ast.Attribute(value=ast.Name(id="os"), attr="_exit"):
+                pass  # Python documents it for a forked process
             case ast.Attribute(attr=name) if private(name):
                 yield name
             case ast.Import(names=names) if any(

@@ -13,7 +13,9 @@ from tests.search.review.trials import spec, trial
 
 def certificate(record: Record, claim: str, lag: int) -> dict[str, Any]:
     sha256 = record.digest
-    return {"configuration_sha256": sha256, "task": "recall", "claim": claim, "lag": lag}
+    rungs = [{"lag": lag, "passed": True}]
+    return {"configuration_sha256": sha256, "task": "recall", "claim": claim, "lag": lag,
+            "rungs": rungs}  # fmt: skip
 
 
 def following(records: list[Record], certificates: list[dict[str, Any]] | None = None) -> str:
@@ -30,7 +32,8 @@ def test_what_won_and_why_it_may_be_believed() -> None:
     assert "The next reached 16 (trial 2)" in told
     assert "best of 3 trials on the seeds it was chosen by" in told
     claim = certificate(records[1], "Learns lag 16.", 16)
-    worse = {**claim, "claim": "Learns nothing.", "lag": 0}
+    failed = [{"lag": 16, "passed": False}]
+    worse = {**claim, "claim": "Learns nothing.", "lag": 0, "rungs": failed}
     assert "Learns nothing." in story.what_won(records, spec(), [claim, worse])
     assert "Learns lag 16." in story.what_won(records, spec(), [claim])
 
