@@ -177,9 +177,14 @@ def _ended_as_by_ctrl_c() -> Iterator[Callable[[], None]]:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
     taken = [each for each, handler in before.items() if handler is not signal.SIG_IGN]
 
+    def interrupt(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of what a shell runs aside
+            raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
+
     def take() -> None:
         for each in taken:
-            signal.signal(each, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+            signal.signal(each, interrupt)
 
     take()
     try:

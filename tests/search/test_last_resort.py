@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -252,10 +253,26 @@ def receive(how: signal.Signals) -> None:
     time.sleep(60)
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """As a terminal has them, whatever these tests were started by."""
+    usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    usual[signal.SIGINT] = signal.default_int_handler
+    before = {each: signal.signal(each, handler) for each, handler in usual.items()}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
-def test_a_shutdown_or_a_closed_terminal_ends_it_as_ctrl_c_does(how: signal.Signals) -> None:
-    """Whatever Ray makes of it when it starts; and afterwards it is as before."""
+def test_a_shutdown_or_a_closed_terminal_ends_it_as_ctrl_c_does(
+    how: signal.Signals, ctrl_c: Any
+) -> None:
+    """Whatever Ray makes of it when it starts; what a shell runs aside takes no Ctrl-C."""
     before = signal.getsignal(how)
+    signal.signal(signal.SIGINT, ctrl_c)
     with ray_session._ended_as_by_ctrl_c() as again:
         signal.signal(how, signal.SIG_DFL)
         again()
@@ -270,5 +287,6 @@ def test_what_nohup_asks_for_stays_in_force() -> None:
         with ray_session._ended_as_by_ctrl_c() as again:
             again()
             os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
-        assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
+        signal.signal(signal.SIGHUP, before)

@@ -61,7 +61,7 @@ def test_the_history_of_a_trial_is_what_it_reported() -> None:
     assert cost_and_progress(record.rows, record.report.reaches, spec().ladder) == [
         (2.0, 1.5),
         (4.0, 3.0),
-        (6.0, pytest.approx(3.0 + 0.45 / 0.9 / 2)),
+        (6.0, pytest.approx(3.0 + 0.45 / 0.9)),
     ]
 
 
