@@ -5,6 +5,8 @@ READY := .venv/ready
 
 # What takes its time, needs root, or kills things. `make test` leaves it out.
 SLOW := slow or chaos or cluster
+# What comes up in its own time; not in the gate: .venv/bin/pytest -m by_hand
+BY_HAND := by_hand
 # Two processes, and no file is parted: its tests share what it has made. tests/conftest.py says which
 # come first.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -22,10 +24,10 @@ search: $(READY)  ## the quick start: the longest delay after which a digit is s
 	@$(BIN)/longspan search
 
 test: $(READY)  ## the tests that every change must pass: minutes, without root
-	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not ($(SLOW))'
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not ($(SLOW) or $(BY_HAND))'
 
 test-slow: $(READY)  ## the others: long searches, searches under fire, a cluster of three machines
-	@$(BIN)/pytest $(SIDE_BY_SIDE) -m '$(SLOW)'
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m '($(SLOW)) and not $(BY_HAND)'
 
 test-all: test test-slow  ## both
 

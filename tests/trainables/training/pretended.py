@@ -68,9 +68,7 @@ def pretended() -> Iterator[Waits]:
         patch.setattr(nn.Module, "to", moved)
         patch.setattr(torch, "tensor", made)
         patch.setattr(evaluation, "most_alike", counted)
-        patch.setattr(
-            lmu, "sampled_memory", lmu.sampled_memory.__wrapped__
-        )  # kept ones have numbers
+        patch.setattr(lmu, "sampled_memory", lmu.sampled_memory.__wrapped__)  # keeps no numbers
         patch.setattr(FakeTensorMode, "__deepcopy__", lambda mode, _: mode, raising=False)
         patch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: ["meta"])
         yield waits
