@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 from ray.tune.search import Searcher
 
 from search.disk.folder import SearchFolder
@@ -100,14 +100,14 @@ def test_a_search_within_a_budget_goes_on_as_if_it_had_had_none(
     assert "the search ended before all of its trials had" in " ".join(
         in_process("status", "small", *at).stdout.split()
     )
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("longspan")
+    assert experiment is not None
     tags = f"tags.`{SEARCH_ENDED_BY}` LIKE 'search.gflop%'"
-    (parent,) = mlflow.search_runs(
-        filter_string=tags, search_all_experiments=True, output_format="list"
-    )
+    (parent,) = client.search_runs([experiment.experiment_id], tags)
     assert parent.info.status == "FINISHED"
     done = longspan("resume", "small", "--gflop", "1e9", *at)
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path, "small") == first_rows(small_search, 6)
     assert folder.ended_early is None
-    assert mlflow.get_run(parent.info.run_id).data.tags[SEARCH_ENDED_BY] == "trials"
+    assert client.get_run(parent.info.run_id).data.tags[SEARCH_ENDED_BY] == "trials"
