@@ -100,7 +100,12 @@ def test_it_serves_and_ends_with_all_that_it_started(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["ui", "made", "--runs", str(folder.runs), "--port", str(port)]
-    with subprocess.Popen([str(COMMAND), *arguments], stdout=subprocess.PIPE, text=True) as command:
+    with subprocess.Popen(
+        [str(COMMAND), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as a terminal has it
+    ) as command:
         assert command.stdout is not None
         said = command.stdout.readline()
         assert f"http://127.0.0.1:{port}/#/experiments/1/runs?orderByKey=" in said
