@@ -110,7 +110,7 @@ class Faults:
 
 
 def _sockets(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if not os.path.exists(os.path.join(folder, name))]  # noqa: PTH110, PTH118
+    return [name for name in names if not os.path.exists(os.path.join(folder, name))]  # noqa: PTH110, PTH118 - of plain names
 
 
 def outcome(runs: Path) -> dict[int, Any]:

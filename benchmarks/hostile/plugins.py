@@ -8,13 +8,11 @@ with 2 and one line that names it; one that is only odd if the command goes on a
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +23,7 @@ from benchmarks.hostile.kinds.modules import HARMLESS, REFUSED, SHADOWED
 from benchmarks.hostile.tried import Tried
 from search.cli import main
 from search.spec import Spec
-from search.spec.trying import LONGER
+from search.spec.trying import LONGER, ended
 
 IMPORT_SECONDS = 5
 HANG_SECONDS = 10
@@ -141,19 +139,7 @@ def _code_of_a_copy(folder: Path, seconds: float) -> int | None:
     copy = os.fork()
     if not copy:
         _check_and_end(folder)
-    deadline = time.monotonic() + seconds
-    try:
-        while time.monotonic() < deadline:
-            ended, status = os.waitpid(copy, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.02)
-        os.kill(copy, signal.SIGKILL)
-        os.waitpid(copy, 0)
-        return None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(copy, signal.SIGKILL)
+    return ended(copy, seconds)
 
 
 def _check_and_end(folder: Path) -> NoReturn:

@@ -101,7 +101,7 @@ def measure(
             )
         except Exception as error:  # an outcome of the trial, as in a search
             print(f"{name}: {error}", flush=True)
-            return [MemberRung(name, ladder.start, 0, "error")]  # type: ignore[arg-type]
+            return [MemberRung(name, ladder.start, 0, "error")]  # type: ignore[arg-type]  # an end of trials
     return list(report.rows)
 
 

@@ -125,5 +125,5 @@ def _offered(parameters: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     trial = FixedTrial(dict(parameters))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        SPACES[SPACE](trial)  # type: ignore[arg-type]
+        SPACES[SPACE](trial)  # type: ignore[arg-type]  # a stand-in of a trial
     return trial.distributions

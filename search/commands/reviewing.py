@@ -44,10 +44,8 @@ from search.disk.mlflow_database import (
 from search.errors import UserError
 
 if TYPE_CHECKING:
-    from search.spec import TrackingConfig
-
-if TYPE_CHECKING:
     from search.results.review.comparison import Row, Side
+    from search.spec import TrackingConfig
 
 SECONDS_TO_END = 10
 
@@ -178,7 +176,7 @@ def report(
     decided = list(certificates(folder.path))
     html = page(name, spec, ledger, decided, at).encode()
     target = _written(html, to or folder.path / "report.html", name if to is None else None)
-    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
+    show_complaints(ledger.warnings)
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
@@ -241,7 +239,7 @@ def _side(folder: SearchFolder) -> Side:
     from search.results.review.comparison import Side
 
     spec, ledger = folder.outline(), Ledger(folder)
-    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
+    show_complaints(ledger.warnings)
     records = list(ledger.records.values())
     return Side(folder.name, spec, records, certified_words(folder.path))
 

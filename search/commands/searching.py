@@ -226,7 +226,7 @@ def status(
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     words = certified_words(folder.path)
     console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early))
-    show_complaints([*ledger.complaints, *filter(None, [ledger.left_out])])
+    show_complaints(ledger.warnings)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":

@@ -116,6 +116,11 @@ class Ledger:
         again = f"`longspan resume {self._folder.name}` runs those with a damaged record again"
         return f"not ranked, for their records cannot be read: trial {numbers}; {again}"
 
+    @property
+    def warnings(self) -> list[str]:
+        """The complaints, and at last which trials have no place for them."""
+        return [*self.complaints, *filter(None, [self.left_out])]
+
     def require_known(self) -> None:
         """Refuse to go on with a search that another version has written to.
 

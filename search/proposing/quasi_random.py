@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 from scipy.stats import qmc
@@ -72,14 +77,15 @@ def _value(offered: BaseDistribution, share: float) -> Any:
     """The value below which ``share`` of an even draw lies; in the logarithm if so asked."""
     if isinstance(offered, CategoricalDistribution):
         return offered.choices[min(int(share * len(offered.choices)), len(offered.choices) - 1)]
-    low, high, step = offered.low, offered.high, offered.step  # type: ignore[attr-defined]
+    assert isinstance(offered, FloatDistribution | IntDistribution)
+    low, high, step = offered.low, offered.high, offered.step
     if step is not None:  # each value has as wide a part of the range
         low, high = low - step / 2, high + step / 2
-    if offered.log:  # type: ignore[attr-defined]
+    if offered.log:
         found = float(np.exp(np.log(low) + share * (np.log(high) - np.log(low))))
     else:
         found = low + share * (high - low)
     if step is not None:
-        found = offered.low + round((found - offered.low) / step) * step  # type: ignore[attr-defined]
-    found = min(max(found, offered.low), offered.high)  # type: ignore[attr-defined]
-    return int(found) if isinstance(offered, optuna.distributions.IntDistribution) else found
+        found = offered.low + round((found - offered.low) / step) * step
+    found = min(max(found, offered.low), offered.high)
+    return int(found) if isinstance(offered, IntDistribution) else found

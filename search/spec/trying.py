@@ -69,7 +69,7 @@ def _try(name: str, seconds: float) -> None:
     if not copy:
         _import_and_end(name, tell)
     os.close(tell)
-    status = _ended(copy, seconds)
+    status = ended(copy, seconds)
     with os.fdopen(told, "rb") as pipe:
         os.set_blocking(told, False)  # what the module has started may hold the other end
         said = pipe.read() or b""
@@ -115,7 +115,7 @@ def _import_and_end(name: str, tell: int) -> NoReturn:
     os._exit(code)
 
 
-def _ended(copy: int, seconds: float) -> int | None:
+def ended(copy: int, seconds: float) -> int | None:
     """The exit code of the copy, negative for a signal; None if it had to be killed."""
     deadline = time.monotonic() + seconds
     try:

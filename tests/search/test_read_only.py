@@ -33,7 +33,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         return
     for folder, done in _watched:
         paths = [os.fsdecode(path) for path in arguments if isinstance(path, str | bytes)]
-        if any(os.path.abspath(path).startswith(folder) for path in paths):  # noqa: PTH100
+        if any(os.path.abspath(path).startswith(folder) for path in paths):  # noqa: PTH100 - a hook that makes no Path
             done.append(f"{event} {paths}")
 
 

@@ -7,20 +7,13 @@ Multi-query associative recall (MQAR, Arora et al. 2023).
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 
 from trainables.tasks.distinct import distinct
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 BLANK = 0
 
@@ -41,15 +34,12 @@ class AssociativeRecall(Task):
     pairs and the queries follow a power law, most of them short; every other step shows any symbol.
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """The paper's ``vocabulary`` is 8192, with 4 ``pairs`` at T = 64 up to 256 at 1024."""
-
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["associative_recall"] = "associative_recall"
         pairs: int = Field(default=4, ge=1, le=10_000)
         vocabulary: int = Field(default=8192, ge=4, le=100_000, multiple_of=2)
-        protocol: TaskProtocol = "lag"
 
         @property
         def keys(self) -> int:
@@ -66,8 +56,7 @@ class AssociativeRecall(Task):
             return self
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
         self.first_value = 1 + config.keys
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(self.first_value)

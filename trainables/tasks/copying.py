@@ -8,19 +8,12 @@ alphabet of 8, and a sequence of gap + 20 steps, where the gap is what the paper
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 BLANK, MARKER = 0, 1
 
@@ -37,19 +30,15 @@ class Copying(Task):
     makes the symbols classes 1 .. alphabet; knowing nothing costs 10 ln 8 / (T + 20).
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """``symbols`` to copy, each from an ``alphabet``; ``paper`` scores the blanks too."""
-
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["copying"] = "copying"
         symbols: int = Field(default=10, ge=1, le=10_000)
         alphabet: int = Field(default=8, ge=2, le=100_000)
-        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
         self.inputs = Symbols(2 + config.alphabet)
         self.answer = ClassAnswer(config.alphabet + (0 if self.promises_lag else 1))
 

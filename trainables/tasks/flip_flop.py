@@ -8,21 +8,14 @@ last a read, the others at random; T = 512 there, with 0.8 to ignore.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from trainables.tasks.answer import NO_CLASS
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3
 
@@ -40,24 +33,20 @@ class FlipFlop(Task):
     glitch rate is the share of all these answers that are wrong.
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """``ignored``: the fraction of ignores; writes and reads share the rest.
 
         The paper trains at 0.8 and tests at 0.8, 0.98 and 0.1.
         """
 
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
-
         kind: Literal["flip_flop"] = "flip_flop"
         ignored: float = Field(default=0.8, ge=0, le=1)
-        protocol: TaskProtocol = "lag"
 
     inputs = Symbols(5)
     answer = ClassAnswer(2)
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
 
     @property
     def symbol_names(self) -> tuple[str, ...]:

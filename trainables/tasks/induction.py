@@ -9,20 +9,12 @@ T = 256, which is lag 128.
 from __future__ import annotations
 
 from copy import copy
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Split,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Split, Symbols, Task
 
 SPECIAL = 0
 
@@ -41,18 +33,14 @@ class Induction(Task):
     the lag, the sequences to train on have T = 256: longer ones, and shorter, are extrapolation.
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """The ``vocabulary`` counts the special symbol."""
-
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["induction"] = "induction"
         vocabulary: int = Field(default=16, ge=3, le=100_000)
-        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
         self._drawn_lag: int | None = None
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(config.vocabulary - 1)

@@ -10,20 +10,13 @@ Petty & Sabharwal 2024).
 from __future__ import annotations
 
 from itertools import permutations
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 
 class PermutationTracking(Task):
@@ -35,18 +28,14 @@ class PermutationTracking(Task):
     ``protocol: paper``: every prefix is asked for, at its last step; the last one's lag is ``lag``.
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """``items`` permuted: 6, 24 or 120 symbols and as many classes."""
-
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["permutation_tracking"] = "permutation_tracking"
         items: Literal[3, 4, 5] = 5
-        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
         self.quotient = _quotients(config.items)
         self.inputs = Symbols(len(self.quotient))
         self.answer = ClassAnswer(len(self.quotient))

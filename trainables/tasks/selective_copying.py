@@ -7,20 +7,13 @@ Gu & Dao (2023), after Jing et al. (2019): 16 symbols, a vocabulary of 16, 4096 
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 
 from trainables.tasks.distinct import distinct
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 NOISE, MARKER = 0, 1
 
@@ -36,19 +29,15 @@ class SelectiveCopying(Task):
     Chance: 1 / (vocabulary - 2) an answer.
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """``symbols`` to copy; the ``vocabulary`` counts noise and marker."""
-
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["selective_copying"] = "selective_copying"
         symbols: int = Field(default=16, ge=1, le=10_000)
         vocabulary: int = Field(default=16, ge=4, le=100_000)
-        protocol: TaskProtocol = "lag"
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
         self.inputs = Symbols(config.vocabulary)
         self.answer = ClassAnswer(config.vocabulary - 2)
 

@@ -32,13 +32,9 @@ __all__ = [
     "Symbols",
     "Task",
     "TaskConfig",
-    "TaskProtocol",
 ]
 
 Split = Literal["train", "selection", "test"]
-
-TaskProtocol = Literal["lag", "paper"]
-"""Every answer needs inputs ``lag`` steps back; or sequences and answers are the paper's."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +115,20 @@ class TaskConfig(Config):
         raise ValueError(f"data: {files} is not allowed; {self.kind} reads no file")
 
 
+class ProtocolConfig(TaskConfig):
+    """Of a task that a paper defines.
+
+    Attributes:
+        protocol: ``lag``, every answer needs inputs ``lag`` steps back; or ``paper``, sequences and
+            answers are the paper's
+
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"protocol"})
+
+    protocol: Literal["lag", "paper"] = "lag"
+
+
 class Task(ABC):
     """Draws sequences whose scored answers need inputs at least ``lag`` steps back.
 
@@ -139,6 +149,8 @@ class Task(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+        if isinstance(config, ProtocolConfig):
+            self.promises_lag = config.protocol == "lag"
 
     @property
     def shortest_lag(self) -> int:

@@ -8,19 +8,12 @@ Hochreiter & Schmidhuber (1997, experiments 6a and 6b).
 from __future__ import annotations
 
 from itertools import product
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from trainables.tasks.task import (
-    Batch,
-    ClassAnswer,
-    Symbols,
-    Task,
-    TaskConfig,
-    TaskProtocol,
-)
+from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 START, END, FIRST_MARK, FIRST_DISTRACTOR = 0, 1, 2, 4
 DISTRACTORS = 4
@@ -41,20 +34,16 @@ class TemporalOrder(Task):
     step is a step nearer than ``lag`` in the shortest sequences.
     """
 
-    class Config(TaskConfig):
+    class Config(ProtocolConfig):
         """``marks`` in a sequence: experiment 6a has two, 6b three."""
-
-        later: ClassVar[frozenset[str]] = frozenset({"protocol"})
 
         kind: Literal["temporal_order"] = "temporal_order"
         marks: Literal[2, 3] = 2
-        protocol: TaskProtocol = "lag"
 
     inputs = Symbols(FIRST_DISTRACTOR + DISTRACTORS)
 
     def __init__(self, config: Config) -> None:
-        self.config = config
-        self.promises_lag = config.protocol == "lag"
+        super().__init__(config)
         self.windows = WINDOWS[config.marks]
         self.answer = ClassAnswer(2**config.marks)
 

@@ -64,9 +64,9 @@ def evaluate(
     """
     successes = shown = answers_right = answers = 0
     targets = []
-    for batch, right, each in _each_answered(model, task, lag, sequences, generator, device):
-        successes += int(right.sum())
-        shown += len(right)
+    for batch, each in each_shown(model, task, lag, sequences, generator, device):
+        successes += int(each.all(1).sum())
+        shown += len(each)
         counted = torch.ones_like(each) if task.paired else asked(batch.targets)
         answers += int(counted.sum())
         answers_right += int((each & counted).sum())
@@ -78,6 +78,7 @@ def evaluate(
     return Tally(successes, shown, answers, answers_right, guessed)
 
 
+@torch.no_grad()
 def each_shown(
     model: Model,
     task: Task,
@@ -86,27 +87,13 @@ def each_shown(
     generator: torch.Generator,
     device: torch.device,
     mixed: bool = False,
-) -> Iterator[tuple[Batch, Bool[Tensor, " N"]]]:
-    """Held-out sequences, batch by batch, with whether the model is right on each."""
-    shown = _each_answered(model, task, lag, sequences, generator, device, mixed)
-    return ((batch, right) for batch, right, _ in shown)
+) -> Iterator[tuple[Batch, Bool[Tensor, "N S"]]]:
+    """Held-out sequences, batch by batch, with which of their answers the model is right in.
 
-
-@torch.no_grad()
-def _each_answered(
-    model: Model,
-    task: Task,
-    lag: int,
-    sequences: int,
-    generator: torch.Generator,
-    device: torch.device,
-    mixed: bool = False,
-) -> Iterator[tuple[Batch, Bool[Tensor, " N"], Bool[Tensor, "N S"]]]:
-    """The same, with which of their answers are right.
-
-    The halves of a pair are always shown in batches of their own, each in an order of its own: a
-    model that told them apart by their places, or by what lies beside them, would learn nothing
-    from it. If ``mixed``, every batch's rows are shown in another order than they were drawn in.
+    A sequence is a success if all of its answers are right. The halves of a pair are always shown
+    in batches of their own, each in an order of its own: a model that told them apart by their
+    places, or by what lies beside them, would learn nothing from it. If ``mixed``,
+    every batch's rows are shown in another order than they were drawn in.
     """
     batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
     order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)
@@ -121,7 +108,7 @@ def _each_answered(
             answers = _answers(model, there, rows, order)
         else:
             answers = model(there.inputs, there.scored)
-        yield batch, task.judge(answers, there).cpu(), task.judge_answers(answers, there).cpu()
+        yield batch, task.judge_answers(answers, there).cpu()
     model.train(was_training)
 
 

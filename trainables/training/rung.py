@@ -266,8 +266,11 @@ class RungTraining:
             self.device,
             mixed=True,
         )
+        successes = ((batch, right.all(1)) for batch, right in shown)
         looks = self.progress.looks
-        return rivals.compare(shown, self.streams.generator("controls", self.lag, number, looks))
+        return rivals.compare(
+            successes, self.streams.generator("controls", self.lag, number, looks)
+        )
 
     def _evaluate(self, split: Literal["selection", "test"], sequences: int) -> Tally:
         return evaluate(

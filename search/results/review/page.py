@@ -58,7 +58,7 @@ def page(
         spec_yaml=spec.to_yaml(),
         won=story.what_won(records, spec, decided),
         ended=story.how_it_ended(records),
-        damaged=[*ledger.complaints, *filter(None, [ledger.left_out])],
+        damaged=ledger.warnings,
         refused=len(ledger.refused),
         certificates=decided,
         columns=_columns(table),
