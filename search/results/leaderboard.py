@@ -13,6 +13,9 @@ from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.skill import BY_SKILL
 
+STAR = "*"
+"""Behind the skill of a trial that it limits."""
+
 
 def leaderboard(
     records: Iterable[Record],
@@ -44,7 +47,8 @@ def leaderboard(
         table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("ended by", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
-    for place, record in zip(places(ranked, digests), best, strict=False):
+    shown = [_skill(record, asked) for record in best]
+    for place, record, skill in zip(places(ranked, digests), best, shown, strict=False):
         claim = (certified or {}).get(record.digest, "")
         lines = [describe(record.configuration)]
         if len(regimes) > 1:
@@ -56,7 +60,7 @@ def leaderboard(
             str(record.number),
             record.reach_text,
             f"{record.progress:.2f}",
-            _skill(record, asked),
+            skill,
             *([claim] if certified and not several else []),
             record.ended_by or "running",
             "\n".join(lines),
@@ -69,8 +73,8 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
-        if any(record.limited_by(asked) == BY_SKILL for record in best):
-            table.caption += f"; *: limited by {BY_SKILL}"
+        if any(skill.endswith(STAR) for skill in shown):
+            table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
         table.caption += f"; trained by regime {regimes.pop()}"
     if ended_early:
@@ -109,4 +113,4 @@ def _skill(record: Record, asked: LadderConfig | None) -> str:
     if record.skill is None:
         return ""
     limited = asked is not None and record.limited_by(asked) == BY_SKILL
-    return f"{record.skill:.1%}{'*' if limited else ''}"
+    return f"{record.skill:.1%}{STAR if limited else ''}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy.special import betaincinv
 
 CONFIDENCE = 0.95
 """Confidence of a member's *solved*, over all looks at held-out data on one rung together."""
@@ -20,7 +20,7 @@ def lower_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
     _check(successes, trials, confidence)
     if successes == 0:
         return 0.0
-    return float(stats.beta.ppf(1 - confidence, successes, trials - successes + 1))
+    return float(betaincinv(successes, trials - successes + 1, 1 - confidence))
 
 
 def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
@@ -28,7 +28,7 @@ def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
     _check(successes, trials, confidence)
     if successes == trials:
         return 1.0
-    return float(stats.beta.ppf(confidence, successes + 1, trials - successes))
+    return float(betaincinv(successes + 1, trials - successes, confidence))
 
 
 def look_confidence(look: int, confidence: float = CONFIDENCE) -> float:

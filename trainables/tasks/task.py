@@ -27,6 +27,7 @@ __all__ = [
     "ClassAnswer",
     "Interface",
     "NumberAnswer",
+    "ProtocolConfig",
     "Reals",
     "Split",
     "Symbols",
