@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import os
@@ -96,7 +97,7 @@ def local_ray() -> Iterator[RaySession]:
             _say_where_others_reach_it()
             yield RaySession(here(), None)
         finally:
-            ray.shutdown()
+            _shut_down()
 
 
 def _start() -> None:
@@ -117,7 +118,7 @@ def _start() -> None:
             return
         except Exception as error:  # whatever Ray makes of a machine that is busy or full
             reason = one_line(error, 200)
-            ray.shutdown()
+            _shut_down()
     raise UserError(
         f"Ray could not be started on this machine, {STARTS} times: {reason}. It needs room in its "
         "temporary folder and in shared memory, and ports on 127.0.0.1; when the machine is less "
@@ -161,7 +162,23 @@ def _cluster_ray(folder: SearchFolder) -> Iterator[RaySession]:
         try:
             yield RaySession(of_cluster(), start_store(folder.trials))
         finally:
-            ray.shutdown()
+            _shut_down()
+
+
+def _shut_down() -> None:
+    """End Ray here, with no garbage collected meanwhile.
+
+    References to Ray's objects that lie in cycles are given back by whichever thread happens to
+    collect them; where that is while Ray's core ends, the core ends the process, with code 1.
+    """
+    gc.collect()
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -290,3 +292,20 @@ def test_what_nohup_asks_for_stays_in_force() -> None:
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+class InACycle:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_nothing_is_collected_while_ray_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference of Ray's that another thread gives back meanwhile would end the process."""
+    in_cycles = weakref.WeakSet[InACycle]()
+    for _ in range(10):
+        in_cycles.add(InACycle())
+    seen: list[tuple[bool, int]] = []
+    monkeypatch.setattr(ray, "shutdown", lambda: seen.append((gc.isenabled(), len(in_cycles))))
+    ray_session._shut_down()
+    assert seen == [(False, 0)]
+    assert gc.isenabled()
