@@ -98,7 +98,7 @@ def main() -> None:
     print("| layer | predicted | measured |\n| --- | ---: | ---: |")
     for kind, config, positions in (*WITHIN_AN_OCTAVE, *MISSED):
         reach = predicted(kind, config, positions)
-        steps = math.ceil(4 * reach) + 2
+        steps = math.ceil(2.5 * reach) + 2
         found = measured(kind, config, steps, positions) or f"beyond {steps}"
         given = [f"{key} {value}" for key, value in config.items()] + [positions] * (
             positions != "none"
