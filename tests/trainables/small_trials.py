@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.report import Report
 from trainables.tasks.recall import Recall
+from trainables.training.member import Member
 from trainables.trial import TrialSpec, run_trial
 
 SMALL: dict[str, Any] = {
@@ -97,3 +99,12 @@ def in_peace(name: str) -> tuple[Report, Reports, dict[str, bytes], int]:
     with tempfile.TemporaryDirectory() as folder:
         result, reports = run(SPECS[name], Path(folder), clock)
         return result, reports, weights_in(Path(folder)), clock.looks
+
+
+def fails_with(error: Exception | None) -> Callable[..., tuple[float, int]]:
+    def learn(member: Member, batch: Any) -> tuple[float, int]:
+        if error is not None:
+            raise error
+        return math.nan, 0
+
+    return learn

@@ -18,6 +18,7 @@ from tests.trainables.small_trials import (
     SPECS,
     Clock,
     CutOffError,
+    fails_with,
     in_peace,
     repeatable,
     run,

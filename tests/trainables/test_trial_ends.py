@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainables.small_trials import REHEARSING, SMALL, SPECS, Clock, CutOffError, run
+from tests.trainables.small_trials import (
+    REHEARSING,
+    SMALL,
+    SPECS,
+    Clock,
+    CutOffError,
+    fails_with,
+    run,
+)
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.measure.ladder import Climb, EndedClimb
 from trainables.measure.ladder_config import LadderConfig
@@ -28,15 +34,6 @@ def test_time_that_runs_out_ends_a_climb(tmp_path: Path) -> None:
     result, _ = run(spec, tmp_path, Clock(10))
     assert result.ended_by == "time"
     assert {row.ended_by for row in result.rows} == {"time"}
-
-
-def fails_with(error: Exception | None) -> Callable[..., tuple[float, int]]:
-    def learn(member: Member, batch: Any) -> tuple[float, int]:
-        if error is not None:
-            raise error
-        return math.nan, 0
-
-    return learn
 
 
 @pytest.mark.parametrize(
