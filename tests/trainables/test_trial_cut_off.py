@@ -101,6 +101,7 @@ def test_with_its_newest_checkpoint_torn_a_trial_goes_on_from_the_one_before(
 def test_a_finished_trial_run_again_reports_its_end_and_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    in_peace(name)  # while something can still be trained
     run(SPECS[name], tmp_path)
     monkeypatch.setattr(Member, "learn", fails_with(AssertionError("trained")))
     again, reports = run(SPECS[name], tmp_path)
