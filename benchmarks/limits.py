@@ -63,7 +63,6 @@ WITHIN_AN_OCTAVE: tuple[tuple[str, dict[str, Any], str], ...] = (
 MISSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("lstm", {"forget_bias": 3.0}, "none"),
     ("gated_delta", {"num_heads": 2}, "none"),
-    ("hyena", {"longest_lag": 256}, "none"),
     ("lmu", {"theta": 32.0, "order": 8}, "none"),
     ("dilated_lstm", {}, "none"),
 )
