@@ -63,7 +63,7 @@ def signature(encoding: Encoding) -> ModelSignature:
     it. The rows are the model's own to check, so the schema of inputs is left out: `described`
     says what they are.
     """
-    answer, several = encoding.answer, encoding.answers > 1
+    answer, several = encoding.answer, encoding.is_several
 
     def column(kind: DataType, name: str) -> ColSpec:
         return ColSpec(Array(kind) if several else kind, name)

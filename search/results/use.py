@@ -113,10 +113,16 @@ def _generated(encoding: Encoding) -> str:
 def _rows(encoding: Encoding, outcome: dict[str, Any]) -> str:
     rate = f"{outcome['success_rate']:.1%} of {outcome['test_sequences']} held-out rows"
     lines = ["Rows may differ in length, and are given as they are: nothing is scaled beforehand."]
-    if encoding.after_gap:
+    if encoding.each_step:
         lines.append(
-            f"The answer is asked for {outcome['lag']} steps of filler after the row, the lag at"
-            f" which {rate} were right; `predict(rows, gap=STEPS)` asks at another."
+            "A row is answered at each of its steps, with a list; which of them are asked for, the"
+            f" labels said. At lag {outcome['lag']}, {rate} were right in all that were."
+        )
+    elif encoding.after_gap:
+        several = f"s, {encoding.answers} of them, are" if encoding.is_several else " is"
+        lines.append(
+            f"The answer{several} asked for {outcome['lag']} steps of filler after the row, the lag"
+            f" at which {rate} were right; `predict(rows, gap=STEPS)` asks at another."
         )
     elif encoding.task == "stream":
         lines.append("The answer is the step that follows the row's last.")

@@ -17,7 +17,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from trainables.encoding.answers import ClassAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.exports.exported import Exported, read
-from trainables.exports.predicting import Predictor
+from trainables.exports.predicting import Predictor, shares_of
 from trainables.messages import one_line
 from trainables.tasks.task import NumberAnswer
 
@@ -41,6 +41,8 @@ class Answering:
     def predict(self, rows: Any, params: Mapping[str, Any] | None = None) -> Any:
         """A DataFrame with a row for each: ``label``, and each class's probability by its name.
 
+        Where a row has several answers, lists of them.
+
         Args:
             rows: what `Predictor.predict` takes; also a mapping with ``inputs``, or its own column
             params: ``gap``, the steps of filler after which is asked; -1 for the claimed lag
@@ -58,14 +60,17 @@ class Answering:
             outputs = self._model.outputs_of(rows, None if gap == -1 else gap)
         except ValueError as error:
             raise RefusedRowsError(error) from None
-        columns = {LABEL: answer.decode(outputs)}
+        columns = {LABEL: [answer.decode(row) for row in outputs]}
         if isinstance(answer, ClassAnswers):
-            shares = torch.from_numpy(outputs).softmax(-1).numpy().astype(np.float64)
+            shares = [shares_of(row).astype(np.float64) for row in outputs]
             for number, name in enumerate(probability_columns(answer)):
-                columns[name] = shares[..., number]
-        one = encoding.answers == 1
+                columns[name] = [row[:, number] for row in shares]
+        several = encoding.is_several
         return pd.DataFrame(
-            {name: (values[:, 0] if one else values).tolist() for name, values in columns.items()},
+            {
+                name: [row.tolist() if several else row.tolist()[0] for row in rows_of]
+                for name, rows_of in columns.items()
+            },
             index=rows.index if isinstance(rows, pd.DataFrame | pd.Series) else None,
         )
 

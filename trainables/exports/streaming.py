@@ -83,6 +83,8 @@ class RowStream:
     def predict(self, gap: int | None = None) -> np.ndarray:
         """What ``model.predict`` answers to the rows so far; the stream may go on after it.
 
+        Where it answers at each step, the answer at the last that came (B,).
+
         Args:
             gap: as in ``model.predict``; filler goes through a copy of the state
 

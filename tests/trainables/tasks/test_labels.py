@@ -86,9 +86,9 @@ def test_several_columns_are_refused_in_a_line() -> None:
         Parquet.Config(path=Path("f"), sequence="x", target=["a", "b"])
 
 
-def test_a_column_of_lists_is_no_target(tmp_path: Path) -> None:
-    file = write(tmp_path / "f", ROWS, [[0, 1]] * 300)
-    refused(lambda: task_of(file), "target: 'y'", "list", "one column of")
+def test_lists_of_lists_are_no_target(tmp_path: Path) -> None:
+    file = write(tmp_path / "f", ROWS, [[[0, 1]]] * 300)
+    refused(lambda: task_of(file, asked="after"), "target: 'y'", "list", "or lists of them")
 
 
 def test_lags_that_are_whole_floats(tmp_path: Path) -> None:
