@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
 
@@ -73,7 +73,7 @@ def _code(encoding: Encoding | None, plugins: str) -> str:
     else:
         lines += _example(encoding)
         lines.append("model.predict(rows)  # an answer for each row")
-        if isinstance(encoding.answer, ClassAnswers):
+        if not isinstance(encoding.answer, NumberAnswers):
             lines.append(
                 "model.predict_proba(rows)  # of each class of model.encoding.answer.names"
             )
@@ -147,7 +147,10 @@ def _shown(encoding: Encoding) -> str:
     rows = {named: columns, "a step": _step(steps), "missing values": _missing(steps)}
     if encoding.filler is not None:
         rows["filler"] = encoding.filler.kind
-    if isinstance(answer, ClassAnswers):
+    if isinstance(answer, ColumnsAnswers):
+        for name, names in zip(answer.columns, answer.names, strict=True):
+            rows[f"classes of `{name}`"] = _listed([repr(each) for each in names])
+    elif isinstance(answer, ClassAnswers):
         rows["classes"] = _listed([repr(name) for name in answer.names])
     else:
         rows["answer"] = f"a number, {answer.offset:.6g} + {answer.scale:.6g} x output"

@@ -8,6 +8,7 @@ upper 53 bits over 2^53 (feature by feature within a step).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,7 +19,7 @@ from jaxtyping import Float
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers, ClassAnswers
+from trainables.encoding.answers import AnyAnswers, ClassAnswers, ColumnsAnswers
 from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
 from trainables.measure.plain import digest
 from trainables.parts import Config
@@ -108,6 +109,9 @@ class Encoding(Config):
     def _whole(self) -> Self:
         if "sequence" not in self.columns:
             raise ValueError("columns: sequence is required")
+        answer = self.answer
+        if isinstance(answer, ColumnsAnswers) and len(answer.columns) != self.answers:
+            raise ValueError("answers: one of each column")
         if self.each_step and (self.answers > 1 or self.after_gap):
             raise ValueError("each_step: it is of rows that are answered at their own steps")
         pool = self.filler.pool if self.filler is not None else ()
@@ -135,6 +139,8 @@ class Encoding(Config):
         """
         if self.task == "stream":
             return 0.5
+        if isinstance(self.answer, ColumnsAnswers):
+            return 1 / math.prod(self.answer.counts)
         if not isinstance(self.answer, ClassAnswers) or self.each_step:
             return None
         return float(len(self.answer.names)) ** -self.answers

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.rows import read_rows
 from trainables.exports.streaming import RowStream
@@ -79,10 +79,10 @@ class Predictor(Model):
         Raises:
             ValueError: as `predict`, or if the answers are numbers.
         """
-        encoding = self._require_encoding()
-        if not isinstance(encoding.answer, ClassAnswers):
+        answer = self._require_encoding().answer
+        if isinstance(answer, NumberAnswers):
             raise ValueError("predict_proba: this model answers with numbers, not classes")
-        return self._answers(shares_of, rows, gap)
+        return self._answers(answer.shares, rows, gap)
 
     def _answers(
         self, decode: Callable[[np.ndarray], np.ndarray], rows: Any, gap: int | None
@@ -176,11 +176,6 @@ class Predictor(Model):
         if self.encoding is None:
             raise ValueError(f"predict: {NO_ENCODING}")
         return self.encoding
-
-
-def shares_of(outputs: np.ndarray) -> np.ndarray:
-    """The classes' probabilities, of logits (..., C)."""
-    return torch.from_numpy(outputs).softmax(-1).numpy()
 
 
 def listed(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,22 +19,23 @@ from jaxtyping import Bool, Int
 from pydantic import Field
 from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
+from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding, Padding
 from trainables.encoding.plain import is_list
 from trainables.encoding.steps import FillerKind
 from trainables.tasks.accounts.account import AnswersRead
 from trainables.tasks.accounts.answers import Answered, answers_read
 from trainables.tasks.answer import NO_CLASS
+from trainables.tasks.asked.columns import ColumnLabels, labels_of_columns, target_keys
 from trainables.tasks.asked.config import AnswersConfig
 from trainables.tasks.asked.lags import lags_of
-from trainables.tasks.asked.lists import Asked, of_lists, one_a_row
+from trainables.tasks.asked.lists import Asked, of_lists, one_a_column, one_a_row
 from trainables.tasks.asked.places import NO_ANSWER, last_alone, near
 from trainables.tasks.rows.fitting import fit
-from trainables.tasks.rows.labels import labels
+from trainables.tasks.rows.labels import Labels, labels
 from trainables.tasks.rows.task import RowsTask
 from trainables.tasks.split.partition import LEFT_OUT, Partition
-from trainables.tasks.task import Batch, ClassAnswer
+from trainables.tasks.task import Batch
 
 
 class Parquet(RowsTask):
@@ -76,23 +77,13 @@ class Parquet(RowsTask):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        rows, target = self.rows, f"{config.target!r} of {config.path}"
+        rows, target = self.rows, f"{config.target_name} of {config.path}"
         self.asked = asked = self._asked(target)
         self.has_answer = asked.places.counts > 0
         if not self.has_answer.all():
             self.parts = np.where(self.has_answer, self.parts, LEFT_OUT).astype(np.int8)
             self._restrict(None)
-        is_several = asked.chosen is not None
-        of_row = asked.places.of_row
-        train = self.of_part("train")[of_row]
-        self.labels = labels(
-            asked.labels,
-            target,
-            config.answer,
-            config.tolerance,
-            train,
-            of_row if is_several else None,
-        )
+        self.labels = self._labels(target)
         self.fitted = fit(
             rows,
             config.values,
@@ -109,6 +100,8 @@ class Parquet(RowsTask):
         """Which answers are asked for, where, and how far back each needs inputs."""
         config, rows = self.config, self.rows
         column = rows.columns["target"]
+        if not isinstance(config.target, str):
+            return one_a_column(column, len(config.target))
         if not is_list(column.type):
             for key in ("asked", "mask", "ignore"):
                 if getattr(config, key) is not None:
@@ -129,6 +122,18 @@ class Parquet(RowsTask):
             return asked
         return replace(asked, places=replace(places, lags=lags))
 
+    def _labels(self, target: str) -> Labels | ColumnLabels:
+        config, asked, train = self.config, self.asked, self.of_part("train")
+        how = config.answer, config.tolerance
+        if not isinstance(config.target, str):
+            keys = target_keys(config.target)
+            columns = {name: self.rows.columns[key] for key, name in keys.items()}
+            return labels_of_columns(columns, str(config.path), *how, train)
+        of_row = asked.places.of_row
+        return labels(
+            asked.labels, target, *how, train[of_row], None if asked.chosen is None else of_row
+        )
+
     @property
     def lags(self) -> Int[np.ndarray, " N"] | None:
         """Of each answer; None where a gap says it."""
@@ -136,7 +141,6 @@ class Parquet(RowsTask):
 
     @property
     def encoding(self) -> Encoding:
-        answer = self.answer
         return Encoding(
             task=self.config.kind,
             columns=dict(self.config.columns),
@@ -147,11 +151,7 @@ class Parquet(RowsTask):
             after_gap=self.lags is None,
             each_step=self.asked.is_within,
             answers=1 + self.asked.gap,
-            answer=ClassAnswers(names=self.labels.classes)
-            if isinstance(answer, ClassAnswer)
-            else NumberAnswers(
-                scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance
-            ),
+            answer=self.labels.encoded,
             example=self.example(),
         )
 
@@ -233,20 +233,18 @@ class Parquet(RowsTask):
         told = [bits.astype(np.int64)]
         if self.lags is not None and self.config.lag is not None:
             told.append(self.lags)
-        if self.asked.chosen is not None:
+        if self.asked.is_several:
             told = [self.asked.places.told([*told, self.asked.places.back])]
         return [column.view(np.uint64) for column in told] + super().told_by_columns()
 
     def told_classes(self) -> tuple[tuple[Label, int], ...]:
-        if not self.labels.classes:
-            return ()
-        counts = torch.bincount(self.labels.targets, minlength=len(self.labels.classes))
-        return tuple(zip(self.labels.classes, counts.tolist(), strict=True))
+        return self.labels.told()
 
     def answers_read(self) -> AnswersRead:
         return answers_read(
             Answered(self.rows, self.parts, self.fitted, self.labels, self.asked.places),
-            f"{self.config.target!r} of {self.rows.file.name}",
+            self.config.target_name,
+            self.rows.file.name,
             f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}",
             is_padded=self.lags is None and self.config.pad == "longest",
         )
@@ -255,7 +253,7 @@ class Parquet(RowsTask):
         if encoding == self.encoding:
             return self
         other = super().under(encoding)
-        name = f"{self.config.target!r} of {self.rows.file}"
+        name = f"{self.config.target_name} of {self.rows.file}"
         other.labels = self.labels.named_as(encoding.answer, f"target: {name}")
         other.answer = other.labels.answer
         other.padding = encoding.padding or self.padding

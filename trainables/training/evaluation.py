@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
-from trainables.shapes import Predictions
+from trainables.shapes import Predictions, Targets
 from trainables.tasks.answer import asked
 from trainables.tasks.held_out import most_alike
-from trainables.tasks.task import Batch, Task
+from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Task
 
 STEPS_AT_ONCE = 2**18
 """Sequences times steps of one evaluation batch, so that memory does not grow with the lag."""
@@ -63,19 +63,24 @@ def evaluate(
     A finite split shows each row at most once, so the tally may hold fewer.
     """
     successes = shown = answers_right = answers = 0
-    targets = []
+    targets: list[Targets] = []
     for batch, each in each_shown(model, task, lag, sequences, generator, device):
         successes += int(each.all(1).sum())
         shown += len(each)
         counted = torch.ones_like(each) if task.paired else asked(batch.targets)
         answers += int(counted.sum())
         answers_right += int((each & counted).sum())
-        targets.append(batch.targets.flatten())
-    if task.paired:
-        guessed = answers // 2
-    else:
-        guessed = most_alike(torch.cat(targets), task.answer) if targets else 0
+        targets.append(batch.targets)
+    guessed = answers // 2 if task.paired else _guessed(targets, task.answer)
     return Tally(successes, shown, answers, answers_right, guessed)
+
+
+def _guessed(targets: Sequence[Targets], answer: ClassAnswer | NumberAnswer) -> int:
+    """How many answers the best constant one is right on, or of each column its own."""
+    if targets and isinstance(answer, ClassAnswer) and answer.of_places:
+        return sum(most_alike(column, answer) for column in torch.cat([*targets]).unbind(1))
+    flat = [each.flatten() for each in targets]
+    return most_alike(torch.cat(flat), answer) if flat else 0
 
 
 @torch.no_grad()

@@ -110,3 +110,41 @@ def test_what_travels_tells_one_from_several(tmp_path: Path) -> None:
     assert Encoding.of(plain).digest != within.digest
     with pytest.raises(ValidationError, match="each_step"):
         Encoding.of({**within.model_dump(mode="json"), "answers": 2})
+
+
+def of_columns(path: Path) -> Parquet:
+    """Three texts, and two flags."""
+    faults = [["none", "bearing", "shaft"][n % 3] for n in range(ROWS)]
+    pq.write_table(
+        pa.table({"x": RAW, "fault": faults, "hot": [n % 2 == 0 for n in range(ROWS)]}), path
+    )
+    return Parquet(Parquet.Config(path=path, sequence="x", target=["fault", "hot"], filler="blank"))
+
+
+def test_each_column_is_answered_with_its_own_classes(tmp_path: Path) -> None:
+    task = of_columns(tmp_path / "f")
+    model = predictor(task, lag=4)
+    encoding = model.encoding
+    assert encoding is not None
+    assert encoding.chance == 1 / 6
+    batch = task.show(np.arange(ROWS), 4, torch.Generator())
+    with torch.no_grad():
+        logits = model(batch.inputs, batch.scored)
+    answers, shares = model.predict(RAW), model.predict_proba(RAW)
+    names = ["bearing", "none", "shaft"]
+    assert answers[:, 0].tolist() == [names[pick] for pick in logits[:, 0].argmax(-1)]
+    assert answers[:, 1].tolist() == (logits[:, 1, :2].argmax(-1) == 1).tolist()
+    assert {type(answer) for answer in answers[:, 1]} == {bool}
+    np.testing.assert_allclose(shares.sum(-1), 1, **CLOSE)
+    assert (shares[:, 1, 2] == 0).all()
+    served = Answering(model, encoding).predict(RAW)
+    assert list(served) == [
+        *("fault", "p(fault: bearing)", "p(fault: none)", "p(fault: shaft)"),
+        *("hot", "p(hot: False)", "p(hot: True)"),
+    ]
+    assert served["fault"].tolist() == answers[:, 0].tolist()
+    assert served["hot"].tolist() == answers[:, 1].tolist()
+    np.testing.assert_allclose(served["p(hot: True)"], shares[:, 1, 1], **CLOSE)
+    right = task.judge_answers(logits, batch)
+    labels = [n % 2 == 0 for n in range(ROWS)]
+    assert right[:, 1].tolist() == [a == b for a, b in zip(answers[:, 1], labels, strict=True)]

@@ -278,3 +278,76 @@ def test_other_labels_other_data(data: dict[str, list[Any]], tmp_path: Path, fil
 def test_an_older_configuration_keeps_its_digest(file: Path) -> None:
     config = Parquet.Config(path=file, sequence="tokens", target="labels")
     assert not {"asked", "mask", "ignore"} & config.model_dump(mode="json").keys()
+
+
+def columns(rows: int = 300) -> dict[str, list[Any]]:
+    """Two labels a row: one of three texts and a flag."""
+    return {
+        "x": [[n, n + 1, n % 7] for n in range(rows)],
+        "fault": [["none", "bearing", "shaft"][n % 3] for n in range(rows)],
+        "hot": [n % 5 == 0 for n in range(rows)],
+        "heat": [n / 7 for n in range(rows)],
+    }
+
+
+def of_columns(path: Path, data: dict[str, list[Any]] | None = None, **options: Any) -> Parquet:
+    pq.write_table(pa.table(data or columns()), path)
+    given = {"sequence": "x", "target": ["fault", "hot"], **options}
+    return Parquet(Parquet.Config(path=path, **given))
+
+
+def test_several_columns_are_answered_one_after_the_other(tmp_path: Path) -> None:
+    """Each with classes of its own: logits beyond them count for nothing."""
+    task = of_columns(tmp_path / "f")
+    assert task.length(4) == 3 + 4 + 1
+    batch = task.show(np.arange(300), 4, seeded())
+    assert (batch.scored == torch.tensor([6, 7])).all()
+    assert batch.targets[:5, 0].tolist() == [1, 0, 2, 1, 0]  # bearing, none, shaft
+    assert batch.targets[:6, 1].tolist() == [1, 0, 0, 0, 0, 1]
+    logits = torch.nn.functional.one_hot(batch.targets, 3).float()
+    logits[:, 1, 2] = 9.0
+    assert task.judge(logits, batch).all()
+    logits[:, 0] = logits[:, 0].roll(1, dims=-1)
+    assert not task.judge(logits, batch).any()
+
+
+def test_each_column_is_told_by_itself(tmp_path: Path) -> None:
+    task = of_columns(tmp_path / "f")
+    lines = task.account.lines()
+    assert "'fault': 3 classes: 'bearing' 33.3%, 'none' 33.3%, 'shaft' 33.3%" in lines
+    assert "'hot': 2 classes: False 80.0%, True 20.0%" in lines
+    assert ("hot: True", 60) in task.data.classes
+    data = columns()
+    data["hot"][3] = not data["hot"][3]
+    assert of_columns(tmp_path / "g", data).data_fingerprint != task.data_fingerprint
+
+
+def test_under_an_encoding_each_column_keeps_its_classes(tmp_path: Path) -> None:
+    """Rows in another order, whose classes are found in another order, answer as before."""
+    task = of_columns(tmp_path / "f")
+    data = {key: values[:299][::-1] for key, values in columns().items()}
+    under = of_columns(tmp_path / "g", data).under(task.encoding)
+    batch = under.show(np.array([0]), 4, seeded())
+    assert batch.targets.tolist() == [[0, 0]]  # bearing, as row 298
+    data["fault"][0] = "belt"
+    with pytest.raises(ValueError, match="target: 'fault' has 'belt'"):
+        of_columns(tmp_path / "h", data).under(task.encoding)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"target": ["fault", "fault"]}, "names a column twice"),
+        ({"lag": "x"}, "lag: 'x' is not for several columns"),
+        ({"mask": "x"}, "mask: 'x' is not for several columns"),
+        ({"asked": "within"}, "asked: 'within' is not for several columns"),
+        ({"target": ["fault", "heat"]}, "target: 'heat' of .* is a number"),
+        ({"target": ["fault", "hot"], "answer": "number"}, "target: 'fault' of"),
+        ({"target": ["fault", "there"]}, "'there'"),
+    ],
+)
+def test_columns_that_do_not_go_together(
+    options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        of_columns(tmp_path / "f", **options)

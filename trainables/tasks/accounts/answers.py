@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int8
 from trainables.tasks.accounts.account import AnswersRead, OfClass
 from trainables.tasks.accounts.accounting import described, lengths_of, long_tail
 from trainables.tasks.accounts.copies import Nearest, nearest
+from trainables.tasks.asked.columns import ColumnLabels
 from trainables.tasks.asked.places import NO_ANSWER, Places
 from trainables.tasks.rows.fitting import Fitted
 from trainables.tasks.rows.labels import Labels, hardly_meant
@@ -33,7 +34,7 @@ class Answered:
     rows: Rows
     parts: Int8[np.ndarray, " R"]
     fitted: Fitted
-    labels: Labels
+    labels: Labels | ColumnLabels
     places: Places
 
     def a_row(self, used: Bool[np.ndarray, " R"]) -> tuple[int, int, int]:
@@ -42,26 +43,37 @@ class Answered:
         return int(counts.min()), int(np.median(counts)), int(counts.max())
 
 
-def answers_read(asked: Answered, target: str, sequence: str, is_padded: bool) -> AnswersRead:
+def answers_read(
+    asked: Answered, target: str, file: str, sequence: str, is_padded: bool
+) -> AnswersRead:
     """What is to be said of the answers, and of rows that tell them too easily.
 
     Args:
         asked: the rows
-        target: the column of answers and its file, for warnings
+        target: the column of answers, for warnings; of several, each is named by itself
+        file: its file
         sequence: the key and column of sequences and its file
         is_padded: whether all rows are padded to the longest
     """
     rows, labels = asked.rows, asked.labels
     used, train = asked.parts != LEFT_OUT, asked.parts == PARTS.index("train")
-    of_row = asked.places.of_row
-    used_answers, trained_on = used[of_row], train[of_row]
-    targets, count = labels.targets.numpy(), len(labels.classes)
-    seen = np.bincount(targets[used_answers], minlength=count) if count else np.zeros(0, np.int64)
-    trained = np.bincount(targets[trained_on], minlength=count) if count else seen
-    near = nearest(rows, asked.parts, asked.fitted, int(np.median(trained)) if count else None)
+    if isinstance(labels, ColumnLabels):
+        classes: tuple[OfClass, ...] = ()
+        columns = {name: _classes(part, used, train) for name, part in labels.columns.items()}
+        parts = {repr(name): part for name, part in labels.columns.items()}
+        of_row = np.arange(len(rows))
+    else:
+        of_row, columns, parts = asked.places.of_row, {}, {target: labels}
+        classes = _classes(labels, used[of_row], train[of_row])
+    counted = [each.trained_on for some in (classes, *columns.values()) for each in some]
+    near = nearest(rows, asked.parts, asked.fitted, int(np.median(counted)) if counted else None)
     right = _right_as_nearest(labels, asked.places, near)
     lengths = rows.lengths[used]
-    warnings = list(hardly_meant(labels, used_answers, trained_on, target))
+    warnings = [
+        line
+        for name, part in parts.items()
+        for line in hardly_meant(part, used[of_row], train[of_row], f"{name} of {file}")
+    ]
     if is_padded:
         padded = float(lengths.max() / lengths.mean())
         warnings += long_tail(lengths_of(rows, used), padded, sequence)
@@ -71,18 +83,28 @@ def answers_read(asked: Answered, target: str, sequence: str, is_padded: bool) -
             f" is right for {right:.0%} of them all"
         )
     return AnswersRead(
-        classes=tuple(
-            OfClass(name, int(rows_of), int(trained_on))
-            for name, rows_of, trained_on in zip(labels.classes, seen, trained, strict=True)
-        ),
-        target=None if count else described(targets[used_answers]),
+        classes=classes,
+        target=None if counted else described(labels.targets.numpy()[used[of_row]]),
         nearest=right,
-        a_row=asked.a_row(used),
         warnings=tuple(warnings),
+        a_row=asked.a_row(used),
+        columns=tuple(columns.items()),
     )
 
 
-def _right_as_nearest(labels: Labels, places: Places, near: Nearest) -> float:
+def _classes(
+    labels: Labels, used: Bool[np.ndarray, " N"], train: Bool[np.ndarray, " N"]
+) -> tuple[OfClass, ...]:
+    """Each class with how many answers are its; none of numbers."""
+    if not labels.classes:
+        return ()
+    targets, count = labels.targets.numpy(), len(labels.classes)
+    seen = np.bincount(targets[used], minlength=count).tolist()
+    trained = np.bincount(targets[train], minlength=count).tolist()
+    return tuple(map(OfClass, labels.classes, seen, trained))
+
+
+def _right_as_nearest(labels: Labels | ColumnLabels, places: Places, near: Nearest) -> float:
     """How often all answers of the nearest row are right, its last for the last and so on."""
     numbers, others = places.of(near.rows), places.of(near.nearest)
     most = min(numbers.shape[1], others.shape[1])

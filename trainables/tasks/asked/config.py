@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictInt, StrictStr, model_validator
 
+from trainables.tasks.asked.columns import target_keys
 from trainables.tasks.layouts.layout import Layout
 from trainables.tasks.rows.config import LATER, RowsConfig
 from trainables.tasks.rows.labels import AnswerKind
@@ -14,24 +15,13 @@ from trainables.tasks.rows.labels import AnswerKind
 NEARNESS = 2.0
 
 
-def _one(given: Any) -> Any:
-    if isinstance(given, list | tuple):
-        raise ValueError(
-            f"{list(given)} is not allowed: one column, not several; search each, or join them in"
-            " a column of the classes' combinations"
-        )
-    return given
-
-
-OneColumn = Annotated[str, BeforeValidator(_one)]
-
-
 class AnswersConfig(RowsConfig):
     """Which columns say what is right, and what of it is asked.
 
     Attributes:
         target: a column of integers, text or booleans (classes), or of numbers; or of lists of
-            classes
+            classes; or several columns of classes, which are answered one after the other, a step
+            each, after the gap
         asked: of lists, ``within``: a label a step of the row, answered there; ``after``: the
             labels are answered one after the other, a step each, after the gap; null for
             ``within``, if they are lists
@@ -48,7 +38,7 @@ class AnswersConfig(RowsConfig):
 
     later: ClassVar[frozenset[str]] = LATER | {"asked", "mask", "ignore"}
 
-    target: OneColumn
+    target: str | Annotated[tuple[str, ...], Field(min_length=1)]
     asked: Literal["within", "after"] | None = None
     mask: str | None = None
     ignore: StrictInt | StrictStr | None = None
@@ -56,6 +46,22 @@ class AnswersConfig(RowsConfig):
     nearness: float = Field(default=NEARNESS, gt=1)
     answer: AnswerKind | None = None
     tolerance: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _of_columns(self) -> Self:
+        if isinstance(self.target, str):
+            return self
+        if len(set(self.target)) < len(self.target):
+            raise ValueError(f"target: {list(self.target)} names a column twice")
+        given = {"lag": self.lag, "mask": self.mask, "ignore": self.ignore}
+        given |= {"asked": self.asked} if self.asked == "within" else {}
+        for key, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{key}: {value!r} is not for several columns, which are asked after a gap,"
+                    " every one"
+                )
+        return self
 
     @model_validator(mode="after")
     def _near_a_lag(self) -> Self:
@@ -72,7 +78,12 @@ class AnswersConfig(RowsConfig):
     def columns(self) -> Mapping[str, str]:
         optional = {"mask": self.mask, "lag": self.lag}
         given = {key: name for key, name in optional.items() if name is not None}
-        return {**super().columns, "target": self.target, **given}
+        return {**super().columns, **target_keys(self.target), **given}
+
+    @property
+    def target_name(self) -> str:
+        """The column of labels, or all of them, for errors and people."""
+        return ", ".join(map(repr, target_keys(self.target).values()))
 
     @property
     def layout(self) -> Layout:

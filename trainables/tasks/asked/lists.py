@@ -20,9 +20,9 @@ class Asked:
     """The answers that rows are asked for.
 
     Attributes:
-        labels: what is right, one a answer (N,), without nulls
+        labels: what is right, one an answer (N,), without nulls; of several columns, of the first
         places: where they are asked
-        chosen: of lists, which of all their labels those are (L,); None where there is one a row
+        chosen: of lists, which of all their labels those are (L,); else None
         gap: steps of the answers after the first, behind the gap
         is_within: whether they are asked at the rows' own steps
     """
@@ -33,11 +33,23 @@ class Asked:
     gap: int = 0
     is_within: bool = False
 
+    @property
+    def is_several(self) -> bool:
+        """Whether a row may have several answers, and not one."""
+        return self.chosen is not None or self.gap > 0
+
 
 def one_a_row(labels: pa.Array) -> Asked:
     """One answer a row, at its last step."""
     rows = len(labels)
     return Asked(labels, Places(np.arange(1, rows + 1), np.zeros(rows, np.int64)))
+
+
+def one_a_column(labels: pa.Array, columns: int) -> Asked:
+    """Of each row one answer a column, one after the other."""
+    rows = len(labels)
+    back = np.tile(np.arange(columns - 1, -1, -1), rows)
+    return Asked(labels, Places(columns * np.arange(1, rows + 1), back), gap=columns - 1)
 
 
 def of_lists(

@@ -13,7 +13,14 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers, ClassAnswers, Label, NumberAnswers, typed
+from trainables.encoding.answers import (
+    AnyAnswers,
+    ClassAnswers,
+    ColumnsAnswers,
+    Label,
+    NumberAnswers,
+    typed,
+)
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
@@ -42,6 +49,21 @@ class Labels:
     answer: ClassAnswer | NumberAnswer
     classes: tuple[Label, ...] = ()
 
+    @property
+    def encoded(self) -> ClassAnswers | NumberAnswers:
+        """What is asked for, as it goes along with a model."""
+        answer = self.answer
+        if isinstance(answer, ClassAnswer):
+            return ClassAnswers(names=self.classes)
+        return NumberAnswers(scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance)
+
+    def told(self) -> tuple[tuple[Label, int], ...]:
+        """Each class's name and rows, or answers; none of numbers."""
+        if not self.classes:
+            return ()
+        counts = torch.bincount(self.targets, minlength=len(self.classes))
+        return tuple(zip(self.classes, counts.tolist(), strict=True))
+
     def named_as(self, answer: AnyAnswers, name: str) -> Labels:
         """The same rows' answers numbered and scaled as ``answer`` has them.
 
@@ -49,8 +71,9 @@ class Labels:
             ValueError: beginning with ``name``, if they are of another kind, a class is not known
                 there, or one that is has no row.
         """
-        if isinstance(answer, ClassAnswers) != bool(self.classes):
+        if answer.kind != self.encoded.kind:
             raise ValueError(f"{name} is no {answer.kind}, which is what the model answers with")
+        assert not isinstance(answer, ColumnsAnswers)
         if isinstance(answer, NumberAnswers):
             tolerance = answer.tolerance or 0.0
             return replace(self, answer=NumberAnswer(tolerance, answer.scale, answer.offset))
