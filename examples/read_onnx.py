@@ -42,6 +42,9 @@ class Reader:
     def answer(self, outputs):
         """The file's labels, or numbers in its unit."""
         answer = self.encoding["answer"]
+        if answer["kind"] == "columns":
+            each = zip(answer["names"], outputs, strict=True)
+            return [names[out[: len(names)].argmax()] for names, out in each]
         if answer["kind"] == "number":
             return [answer["offset"] + answer["scale"] * float(out[0]) for out in outputs]
         return [answer["names"][pick] for pick in outputs.argmax(-1)]
