@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from search.cluster.head_node import on_cluster
 from search.commands import (
@@ -42,7 +43,10 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Check the spec, show what was read, and start nothing.")
+        bool,
+        typer.Option(
+            help="Check the spec, show what was read and what it may cost; start nothing."
+        ),
     ] = False,
     cluster: ClusterFile = None,
 ) -> None:
@@ -58,14 +62,33 @@ def search(
     from search.checking.preflight import check
 
     if dry_run:
-        show_accounts(check(chosen), console)
-        console.print("Nothing was started.")
+        _say_what_it_may_cost(chosen)
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
         submit(cluster, chosen)
         return
     _search(begin(chosen, runs))
+
+
+def _say_what_it_may_cost(spec: Spec) -> None:
+    from search.checking.accounts import show_accounts
+    from search.checking.preflight import check
+    from search.estimating.estimate import estimate
+    from search.estimating.words import lines, rests_on
+    from search.scheduling.machines import require
+    from search.scheduling.ray_session import machines
+
+    tasks, here = check(spec), machines()
+    show_accounts(tasks, console)
+    require(here, spec.resources)
+    found = estimate(spec, tasks, here)
+    table = Table(title="What it may cost", title_justify="left", box=None, show_header=False)
+    for about, said in lines(spec, tasks, found):
+        table.add_row(about, said)
+    console.print(table, markup=False)
+    console.print(rests_on(found), highlight=False)
+    console.print("Nothing was started.")
 
 
 def overridden(spec: Spec, name: str | None, trials: int | None, seed: int | None) -> Spec:
