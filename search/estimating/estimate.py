@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -124,7 +124,7 @@ def choices(draws: Sequence[Drawn], costs: Sequence[float]) -> list[Choice]:
     return sorted(found, key=lambda one: -one.explained)[:CHOICES_SHOWN]
 
 
-def _times(values: pd.Series, groups: Sequence[object], spent: pd.Series) -> dict[str, float]:
+def _times(values: pd.Series, groups: Iterable[object], spent: pd.Series) -> dict[str, float]:
     parts = values.groupby(list(groups))
     middles = {_called(each): median(spent[each.index]) for _, each in parts}
     least = min(middles.values())
