@@ -206,8 +206,8 @@ class SearchFolder:
                 f"{self.spec}: {_changed(there, _parsed(spec.encode()))} was changed by hand; what"
                 " was measured under the old spec would count under another. "
                 f"`{self.command('resume')}` takes --trials and --stop; for all else give a new"
-                f" --name. The old spec stands in {self._about[0].name}; delete spec.yaml, and it is"
-                " put back"
+                " --name. The old spec stands in "
+                f"{self._about[0].name}; delete spec.yaml, and it is put back"
             )
         return False
 
