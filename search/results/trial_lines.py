@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -31,7 +32,7 @@ SORTS: dict[str, Shown | None] = {
 }
 """What trials can be sorted by; the column that is shown for it, its number (the least first)."""
 
-SEPARATOR = " · "
+SEPARATOR, RATE = " · ", "lr "
 
 
 def ordered(records: Iterable[Record], by: str, certified: Mapping[str, str]) -> list[Record]:
@@ -59,19 +60,24 @@ def trial_lines(records: Sequence[Record], by: str, ladder: LadderConfig) -> Tab
     Words of an architecture that all of them share stand in the caption alone; so does a regime.
     """
     shown = SORTS[by]
-    words = [[*describe(r.configuration).split(SEPARATOR), r.regime] for r in records]
+    words = [[r.regime, *describe(r.configuration).split(SEPARATOR)] for r in records]
     shared = set.intersection(*map(set, words)) if len(words) > 1 else set()
-    rows = [["trial", "reach", "then", *([shown[0]] if shown else []), "architecture"]]
-    rows += [
-        [
-            str(record.number),
-            reach_in_words(record, ladder),
-            end_in_words(record, ladder),
-            *([_number(record, shown)] if shown else []),
-            SEPARATOR.join(word for word in each if word and word not in shared),
-        ]
-        for record, each in zip(records, words, strict=True)
-    ]
+    rates = any(word.startswith(RATE) and word not in shared for word in itertools.chain(*words))
+    heads = [*([shown[0]] if shown else []), *(["lr"] if rates else []), "architecture"]
+    rows = [["trial", "reach", "then", *heads]]
+    for record, each in zip(records, words, strict=True):
+        apart = [word for word in each if word and word not in shared]
+        rate = next((word.removeprefix(RATE) for word in apart if word.startswith(RATE)), "")
+        rows.append(
+            [
+                str(record.number),
+                reach_in_words(record, ladder),
+                end_in_words(record, ladder),
+                *([_number(record, shown)] if shown else []),
+                *([rate] if rates else []),
+                SEPARATOR.join(word for word in apart if not word.startswith(RATE)),
+            ]
+        )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name, *cells in list(zip(*rows, strict=True))[:-1]:
         widest = max(map(len, (name, *cells)))
