@@ -61,7 +61,7 @@ def trial_lines(records: Sequence[Record], by: str, ladder: LadderConfig) -> Tab
     """
     shown = SORTS[by]
     words = [[r.regime, *describe(r.configuration).split(SEPARATOR)] for r in records]
-    shared = set.intersection(*map(set, words)) if len(words) > 1 else set()
+    shared = set.intersection(*map(set, words)) if len(words) > 1 else {r.regime for r in records}
     rates = any(word.startswith(RATE) and word not in shared for word in itertools.chain(*words))
     heads = [*([shown[0]] if shown else []), *(["lr"] if rates else []), "architecture"]
     rows = [["trial", "reach", "then", *heads]]
@@ -78,11 +78,11 @@ def trial_lines(records: Sequence[Record], by: str, ladder: LadderConfig) -> Tab
                 SEPARATOR.join(word for word in apart if not word.startswith(RATE)),
             ]
         )
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
     for name, *cells in list(zip(*rows, strict=True))[:-1]:
         widest = max(map(len, (name, *cells)))
         table.add_column(name, justify="left" if name == "then" else "right", min_width=widest)
-    table.add_column(rows[0][-1], no_wrap=True, overflow="ellipsis")
+    table.add_column(rows[0][-1], no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows[1:]:
         table.add_row(*row)
     alike = [word for word in (words[0] if words else []) if word in shared and word]

@@ -68,7 +68,7 @@ def test_a_trial_is_one_line_and_says_what_tells_it_apart() -> None:
     assert " ".join(shown[2].split()) == "12345 below 8 failed at 8 2.0e-03 scratch"
     assert "all: gru 8 · conv 17 · read-out last" in " ".join(" ".join(shown[3:]).split())
     alone = lines([long(0, 32)])
-    assert "failed at 64  1.0e-03  incremental · gru 8 · conv 17 · read-out last" in alone[1]
+    assert "failed at 64  1.0e-03  gru 8 · conv 17 · read-out last" in alone[1]
     assert len(alone) == 3
 
 
