@@ -55,7 +55,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             raise
         raise UserError(
             f"{disk.filename or folder.runs}: {disk.strerror}; make room, then "
-            f"`longspan resume {folder.name}` goes on: what was measured is kept"
+            f"`{folder.command('resume')}` goes on: what was measured is kept"
         ) from error
 
 
@@ -110,5 +110,5 @@ def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
     try:
         publish(spec, folder, export_best(folder, spec))
     except UserError as error:
-        return f"{error}; `longspan export {folder.name} --register MODEL` logs the model later"
+        return f"{error}; `{folder.command('export')} --register MODEL` logs the model later"
     return None

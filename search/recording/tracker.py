@@ -77,6 +77,7 @@ class Tracker:
     def __init__(self, spec: Spec, folder: SearchFolder) -> None:
         self._spec, self._folder = spec, folder
         self.name = folder.name
+        self.goes_on = folder.command("resume")
         if on_cluster() and spec.tracking.uri is None:
             os.environ.update(tracking_environment())
         self.uri = tracking_uri(spec, folder)
@@ -197,7 +198,7 @@ class Tracker:
         if number not in self._runs:
             raise UserError(
                 f"MLflow at {self.uri} does not know trial {number}; "
-                f"`longspan resume {self.name}` sends what is missing"
+                f"`{self.goes_on}` sends what is missing"
             )
         return self._runs[number].run_id
 

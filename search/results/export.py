@@ -120,7 +120,7 @@ def _wanted(
     if not certified:
         raise UserError(
             f"--certified: nothing of {folder.name!r} has a certificate that claims a lag;"
-            f" `longspan certify {folder.name}` tries for one"
+            f" `{folder.command('certify')}` tries for one"
         )
     return certified[: wanted.top]
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from search.disk.certificates import claimed
 from search.disk.ranking import places, rank
 from search.disk.record import Record
+from search.results.words import end_in_words, reach_in_words
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.skill import BY_SKILL
@@ -24,7 +25,7 @@ def leaderboard(
     asked: LadderConfig | None = None,
     ended_early: str | None = None,
 ) -> Table:
-    """A table of the best trials; ≥ marks a reach that is censored, = a place that is shared.
+    """A table of the best trials; ≥ marks a reach that may be more, = a place that is shared.
 
     A reach is shown with its skill next to it: how often its best member was right at the shortest
     rung. On several tasks the reach is the least, and a line under the architecture says that on
@@ -41,11 +42,11 @@ def leaderboard(
     table = Table(
         title="Longest dependency learned", title_justify="left", box=None, padding=(0, 2, 0, 0)
     )
-    for name in ("#", "trial", "reach", "progress", "skill"):
+    for name in ("#", "trial", "reach", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
     if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
-    table.add_column("ended by", no_wrap=True)
+    table.add_column("then", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
     shown = [_skill(record, asked) for record in best]
     for place, record, skill in zip(places(ranked, digests), best, shown, strict=False):
@@ -58,16 +59,13 @@ def leaderboard(
         table.add_row(
             place,
             str(record.number),
-            record.reach_text,
-            f"{record.progress:.2f}",
+            reach_in_words(record, asked),
             skill,
             *([claim] if certified and not several else []),
-            record.ended_by or "running",
+            end_in_words(record, asked),
             "\n".join(lines),
         )
-    table.caption = (
-        "≥: censored, the ladder or the trial ended before the architecture did; =: a tie"
-    )
+    table.caption = "≥: it may do more, the ladder or the trial ended first; =: a tie"
     if asked is not None:
         table.caption += (
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"

@@ -25,6 +25,9 @@ OF_A_NODE = 1024
 TEMPORARY = 1.5
 """Of what is kept: with what backward makes of it on its way."""
 
+FOR_EACH_WEIGHT = 4
+"""Numbers: itself, its gradient, and Adam's two."""
+
 MOST_A_STEP = 4096
 """Bytes a step for each number of width and state that no model keeps: below, none are counted."""
 
@@ -78,6 +81,12 @@ class Room:
             levels, spanned = levels + 1, spanned * MOST_BORDERS
         borders = batch_size * levels * MOST_BORDERS * self.model.state_bytes(steps)
         return self._kept(batch_size, steps) + borders
+
+
+def needed_bytes(model: Model, batch_size: int, length: int) -> float:
+    """What a training step on whole sequences takes: what is kept, weights and Adam's numbers."""
+    kept = TEMPORARY * bytes_a_step(model) * batch_size * length
+    return kept + 4 * FOR_EACH_WEIGHT * model.num_parameters
 
 
 def bytes_a_step(model: Model) -> float:
