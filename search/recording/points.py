@@ -34,6 +34,9 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
         yield Point("reach", float(record.reach), 0)
         if record.skill is not None:
             yield Point("skill", record.skill, 0)
+        for name, limits in record.report.limits.items():
+            for limit, steps in limits.finite.items():
+                yield Point(metric_key(f"limit_{limit}", name, spec), steps, 0)
         yield Point("training_gflop", float(record.report.training_gflop), 0)
         yield Point("busy_seconds", float(record.report.busy_seconds), 0)
         if len(record.tasks) > 1:
@@ -100,8 +103,10 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
         found["kernels"] = record.report.kernels
     if record.ended_by:
         found["ended_by"] = record.ended_by
-    if record.finished and (limit := record.limited_by(spec.ladder)):
-        found["limited_by"] = limit
+    if record.finished:
+        limit = record.limited_by(spec.ladder)
+        told = {"limited_by": limit, "why": record.why(limit)}
+        found |= {key: word for key, word in told.items() if word}
     if record.error:
         found["error"] = record.error
     return found

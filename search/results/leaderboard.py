@@ -48,8 +48,8 @@ def leaderboard(
         table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("then", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
-    shown = [_skill(record, asked) for record in best]
-    for place, record, skill in zip(places(ranked, digests), best, shown, strict=False):
+    limits = [None if asked is None else record.limited_by(asked) for record in best]
+    for place, record, limit in zip(places(ranked, digests), best, limits, strict=False):
         claim = (certified or {}).get(record.digest, "")
         lines = [describe(record.configuration)]
         if len(regimes) > 1:
@@ -60,9 +60,9 @@ def leaderboard(
             place,
             str(record.number),
             reach_in_words(record, asked),
-            skill,
+            _skill(record, limit),
             *([claim] if certified and not several else []),
-            end_in_words(record, asked),
+            _ended(end_in_words(record, asked), record, limit),
             "\n".join(lines),
         )
     table.caption = "≥: it may do more, the ladder or the trial ended first; =: a tie"
@@ -71,7 +71,7 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
-        if any(skill.endswith(STAR) for skill in shown):
+        if BY_SKILL in limits:
             table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
         table.caption += f"; trained by regime {regimes.pop()}"
@@ -93,7 +93,7 @@ def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = No
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
-        ended = f"{r.ended_by}, limited by {limit}" if limit else r.ended_by
+        ended = f"{_ended(r.ended_by or "running", r, limit)}, limited by {limit}" if limit else r.ended_by
         numbers = f"{r.progress:.2f} | {_skill(r, None)}"
         lines.append(
             f"| {place} | {r.number} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
@@ -106,9 +106,14 @@ def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = No
     return "\n".join(lines) + "\n"
 
 
-def _skill(record: Record, asked: LadderConfig | None) -> str:
+def _ended(ended: str, record: Record, limit: str | None) -> str:
+    """How it ended, and why, where one of the limits known before training explains it."""
+    why = record.why(limit)
+    return f"{ended}: {why}" if why and limit != BY_SKILL else ended
+
+
+def _skill(record: Record, limit: str | None) -> str:
     """The skill; with a star, if that is what limits the trial."""
     if record.skill is None:
         return ""
-    limited = asked is not None and record.limited_by(asked) == BY_SKILL
-    return f"{record.skill:.1%}{STAR if limited else ''}"
+    return f"{record.skill:.1%}{STAR if limit == BY_SKILL else ''}"

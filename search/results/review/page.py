@@ -150,6 +150,7 @@ HEADINGS = {
     "progress": "progress",
     "skill": "skill",
     "limited_by": "limited by",
+    "why": "why",
     "ended_by": "ended",
     "architecture": "architecture",
     "members": "members",
