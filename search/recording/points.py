@@ -10,7 +10,7 @@ from statistics import fmean
 
 from search.disk.record import Record
 from search.spec import Spec
-from trainables.description import describe
+from trainables.description import describe, stack
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
 from trainables.measure.report import cost_and_progress
@@ -94,12 +94,21 @@ def metric_key(metric: str, task: str, spec: Spec) -> str:
 
 
 def tags(record: Record, spec: Spec) -> dict[str, str]:
-    """How the trial ended and what it was."""
-    found = {"space": spec.space, "task": ", ".join(spec.tasks_by_name)}
+    """What the trial is, in short, and how it ended."""
+    model = record.configuration["model"]
+    found = {
+        "space": spec.space,
+        "task": ", ".join(spec.tasks_by_name),
+        "architecture": describe(record.configuration),
+        "cell": model["cell"]["kind"],
+        "front_end": model["front_end"]["kind"],
+        "readout": model["readout"]["kind"],
+        "ended_by": record.end_text,
+    }
+    if record.regime:
+        found["regime"] = record.regime
     if record.report.kernels:
         found["kernels"] = record.report.kernels
-    if record.ended_by:
-        found["ended_by"] = record.ended_by
     if record.finished and (limit := record.limited_by(spec.ladder)):
         found["limited_by"] = limit
     if record.error:
@@ -112,6 +121,14 @@ def status(record: Record) -> str:
     return "FAILED" if record.ended_by == "error" else "FINISHED"
 
 
-def title(record: Record) -> str:
-    """A name that reads by itself, of a trial that has ended: its reach and what it was."""
-    return f"{record.reach_text} · {describe(record.configuration)}"
+def title(record: Record, spec: Spec) -> str:
+    """A name that reads by itself: the reach, or why there is none, and the layers."""
+    if not record.finished or record.ended_by == "error":
+        first = record.end_text
+    elif record.reach:
+        first = record.reach_text.replace(" ", "")
+    elif record.censored:
+        first = record.end_text
+    else:
+        first = f"below {spec.ladder.start}"
+    return f"{first} · {stack(record.configuration)}"

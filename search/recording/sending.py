@@ -5,8 +5,8 @@ Sent twice, each is as if it had been sent once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import yaml
 from mlflow.entities import Metric, Param, RunTag
@@ -53,7 +53,7 @@ def end(
     if table.exists():
         _send_bytes(client, run_id, table.read_bytes(), "outcomes.parquet", folder)
     client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, spec).items()])
-    client.update_run(run_id, name=title(record))
+    client.update_run(run_id, name=title(record, spec))
     client.set_terminated(run_id, status(record), record.ended_ms)
 
 
@@ -77,16 +77,15 @@ def best(
     records: Sequence[Record],
     spec: Spec,
     folder: SearchFolder,
-) -> None:
-    """The search's leaderboard, and the pictures of its best."""
-    ranked = rank(records)[:BEST]
+) -> dict[str, str]:
+    """The search's leaderboard, and the pictures of its best.
+
+    Returns:
+        the names of the pictures by what they show
+    """
+    ranked = rank(record for record in records if record.finished)[:BEST]
     if ranked:
-        now = round(time.time() * 1000)
-        client.log_metric(run_id, "best_reach", ranked[0].reach, now)
-        client.log_metric(run_id, "trials", len(records), now)
-        table = leaderboard_markdown(ranked, spec.ladder)
-        client.log_text(run_id, table, "leaderboard.md")
-        client.set_tag(run_id, "mlflow.note.content", table)
+        client.log_text(run_id, leaderboard_markdown(ranked, spec.ladder), "leaderboard.md")
     norms = {
         f"{r.number}: {describe(r.configuration)}": r.report.horizon
         for r in ranked[:DRAWN]
@@ -97,6 +96,11 @@ def best(
         "gradient_horizons.png": gradient_horizons(norms) if norms else None,
     }
     _send_all(client, run_id, pictures, folder)
+    return {
+        Path(name).stem.replace("_", " "): name
+        for name, picture in pictures.items()
+        if picture is not None
+    }
 
 
 def _curves(records: Sequence[Record], spec: Spec) -> bytes | None:

@@ -18,7 +18,6 @@ from search.recording import sending
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
-from trainables.description import describe
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
@@ -116,7 +115,7 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     assert history(client, run, "extrapolated_lag") == [(0, 0.0)]
     assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
     assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]
-    assert run.data.tags["ended_by"] == "failed_rung"
+    assert run.data.tags["ended_by"] == "failed a rung"
     assert run.data.params == {"model/cell/kind": "lstm"}
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     pictures = {"forgetting_curve.png", "gradient_horizon.png"}
@@ -144,8 +143,8 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
     assert [lag for lag, _ in history(client, run, "solved_fraction")] == [8, 16]
     assert run.info.status == "FINISHED"
-    assert run.data.tags["ended_by"] == "pruned"
-    assert run.info.run_name == f"{stopped.reach_text} · {describe(record.configuration)}"
+    assert run.data.tags["ended_by"] == "stopped"
+    assert run.info.run_name == "≥8 · lstm 8"
 
 
 def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
