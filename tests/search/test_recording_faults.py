@@ -115,7 +115,11 @@ def assert_holds_all_once(uri: str, folder: SearchFolder, records: list[Record])
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
         assert run.data.params == {"model/cell/kind": "lstm"}
-        for metric, count in (("loss", 2), ("solved_fraction", 2), ("success_by_lag", 3)):
+        for metric, count in (
+            ("by_sequence/loss_member_0", 2),
+            ("by_lag/solved_fraction", 2),
+            ("by_lag/success", 3),
+        ):
             assert len(client.get_metric_history(run.info.run_id, metric)) == count
         names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
         assert names == {

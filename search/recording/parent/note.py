@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from search.disk.certificates import claimed, words_of
 from search.disk.ranking import rank
 from search.disk.record import Record
+from search.recording.trial_note import LONGEST
 from search.results.leaderboard import leaderboard_markdown
 from search.results.review import story
 from search.spec import Spec
 from trainables.description import describe
 
-NOTE_TAG = "mlflow.note.content"
-LONGEST = 5000
-"""Characters of a tag that every MLflow server takes."""
 BEST = 10
 
 
@@ -85,8 +82,3 @@ def _certificates(
 def linked(words: str, address: str | None) -> str:
     """Words that lead to an address, where there is one."""
     return f"[{words}]({address})" if address else words
-
-
-def picture_address(run_id: str, name: str) -> str:
-    """Where MLflow's server has a run's picture, seen from its pages."""
-    return f"get-artifact?path={quote(name)}&run_uuid={run_id}"

@@ -13,8 +13,10 @@ from search.disk.folder import SearchFolder
 from search.disk.record import Record
 from search.recording import sending
 from search.recording.parent import asked
-from search.recording.parent.note import NOTE_TAG, note, picture_address
+from search.recording.parent.note import note
+from search.recording.parent.pictures import FOLDER, REPORT, report, stills
 from search.recording.parent.progress import KEYS, progress, unsent
+from search.recording.trial_note import NOTE_TAG, picture_address
 from search.spec import Spec
 
 SECONDS_BETWEEN_NOTES = 30.0
@@ -76,12 +78,17 @@ class ParentRun:
             self._told = ended
 
     def _describe(self, records: Sequence[Record], runs: Mapping[int, str]) -> None:
-        """The leaderboard, the pictures, and the description that holds them together."""
-        shown = sending.best(self._client, self.run_id, records, self._spec, self._folder)
+        """The leaderboard, the report, the pictures, and the description that leads to them."""
+        client, folder = self._client, self._folder
+        shown = sending.best(client, self.run_id, records, self._spec, folder)
+        decided = list(certificates(folder.path))
+        page = report(self._spec, folder, decided)
+        sending.file(client, self.run_id, page, REPORT, folder)
+        for name, picture in stills(records, self._spec):
+            sending.file(client, self.run_id, picture, name, folder, under=FOLDER)
         links = {
             number: f"#/experiments/{self._experiment}/runs/{run}" for number, run in runs.items()
         }
         pictures = {words: picture_address(self.run_id, name) for words, name in shown.items()}
-        decided = list(certificates(self._folder.path))
         said = note(self._spec, records, decided, links, pictures)
-        self._client.set_tag(self.run_id, NOTE_TAG, said)
+        client.set_tag(self.run_id, NOTE_TAG, said)
