@@ -15,8 +15,8 @@ from mlflow.tracking import MlflowClient
 from search.disk.folder import SearchFolder
 from search.disk.ranking import rank
 from search.disk.record import Record
+from search.recording.notes.of_trial import NOTE_TAG, picture_address, trial_note
 from search.recording.points import Point, status, tags, title
-from search.recording.trial_note import NOTE_TAG, picture_address, trial_note
 from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec

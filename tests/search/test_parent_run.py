@@ -12,12 +12,12 @@ from mlflow.tracking import MlflowClient
 
 from search.disk.folder import SearchFolder
 from search.disk.record import Record
+from search.recording.notes.of_search import note
+from search.recording.notes.of_trial import LONGEST, NOTE_TAG
 from search.recording.parent import asked, telling
-from search.recording.parent.note import note
 from search.recording.parent.progress import progress, unsent
 from search.recording.points import status, tags, title
 from search.recording.tracker import Tracker
-from search.recording.trial_note import LONGEST, NOTE_TAG
 from search.spec.extension import extended
 from tests.search.review.trials import spec, trial
 

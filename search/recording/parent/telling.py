@@ -12,11 +12,11 @@ from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
 from search.disk.record import Record
 from search.recording import sending
+from search.recording.notes.of_search import note
+from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
-from search.recording.parent.note import note
 from search.recording.parent.pictures import FOLDER, REPORT, report, stills
 from search.recording.parent.progress import KEYS, progress, unsent
-from search.recording.trial_note import NOTE_TAG, picture_address
 from search.spec import Spec
 
 SECONDS_BETWEEN_NOTES = 30.0

@@ -8,7 +8,7 @@ from typing import Any
 from search.disk.certificates import claimed, words_of
 from search.disk.ranking import rank
 from search.disk.record import Record
-from search.recording.trial_note import LONGEST
+from search.recording.notes.of_trial import LONGEST
 from search.results.leaderboard import leaderboard_markdown
 from search.results.review import story
 from search.spec import Spec
