@@ -113,7 +113,7 @@ class TrackingConfig(Config):
     Attributes:
         uri: null for what ``MLFLOW_TRACKING_URI`` says, or else SQLite under the runs folder
         experiment: null for ``longspan``
-        tensorboard: whether TensorBoard's event files are written as well, under the search's folder
+        tensorboard: whether TensorBoard's event files are written too, under the search's folder
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"tensorboard"})
