@@ -49,7 +49,10 @@ def history(client: MlflowClient, run: Any, key: str) -> list[tuple[int, float]]
     return sorted((metric.step, metric.value) for metric in told)
 
 
-def test_it_tells_while_it_runs_and_nothing_twice(folder: SearchFolder) -> None:
+def test_it_tells_while_it_runs_and_nothing_twice(
+    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "SECONDS_BETWEEN_NOTES", 0.0)
     tracker = Tracker(SPEC, folder)
     for record in MADE[1:]:
         tracker.send(record)
@@ -97,10 +100,13 @@ def test_a_description_waits_until_the_last_one_is_paid_for(
 
     monkeypatch.setattr(telling.ParentRun, "_describe", describe)
     run.tell(MADE[:1], {})
-    now[0] = 104.0
+    assert made == []  # a search that is over sooner is described at its end alone
+    now[0] = 30.0
+    run.tell(MADE[:1], {})
+    now[0] = 134.0
     run.tell(MADE[:2], {})
     assert made == [1]  # it took 5 s, and so waits for 100
-    now[0] = 105.0
+    now[0] = 135.0
     run.tell(MADE[:1], {})
     assert made == [1]  # nothing has ended since
     run.tell(MADE[:2], {})
@@ -134,10 +140,13 @@ def test_what_a_resume_changes_is_a_tag(folder: SearchFolder) -> None:
     assert parent.data.params["ladder/success"] == "0.8"
     assert parent.data.params["tasks/recall/kind"] == "recall"
     longer = extended(SPEC, trials=8, stop=128, hours=2.0)
+    longer = longer.model_copy(update={"controls": "warn"})  # as by a hand
     Tracker(longer, folder).begin()
     _, parent = parent_of(folder)
     found = {key: parent.data.tags[key] for key in ("ladder/stop", "search/trials", "search/hours")}
     assert found == {"ladder/stop": "128", "search/trials": "8", "search/hours": "2.0"}
+    assert parent.data.params["controls"] == "refuse"
+    assert parent.data.tags["controls"] == "warn"
     assert not asked.params(SPEC).keys() & asked.tags(longer).keys()
 
 

@@ -26,6 +26,7 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.recording import recorder as recording
 from search.recording import tracker as tracking
+from search.recording.parent import telling
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
@@ -36,6 +37,13 @@ from trainables.files.whole_files import write_json
 __all__ = ["folder", "record"]  # fixtures
 
 TRIALS = 6
+
+
+@pytest.fixture(autouse=True)
+def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report and its pictures take seconds, and follow from the ledger as all else does."""
+    monkeypatch.setattr(telling, "report", lambda *_: b"")
+    monkeypatch.setattr(telling, "stills", lambda *_: [])
 
 
 class Server:

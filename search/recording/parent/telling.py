@@ -44,15 +44,17 @@ class ParentRun:
             if told:
                 last = max(told, key=lambda metric: (metric.step, metric.timestamp))
                 self._newest[key] = (last.step, last.value)
-        self._told, self._tell_from = -1, clock()
+        self._told, self._tell_from = -1, clock() + SECONDS_BETWEEN_NOTES
 
     def send_spec(self) -> None:
-        """What was asked of the search."""
-        params = [
-            Param(key, value[: sending.LONGEST_PARAM])
-            for key, value in asked.params(self._spec).items()
-        ]
-        tags = [RunTag(key, value) for key, value in asked.tags(self._spec).items()]
+        """What was asked of the search; what a hand has changed since stands as a tag."""
+        known = self._client.get_run(self.run_id).data.params
+        asked_for = {
+            key: value[: sending.LONGEST_PARAM] for key, value in asked.params(self._spec).items()
+        }
+        params = [Param(key, value) for key, value in asked_for.items() if key not in known]
+        changed = {key: v for key, v in asked_for.items() if known.get(key, v) != v}
+        tags = [RunTag(key, v) for key, v in {**asked.tags(self._spec), **changed}.items()]
         for first in range(0, len(params), sending.PARAMS_PER_BATCH):
             batch = params[first : first + sending.PARAMS_PER_BATCH]
             self._client.log_batch(self.run_id, params=batch)
