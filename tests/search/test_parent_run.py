@@ -37,6 +37,13 @@ def folder(tmp_path: Path) -> SearchFolder:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report and its pictures take seconds; `test_recording` has them."""
+    monkeypatch.setattr(telling, "report", lambda *_: b"")
+    monkeypatch.setattr(telling, "stills", lambda *_: [])
+
+
 def parent_of(folder: SearchFolder) -> tuple[MlflowClient, Any]:
     client = MlflowClient(f"sqlite:///{folder.runs / 'mlflow.db'}")
     found = client.search_runs(["1"], "tags.`mlflow.parentRunId` IS NULL")
