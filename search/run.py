@@ -12,6 +12,7 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
 from search.proposing.budget import Budget
+from search.recording.event_files import EventFiles
 from search.recording.logged_model import publish
 from search.recording.recorder import Recorder
 from search.results.export import export_best
@@ -69,10 +70,12 @@ def _disk_error_behind(error: BaseException | None) -> OSError | None:
 def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
         recorder = Recorder(spec, folder)
-        ledger = Ledger(folder, listeners=(recorder, display))
+        event_files = EventFiles(spec, folder)
+        ledger = Ledger(folder, listeners=(recorder, event_files, display))
         ledger.require_known()
         ledger.reopen(spec.ladder.stop)
         recorder.start(list(ledger.records.values()))
+        event_files.start(ledger.records.values())
         started = time.monotonic()
         budget = Budget(spec.search, ledger)
         used_up: str | None = None

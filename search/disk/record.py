@@ -12,6 +12,18 @@ from trainables.measure.records import Limits, MemberRung, of_task
 from trainables.measure.report import Report
 from trainables.measure.skill import BY_SKILL, least_skill
 
+ENDS = {
+    "top": "reached the top",
+    "failed_rung": "failed a rung",
+    "pruned": "stopped",
+    "running": "running",
+    "time": "time was over",
+    "memory": "out of memory",
+    "length": "longer than its positions",
+    "error": "failed",
+}
+"""How a trial ended, in the words of every page that shows it."""
+
 
 @dataclass(frozen=True)
 class TaskReach:
@@ -57,6 +69,12 @@ class Record:
     def finished(self) -> bool:
         """Whether the trial has come to an end."""
         return self.ended_by is not None
+
+    @property
+    def end_text(self) -> str:
+        """How it ended, in words; ``running`` where it has not."""
+        end = self.ended_by or "running"
+        return ENDS.get(end, end)
 
     @property
     def reported(self) -> bool:

@@ -81,22 +81,30 @@ def leaderboard(
     return table
 
 
-def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = None) -> str:
-    """The best trials as a Markdown table, and under it what a rung ``asked`` for."""
+def leaderboard_markdown(
+    best: Sequence[Record],
+    asked: LadderConfig | None = None,
+    links: Mapping[int, str] | None = None,
+) -> str:
+    """The best trials as a Markdown table, and under it what a rung ``asked`` for.
+
+    The ``links`` are by trial, to its page.
+    """
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
     lines = [
         f"| # | trial | reach |{by_task} progress | skill | regime | ended by | architecture |"
     ]
-    lines.append("|-" * (9 if several else 8) + "|")
+    lines.append("|---" * (9 if several else 8) + "|")
     for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
-        ended = f"{_ended(r.ended_by or "running", r, limit)}, limited by {limit}" if limit else r.ended_by
+        ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
+        trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
         numbers = f"{r.progress:.2f} | {_skill(r, None)}"
         lines.append(
-            f"| {place} | {r.number} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
+            f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
         )
     if asked is not None:
         lines.append(
