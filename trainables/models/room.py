@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trainables.models.model import Model
+from trainables.models.model import Carried, Model
 from trainables.models.segments import MOST_BORDERS, by_segments
 from trainables.shapes import Inputs, Predictions, Scored
 
@@ -32,18 +32,29 @@ SHORT, SHORTEST = 128, 64
 
 
 class Room:
-    """Decides and answers, within ``total_bytes``; infinite where nothing is known of memory."""
+    """Decides and answers, within ``total_bytes``; infinite where nothing is known of memory.
 
-    def __init__(self, model: Model, total_bytes: float) -> None:
-        self.model, self.most = model, USED * total_bytes
+    Args:
+        window: steps within which a gradient goes back in time; None for all
+    """
+
+    def __init__(self, model: Model, total_bytes: float, window: int | None = None) -> None:
+        self.model, self.most, self.window = model, USED * total_bytes, window
         self._bytes_a_step = 0.0
 
-    def answers(self, inputs: Inputs, scored: Scored) -> Predictions:
-        """What the model answers, whole or by segments."""
-        steps = self.steps(*inputs.shape[:2])
-        if steps is None:
+    def answers(self, inputs: Inputs, scored: Scored, first: Carried | None = None) -> Predictions:
+        """What the model answers, whole or by segments; from the state ``first`` on, if given."""
+        B, T = inputs.shape[:2]
+        if self.window is not None and self.window < T:
+            steps = self._steps_of_a_window(B, T, self.window)
+            return by_segments(self.model, inputs, scored, steps, self.window // steps, first)
+        cut = self.steps(B, T)
+        if cut is not None:
+            return by_segments(self.model, inputs, scored, cut, first=first)
+        if first is None:
             return self.model(inputs, scored)
-        return by_segments(self.model, inputs, scored, steps)
+        stream, _ = self.model.scan(self.model.embed(inputs), first)
+        return self.model.readout(stream, scored)
 
     def steps(self, batch_size: int, length: int) -> int | None:
         """Steps of a segment for a training step; None where the whole fits or cannot be cut.
@@ -58,6 +69,17 @@ class Room:
             return None
         steps = 1 << (length - 1).bit_length() - 1
         while steps > SHORTEST and self._cut(batch_size, length, steps) > self.most:
+            steps //= 2
+        return steps
+
+    def _steps_of_a_window(self, batch_size: int, length: int, window: int) -> int:
+        """Steps of a segment: the window's, halved while it does not fit and can be halved."""
+        if self._surely_fits(batch_size, window) or not self.model.carries_no_past:
+            return window
+        steps = window
+        while (
+            steps > SHORTEST and steps % 2 == 0 and self._cut(batch_size, length, steps) > self.most
+        ):
             steps //= 2
         return steps
 

@@ -12,8 +12,10 @@ from torch import Tensor
 from trainables.config import TrialConfig
 from trainables.learning.learning import Learning
 from trainables.models.model import Model, build
+from trainables.models.passing import after_others
 from trainables.models.room import Room
 from trainables.randomness import Streams
+from trainables.regimes import REGIMES
 from trainables.tasks.task import Batch, Task
 
 
@@ -41,7 +43,9 @@ class Member:
         self.learning = Learning(config.training, self.model, noise)
         self._smoothing = config.training.label_smoothing
         self._task = task
-        self._room = Room(self.model, memory_bytes)
+        regime = REGIMES[config.training.regime.kind](config.training.regime)
+        self._room = Room(self.model, memory_bytes, regime.window)
+        self._passed_fraction = regime.passed_fraction
 
     @property
     def judged(self) -> Model:
@@ -64,7 +68,7 @@ class Member:
 
     def queue(self, batch: Batch) -> Float[Tensor, " 2"]:
         """What `learn` does and returns, as an accelerator's numbers: nothing is waited for."""
-        predictions = self._room.answers(batch.inputs, batch.scored)
+        predictions = after_others(self._room, batch.inputs, batch.scored, self._passed_fraction)
         loss = self._task.answer.loss(predictions, batch.targets, self._smoothing)
         right = self._task.judge(predictions.detach(), batch)
         successes = right.sum() * len(batch.inputs) // max(1, len(right))
