@@ -1,12 +1,15 @@
-"""How much of a sequence is trained on at a time: all of it, or segments where memory is short.
+"""How much of a sequence is computed at a time: all of it, or segments where memory is short.
 
 What a step leaves for the backward pass is counted on two short stretches of the model itself, so
 the choice follows from the configuration, the batch and the memory given, not from what else runs.
+What is only tested is counted as if it were trained on, and cut alike: of segments then nothing is
+kept but the answers.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import torch
@@ -62,19 +65,24 @@ class Room:
         The longest power of two whose segment fits with the borders kept beside it; where none
         does, the shortest.
         """
-        model = self.model
-        if length <= SHORTEST or self._surely_fits(batch_size, length):
+        if math.isinf(self.most) or length <= SHORTEST or not self.model.carries_no_past:
             return None
-        if not model.carries_no_past or self._kept(batch_size, length) <= self.most:
+        if self.fits(batch_size, length):
             return None
         steps = 1 << (length - 1).bit_length() - 1
         while steps > SHORTEST and self._cut(batch_size, length, steps) > self.most:
             steps //= 2
         return steps
 
+    def fits(self, batch_size: int, length: int) -> bool:
+        """Whether all of a batch can be trained on at a time."""
+        if math.isinf(self.most) or self._surely_fits(batch_size, length):
+            return True
+        return self._kept(batch_size, length) <= self.most
+
     def _steps_of_a_window(self, batch_size: int, length: int, window: int) -> int:
         """Steps of a segment: the window's, halved while it does not fit and can be halved."""
-        if self._surely_fits(batch_size, window) or not self.model.carries_no_past:
+        if not self.model.carries_no_past or self.fits(batch_size, window):
             return window
         steps = window
         while (

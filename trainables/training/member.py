@@ -24,7 +24,7 @@ class Member:
 
     Args:
         rung: the rung whose stream the first weights are drawn from
-        memory_bytes: what a training step may take; longer sequences are trained in segments
+        memory_bytes: what a step may take; longer sequences are trained and tested in segments
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Member:
         device: torch.device,
         memory_bytes: float = math.inf,
     ) -> None:
-        self.number = number
+        self.number, self.memory_bytes = number, memory_bytes
         self.model = build(config.model, task, streams.seed_of("weights", rung, number)).to(device)
         noise = streams.generator("noise", rung, number)
         self.learning = Learning(config.training, self.model, noise)

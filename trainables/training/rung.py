@@ -266,6 +266,7 @@ class RungTraining:
             again,
             self.device,
             mixed=True,
+            memory_bytes=self.member.memory_bytes,
         )
         successes = ((batch, right.all(1)) for batch, right in shown)
         looks = self.progress.looks
@@ -281,6 +282,7 @@ class RungTraining:
             sequences,
             self.generators[split],
             self.device,
+            self.member.memory_bytes,
         )
 
     def _given_up(self) -> Literal["budget", "time", "stalled"] | None:
