@@ -21,6 +21,7 @@ from search.commands.faults import (
     output_is_unwanted,
     speak_plainly,
 )
+from search.commands.judging import judge
 from search.commands.reviewing import compare, list_, report, ui
 from search.commands.searching import resume, search, status
 from search.errors import UserError, outside
@@ -60,6 +61,7 @@ for command in (
     logs,
     stop,
     certify,
+    judge,
     export,
     verify,
     report,
