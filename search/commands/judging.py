@@ -132,12 +132,12 @@ def _spec_of(task: str) -> tuple[Path, dict[str, Any]]:
     tasks = content["tasks"]
     if not isinstance(tasks, list) or len(tasks) != 1:
         raise UserError(f"{origin}: tasks: a layer is judged on one task; it needs a list of one")
-    ladder = content.get("ladder") or {}
+    ladder: Any = content.get("ladder") or {}
     if not isinstance(ladder, Mapping):
         raise UserError(f"{origin}: ladder: {ladder!r} is no mapping")
-    kept = {key: content[key] for key in ("plugins", "import_from", "certify") if key in content}
-    spec = {"name": "judge", "space": "everything", "tasks": tasks, "ladder": dict(ladder), **kept}
-    return origin, spec
+    spec = {"name": "judge", "space": "everything", "tasks": tasks, "ladder": dict(ladder)}
+    kept = ("plugins", "import_from", "certify")
+    return origin, spec | {key: content[key] for key in kept if key in content}
 
 
 def _set(settings: Sequence[str]) -> dict[str, Any]:

@@ -182,11 +182,11 @@ def _climbed(spec: Spec, config: TrialConfig, folder: Path, tell: Tell) -> Recor
     plain = config.model_dump(mode="json")
     known = Record(0, {}, plain, config.digest, started_ms=now_ms())
 
-    def report(found: Report, checkpoint: Path | None) -> None:
-        tell(**_said(replace(known, report=found, ended_by=found.ended_by), spec))
+    def tell_so_far(report: Report, checkpoint: Path | None) -> None:
+        tell(**_said(replace(known, report=report, ended_by=report.ended_by), spec))
 
     trial, device = prepare(spec, plain)
-    ended = run_trial(trial, folder / "trial", report, device)
+    ended = run_trial(trial, folder / "trial", tell_so_far, device)
     return replace(known, report=ended, ended_by=ended.ended_by, ended_ms=now_ms())
 
 
