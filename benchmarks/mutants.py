@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 TRAINABLES, SEARCH = "tests/trainables", "tests/search"
-TRIAL = f"{TRAINABLES}/test_trial.py::test_"
+ENDS = f"{TRAINABLES}/test_trial_ends.py::test_"
 CONSTRAINTS = f"{SEARCH}/test_constraints.py::test_"
 MODULES: dict[str, tuple[str, list[str]]] = {
     "ladder": ("trainables/measure/ladder.py", [f"{TRAINABLES}/test_ladder.py"]),
@@ -31,7 +31,7 @@ MODULES: dict[str, tuple[str, list[str]]] = {
         "trainables/measure/records.py",
         [
             f"{TRAINABLES}/test_report.py",
-            f"{TRIAL}the_best_member_solved_the_rung_with_the_highest_rate",
+            f"{TRAINABLES}/test_trial.py::test_the_best_member_solved_the_rung_with_the_highest_rate",
             f"{SEARCH}/test_scheduler.py",
         ],
     ),
@@ -42,16 +42,19 @@ MODULES: dict[str, tuple[str, list[str]]] = {
             f"{SEARCH}/test_scheduler.py::test_the_history_of_a_trial_is_what_it_reported",
         ],
     ),
-    "rung": ("trainables/training/rung.py", [f"{TRAINABLES}/training/test_rung.py"]),
+    "rung": (
+        "trainables/training/rung.py",
+        [f"{TRAINABLES}/training/test_rung.py", f"{TRAINABLES}/training/test_rung_ends.py"],
+    ),
     "climber": (
         "trainables/training/climber.py",
         [
             f"{TRAINABLES}/training/test_climber.py",
-            f"{TRIAL}a_model_that_memory_cannot_hold_is_an_outcome",
-            f"{TRIAL}another_error_while_building_is_no_outcome",
-            f"{TRIAL}learned_positions_end_a_climb_where_their_table_ends",
-            f"{TRIAL}memory_that_is_gone_after_a_crash_is_an_outcome",
-            f"{TRIAL}a_resumed_trial_does_not_repeat_its_work",
+            f"{ENDS}a_model_that_memory_cannot_hold_is_an_outcome",
+            f"{ENDS}another_error_while_building_is_no_outcome",
+            f"{ENDS}learned_positions_end_a_climb_where_their_table_ends",
+            f"{ENDS}memory_that_is_gone_after_a_crash_is_an_outcome",
+            f"{TRAINABLES}/test_trial_cut_off.py::test_a_resumed_trial_does_not_repeat_its_work",
         ],
     ),
     "checkpoint": (

@@ -24,7 +24,7 @@ LONGEST_FIRST = (
     "golden",
     "search/test_search.py",
     "test_tutorial.py",
-    "search/test_taken_away.py",
+    "search/taken_away",
     "search",
     "trainables/models/test_layer_contract.py",
     "trainables/test_trial.py",

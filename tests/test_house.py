@@ -22,6 +22,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks.mutants import MODULES
 from tests.conftest import LONGEST_FIRST
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,15 @@ def test_nobody_imports_from_above() -> None:
 def test_the_tests_that_come_first_are_there() -> None:
     """One that was renamed would come last, and one process would end minutes after the other."""
     assert not [place for place in LONGEST_FIRST if not (ROOT / "tests" / place).exists()]
+
+
+def test_the_tests_that_are_to_notice_mutants_are_there() -> None:
+    """One that was renamed would notice nothing."""
+    for module, tests in MODULES.values():
+        assert (ROOT / module).exists()
+        for file, _, name in (test.partition("::") for test in tests):
+            assert (ROOT / file).exists()
+            assert not name or f"def {name}(" in (ROOT / file).read_text()
 
 
 def test_no_file_is_a_bag_of_leftovers() -> None:

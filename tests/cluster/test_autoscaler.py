@@ -51,7 +51,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "HOME": str(folder),
         "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
-        "TMPDIR": str(folder),
+        "TMPDIR": "/tmp/ray",  # short: the name of a socket has 107 bytes at most
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
         "RAY_AUTH_MODE": "disabled",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # there is no address but 127.0.0.1

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -73,18 +74,25 @@ def write_spec(folder: Path, text: str = SMALL, name: str = "small") -> Path:
 def small_search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs folder of a finished search of 14 short trials called ``small``.
 
-    Of the processes that test side by side the first to ask runs it; each has a copy of its own.
+    Each process that tests has a copy of its own.
     """
-    base = tmp_path_factory.getbasetemp()
-    note = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-search"
+    made = once("small-search", _search, tmp_path_factory)
+    return shutil.copytree(made, tmp_path_factory.mktemp("small") / "runs")
+
+
+def once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:
+    """What the first process to ask has made; of those that test side by side no other does."""
+    base = factory.getbasetemp()
+    note = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     with note.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not note.exists():
-            note.write_text(str(_searched(tmp_path_factory.mktemp("made"))))
-    return shutil.copytree(note.read_text(), tmp_path_factory.mktemp("small") / "runs")
+            made = factory.mktemp("made")
+            make(made)
+            note.write_text(str(made))
+    return Path(note.read_text())
 
 
-def _searched(runs: Path) -> Path:
+def _search(runs: Path) -> None:
     done = longspan("search", str(write_spec(runs)), "--runs", str(runs))
     assert done.returncode == 0, done.stderr + done.stdout
-    return runs
