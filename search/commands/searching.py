@@ -170,7 +170,8 @@ def _search(folder: SearchFolder) -> None:
         )
         raise typer.Exit(EXIT_INTERRUPTED)
     one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
-    more = f"  longspan resume {folder.name}{at} --{_more(ended.budget)}\n" if ended.budget else ""
+    more = _more(ended.budget)
+    more = f"  longspan resume {folder.name}{at} --{more}\n" if more else ""
     console.print(
         f"Ended after {ended.seconds:.0f} s{f': {ended.budget}' if ended.budget else ''}. Next:\n"
         f"{more}"
@@ -182,9 +183,10 @@ def _search(folder: SearchFolder) -> None:
     )
 
 
-def _more(budget: str) -> str:
-    """The option that gives a search more of what is used up."""
-    return "hours HOURS" if budget.startswith("search.hours") else "gflop GFLOP"
+def _more(budget: str | None) -> str:
+    """The option that gives a search more of what is used up; empty where nothing is."""
+    options = {"search.hours": "hours HOURS", "search.gflop": "gflop GFLOP"}
+    return options.get((budget or "").partition(":")[0], "")
 
 
 def status(

@@ -66,6 +66,12 @@ class Display:
         if not self._console.is_terminal and done == 0:
             self._console.print(f"Measuring the forgetting curves of {total} stopped trials")
 
+    def certifying(self, what: str) -> None:
+        """Say what is known of a candidate while the trials wait."""
+        self._stage = what
+        if not self._console.is_terminal:
+            self._console.print(what, highlight=False, markup=False, soft_wrap=True)
+
     def _screen(self) -> Group:
         records = list(self._ledger.records.values()) if self._ledger else []
         running = [r for r in records if not r.finished]

@@ -43,7 +43,7 @@ def fit(
         Constraints(spec).exceeded,
         budget.stop_all,
     )
-    if not searcher.left or budget.used_up:
+    if not searcher.left or budget.stop_all():
         return
     finished = [record for record in ledger.records.values() if record.finished]
     trainable = tune.with_parameters(

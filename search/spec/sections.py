@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from search.spec.names import NAME
 from trainables.learning.precision import Precision
@@ -14,6 +14,17 @@ from trainables.parts import Config
 
 SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
 SCHEDULERS = ("asha", "hyperband", "median", "none")
+
+
+class UntilConfig(Config):
+    """What ends a search before all of its trials have ended.
+
+    Attributes:
+        certified: a lag, a rung of the ladder: candidates are certified as they appear until one
+            claims it, on every task
+    """
+
+    certified: int = Field(ge=2, le=LONGEST)
 
 
 class SearchConfig(Config):
@@ -28,6 +39,7 @@ class SearchConfig(Config):
         hours: wall time after which a run of the search ends; null for no limit
         gflop: training cost of all trials, in 10^9 operations, after which the search ends; null
             for no limit
+        until: what ends the search once it is there; null for nothing
         seed: everything random derives from it
         concurrency: trials side by side; null for as many as the machine holds
         start_with: configurations to try first, each a mapping from parameters of the space, by
@@ -43,6 +55,9 @@ class SearchConfig(Config):
     gflop: float | None = Field(default=None, gt=0)
     concurrency: int | None = Field(default=None, ge=1, le=10**5)
     start_with: list[dict[str, str | int | float]] = []
+    until: UntilConfig | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"until"})
 
     @field_validator("sampler")
     @classmethod
@@ -168,6 +183,17 @@ class Outline(Config):
     controls: Literal["refuse", "warn", "off"] = "refuse"
     certify: CertifyConfig = CertifyConfig()
     constraints: ConstraintsConfig = ConstraintsConfig()
+
+    @model_validator(mode="after")
+    def _until_a_rung(self) -> Self:
+        until = self.search.until
+        if until is not None and until.certified not in self.ladder.rungs:
+            rungs = ", ".join(map(str, self.ladder.rungs))
+            raise ValueError(
+                f"search.until.certified: {until.certified} is no rung of the ladder; allowed: "
+                f"{rungs}"
+            )
+        return self
 
     @field_validator("controls", mode="before")
     @classmethod
