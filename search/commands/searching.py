@@ -63,7 +63,7 @@ def search(
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
-        submit(cluster, chosen)
+        submit(cluster, _warm(chosen, runs))
         return
     _search(begin(chosen, runs))
 
@@ -249,9 +249,23 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
     tasks = check(spec)
     show_accounts(tasks, console)
     require(machines(), spec.resources)
+    spec = _warm(spec, folder.runs)
     check_once(spec, tasks, folder.runs, console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
     keep_tasks(folder, tasks)
+
+
+def _warm(spec: Spec, runs: Path) -> Spec:
+    """The spec with what its ``warm_start`` has found, which is shown."""
+    from search.checking.warm_start import with_priors
+
+    if not spec.search.warm_start or spec.search.priors:
+        return spec
+    spec = with_priors(spec, runs)
+    console.print("Tried first, and measured here like any other trial:")
+    for prior in spec.search.priors:
+        console.print(f"  {prior.origin}", highlight=False, markup=False, soft_wrap=True)
+    return spec
 
 
 def quickstart() -> Path:

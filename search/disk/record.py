@@ -39,6 +39,7 @@ class Record:
         report: the trial's last one; empty before the first
         losses: how often it has lost its worker, for whatever reason
         deaths: how many of them died by themselves
+        origin: where its configuration was found, in words; empty if it was proposed here
     """
 
     number: int
@@ -52,6 +53,7 @@ class Record:
     report: Report = field(default_factory=Report)
     losses: int = 0
     deaths: int = 0
+    origin: str = ""
 
     @property
     def finished(self) -> bool:
@@ -136,7 +138,10 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {**vars(self), "report": self.report.to_json() if self.reported else {}}
+        found = {**vars(self), "report": self.report.to_json() if self.reported else {}}
+        if not self.origin:  # which no earlier version knows
+            del found["origin"]
+        return found
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:

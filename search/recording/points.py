@@ -102,6 +102,8 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
         found["ended_by"] = record.ended_by
     if record.finished and (limit := record.limited_by(spec.ladder)):
         found["limited_by"] = limit
+    if record.origin:
+        found["origin"] = record.origin
     if record.error:
         found["error"] = record.error
     return found

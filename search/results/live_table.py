@@ -54,7 +54,8 @@ class Display:
         by_task = f" ({record.tasks_text})" if len(record.tasks) > 1 else ""
         self._console.print(
             f"[{done}/{self._trials}] trial {record.number}: reach {record.reach_text}{by_task}, "
-            f"ended by {record.ended_by}{_skill(record)}: {describe(record.configuration)}",
+            f"ended by {record.ended_by}{_skill(record)}: {describe(record.configuration)}"
+            f"{f' (from {record.origin})' if record.origin else ''}",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -27,6 +27,18 @@ class UntilConfig(Config):
     certified: int = Field(ge=2, le=LONGEST)
 
 
+class Prior(Config):
+    """A configuration that was found elsewhere, to be tried first.
+
+    Attributes:
+        origin: where it was found, in words
+        parameters: as of ``start_with``
+    """
+
+    origin: str
+    parameters: dict[str, str | bool | int | float | None]
+
+
 class SearchConfig(Config):
     """How architectures are proposed and how long trials are given.
 
@@ -39,6 +51,9 @@ class SearchConfig(Config):
         hours: wall time after which a run of the search ends; null for no limit
         gflop: training cost of all trials, in 10^9 operations, after which the search ends; null
             for no limit
+        warm_start: earlier searches, exported folders and Optuna studies, whose best
+            configurations are tried next
+        priors: those; filled in when a search starts
         until: what ends the search once it is there; null for nothing
         seed: everything random derives from it
         concurrency: trials side by side; null for as many as the machine holds
@@ -56,8 +71,20 @@ class SearchConfig(Config):
     concurrency: int | None = Field(default=None, ge=1, le=10**5)
     start_with: list[dict[str, str | int | float]] = []
     until: UntilConfig | None = None
+    warm_start: list[str] = []
+    priors: list[Prior] = []
 
-    later: ClassVar[frozenset[str]] = frozenset({"until"})
+    later: ClassVar[frozenset[str]] = frozenset({"until", "warm_start", "priors"})
+
+    @property
+    def first(self) -> list[dict[str, Any]]:
+        """Parameters of the trials to begin with, in the order of their numbers."""
+        return [*self.start_with, *(prior.parameters for prior in self.priors)]
+
+    def origin_of(self, number: int) -> str:
+        """Where the configuration of a trial was found; empty if it was proposed here."""
+        place = number - len(self.start_with)
+        return self.priors[place].origin if 0 <= place < len(self.priors) else ""
 
     @field_validator("sampler")
     @classmethod
