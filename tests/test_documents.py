@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from search.cli import app
 from trainables.learning.optimisers import OPTIMISERS
 from trainables.learning.schedules import SCHEDULES
 from trainables.models.cells import LAYERS
@@ -91,3 +92,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_command_stands_on_its_page() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text()
+    rows = re.findall(r"^\| `longspan ([a-z\\|-]+)", page, flags=re.MULTILINE)
+    named = [name for row in rows for name in row.split("\\|")]
+    there = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert sorted(named) == sorted(there)
