@@ -98,7 +98,7 @@ def test_from_an_export(tmp_path: Path) -> None:
         "ladder: {start: 2, stop: 2, members: 1, quorum: 1, sequences: 2000, test_sequences: 64}\n"
     )
     folder = searched(path, tmp_path / "runs", [LSTM])
-    (exported, *_) = export_best(folder, read(folder.spec)).folders
+    (exported,) = export_best(folder, read(folder.spec))
     found = with_priors(spec(str(exported)), tmp_path)
     assert found.search.first == [
         {"model/cell/kind": "lstm", "model/hidden_size": 16, "training/learning_rate": 0.01}
@@ -114,8 +114,9 @@ def test_from_a_study_of_ones_own(kind: str, tmp_path: Path) -> None:
     storage = RDBStorage(url) if kind == "sqlite" else JournalStorage(JournalFileBackend(url))
     study = optuna.create_study(study_name="losses", storage=storage, direction="minimize")
     for size, value in ((8, 0.5), (32, 0.1), (16, None)):
+        study.enqueue_trial({"model/hidden_size": size})
         trial = study.ask({
-            "model/hidden_size": optuna.distributions.CategoricalDistribution([size]),
+            "model/hidden_size": optuna.distributions.CategoricalDistribution([8, 16, 32]),
             "model/cell/kind": optuna.distributions.CategoricalDistribution(["gru"]),
             "mine": optuna.distributions.FloatDistribution(0, 1),
         })  # fmt: skip
