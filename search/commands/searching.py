@@ -156,7 +156,8 @@ def _search(folder: SearchFolder) -> None:
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     records = ledger.records.values()
-    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early))
+    aims = spec.search.objectives
+    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early, aims))
     show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
@@ -211,7 +212,7 @@ def status(
     if json:
         from search.results.review.tables import trials
 
-        table = trials(records, certified_words(folder.path))
+        table = trials(records, certified_words(folder.path), objectives=spec.search.objectives)
         print_json(
             {
                 "name": name,
@@ -227,7 +228,8 @@ def status(
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     words = certified_words(folder.path)
-    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early))
+    aims = spec.search.objectives
+    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early, aims))
     show_complaints(ledger.warnings)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)

@@ -100,6 +100,26 @@ class Record:
         """The best member's success rate at the shortest lag, the least over the tasks."""
         return least_skill(self.rows)
 
+    @property
+    def parameters_of_model(self) -> int:
+        """Trainable numbers, the most over the tasks."""
+        return max((row.parameters for row in self.rows), default=0)
+
+    @property
+    def state_bytes(self) -> int:
+        """What a sequence carries from step to step at the reach, the most over the tasks."""
+        return max((row.state_bytes for row in self._to_reach), default=0)
+
+    @property
+    def gflop_to_reach(self) -> float:
+        """Training cost of the rungs that were passed, in GFLOP."""
+        return sum(row.training_gflop for row in self._to_reach)
+
+    @property
+    def _to_reach(self) -> list[MemberRung]:
+        reaches = self.report.reaches
+        return [row for row in self.rows if row.lag <= reaches.get(row.task, 0)]
+
     def limited_by(self, ladder: LadderConfig) -> str | None:
         """What its first task that ended at a failed rung is limited by; None if there is none."""
         from trainables.measure.limits import limit_of  # statistics take long to import

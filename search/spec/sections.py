@@ -13,6 +13,9 @@ from trainables.measure.ladder_config import LONGEST, LadderConfig
 from trainables.parts import Config
 
 SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
+LESSER = ("parameters", "state_bytes", "gflop_to_reach")
+"""Of what a trial takes, what an objective may be."""
+
 SCHEDULERS = ("asha", "hyperband", "median", "none")
 
 
@@ -48,6 +51,8 @@ class SearchConfig(Config):
             Optuna's, as ``module:function``
         scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
             less than others for the same training cost; ``none`` lets each trial climb to its end
+        objectives: progress, which is searched for, and what else a trial is to be good in: less of
+            each of `LESSER` is better
         hours: wall time after which a run of the search ends; null for no limit
         gflop: training cost of all trials, in 10^9 operations, after which the search ends; null
             for no limit
@@ -64,7 +69,7 @@ class SearchConfig(Config):
     trials: int = Field(default=64, ge=1, le=10**7)
     sampler: str = "tpe"
     scheduler: str = "asha"
-    objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
+    objectives: list[str] = ["progress"]
     seed: int = Field(default=0, ge=0, lt=2**63)
     hours: float | None = Field(default=None, gt=0)
     gflop: float | None = Field(default=None, gt=0)
@@ -94,6 +99,20 @@ class SearchConfig(Config):
         raise ValueError(
             f"{sampler!r} is not known; allowed: {', '.join(SAMPLERS)}, or module:function"
         )
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_known(cls, objectives: list[str]) -> list[str]:
+        if objectives[:1] != ["progress"]:
+            raise ValueError(f"{objectives} is not allowed; progress comes first")
+        for objective in objectives[1:]:
+            if objective not in LESSER:
+                raise ValueError(
+                    f"{objective!r} is not known; allowed after progress: {', '.join(LESSER)}"
+                )
+        if len(set(objectives)) < len(objectives):
+            raise ValueError(f"{objectives}: the same stands there twice")
+        return objectives
 
     @field_validator("scheduler")
     @classmethod

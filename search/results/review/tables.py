@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from search.disk.certificates import claimed
-from search.disk.ranking import rank
+from search.disk.ranking import fronts, rank
 from search.disk.record import Record
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -35,11 +35,15 @@ MEASURED = (
 )
 """The columns of every search's `trials`; a space's parameters follow them, by their paths."""
 
+OF_SEVERAL_AIMS = ("front", "gflop_to_reach")
+"""Columns where there are several objectives."""
+
 
 def trials(
     records: Iterable[Record],
     certified: Mapping[str, str] | None = None,
     ladder: LadderConfig | None = None,
+    objectives: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One row a trial, best first; those that have reported nothing stand last.
 
@@ -47,10 +51,16 @@ def trials(
     ``censored`` says that it is a lower bound; ``skill`` is the success rate at the shortest lag,
     ``limited_by``, where the ``ladder`` is given, what the trial is limited by, and ``certified``
     what certificates show, by digest. Parameters that a trial did not have are missing.
+    Where there are several ``objectives``, ``front`` is the Pareto front that a trial is on, from
+    1, and ``gflop_to_reach`` stands beside it.
     """
     ranked = rank(records := list(records), claimed(certified or {}))
     silent = [record for record in records if not record.reported]
     rows = [_trial(record, certified or {}, ladder) for record in [*ranked, *silent]]
+    if len(objectives) > 1:
+        on = fronts(ranked, objectives)
+        for row, record in zip(rows, ranked, strict=False):
+            row |= {"front": on.get(record.number), "gflop_to_reach": record.gflop_to_reach}
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
 
@@ -86,7 +96,8 @@ def _trial(
 
 def parameters(table: pd.DataFrame) -> list[str]:
     """Of a table of trials, the columns that the space chose."""
-    return [name for name in table if name not in MEASURED and not name.startswith("reach/")]
+    measured = {*MEASURED, *OF_SEVERAL_AIMS}
+    return [name for name in table if name not in measured and not name.startswith("reach/")]
 
 
 def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:
