@@ -49,6 +49,7 @@ class StudySearch(Searcher):
         exceeded: what a proposal exceeds; one that exceeds anything is refused, and is no trial
         over: whether the search is to end now: then nothing is handed out, and a trial that has
             not ended by itself stays under way
+        origin: where the configuration of a trial was found, by its number
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class StudySearch(Searcher):
         trials: int,
         exceeded: Exceeded = lambda config: {},
         over: Callable[[], bool] = lambda: False,
+        origin: Callable[[int], str] = lambda number: "",
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._space, self._study, self._ledger = space, study, ledger
         self._make_sampler, self._exceeded, self._over = sampler, exceeded, over
+        self._origin = origin
         known = study.get_trials(deepcopy=False)
         self._cut_off = [t.number for t in known if t.state == TrialState.RUNNING]
         self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
@@ -130,7 +133,8 @@ class StudySearch(Searcher):
 
     def _start(self, trial: BaseTrial, config: TrialConfig) -> None:
         configuration = config.model_dump(mode="json")
-        self._ledger.started(trial.number, trial.params, configuration, config.digest)
+        origin = self._origin(trial.number)
+        self._ledger.started(trial.number, trial.params, configuration, config.digest, origin)
 
     def _next_number(self) -> int:
         """Of the trial that the study gives next: one that waits there, or a new one."""

@@ -182,7 +182,7 @@ def _running(
     distributions = {
         name: distribution
         for name, distribution in suggested.items()
-        if _contains(distribution, parameters[name])
+        if contains(distribution, parameters[name])
     }
     return create_trial(
         state=TrialState.RUNNING,
@@ -196,7 +196,7 @@ def _complete(parameters: Mapping[str, Any], space: Space) -> bool:
     """Whether the parameters are all that ``space`` asks for, each with a value that it offers."""
     suggested, error = _suggested(parameters, space)
     return not error and all(
-        _contains(distribution, parameters[name]) for name, distribution in suggested.items()
+        contains(distribution, parameters[name]) for name, distribution in suggested.items()
     )
 
 
@@ -214,7 +214,7 @@ def _suggested(
     return trial.distributions, None
 
 
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
+def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a parameter may have a value; `create_trial` refuses one that it may not."""
     try:
         create_trial(value=0.0, params={"it": value}, distributions={"it": distribution})

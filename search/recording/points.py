@@ -145,6 +145,8 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
         limit = record.limited_by(spec.ladder)
         told = {"limited_by": limit, "why": record.why(limit)}
         found |= {key: word for key, word in told.items() if word}
+    if record.origin:
+        found["origin"] = record.origin
     if record.error:
         found["error"] = record.error
     return found

@@ -320,7 +320,7 @@ class Tracker:
         self._send_certificates(client)
         self.tell(records, at_last=True)
         limits = self._spec.search
-        if limits.hours is not None or limits.gflop is not None:
+        if (limits.hours, limits.gflop, limits.until) != (None, None, None):
             ended_by = budget or ("trials" if finished else "stopped")
             client.set_tag(self._parent, SEARCH_ENDED_BY, ended_by)
         client.set_terminated(self._parent, "FINISHED" if finished or budget else "KILLED")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 
 from search.disk.certificates import claimed
-from search.disk.ranking import places, rank
+from search.disk.ranking import fronts, places, rank
 from search.disk.record import Record
 from search.results.words import end_in_words, reach_in_words
 from trainables.description import describe
@@ -24,6 +24,7 @@ def leaderboard(
     certified: Mapping[str, str] | None = None,
     asked: LadderConfig | None = None,
     ended_early: str | None = None,
+    objectives: Sequence[str] = (),
 ) -> Table:
     """A table of the best trials; ≥ marks a reach that may be more, = a place that is shared.
 
@@ -32,6 +33,7 @@ def leaderboard(
     each. A regime stands with each architecture, or, where all have one, in the caption.
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any,
     and on several tasks a line.
+    With several ``objectives`` a column says which Pareto front a trial is on.
     The caption says what a rung ``asked`` for, and why the search ``ended_early``, if it did.
     """
     digests = claimed(certified or {})
@@ -46,6 +48,9 @@ def leaderboard(
         table.add_column(name, justify="right", no_wrap=True)
     if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
+    on = fronts(ranked, objectives) if len(objectives) > 1 else {}
+    if on:
+        table.add_column("front", justify="right", no_wrap=True)
     table.add_column("then", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
     limits = [None if asked is None else record.limited_by(asked) for record in best]
@@ -62,6 +67,7 @@ def leaderboard(
             reach_in_words(record, asked),
             _skill(record, limit),
             *([claim] if certified and not several else []),
+            *([str(on.get(record.number, ""))] if on else []),
             _ended(end_in_words(record, asked), record, limit),
             "\n".join(lines),
         )
@@ -75,6 +81,8 @@ def leaderboard(
             table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
         table.caption += f"; trained by regime {regimes.pop()}"
+    if on:
+        table.caption += f"; front: 1 if no other trial is as good in {', '.join(objectives)}"
     if ended_early:
         table.caption += f"; the search ended before all of its trials had: {ended_early}"
     table.caption_justify = "left"

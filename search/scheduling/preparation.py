@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from search.scheduling.machines import GIB
+from search.scheduling import GIB
 from search.spec import ResourcesConfig, Spec
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding

@@ -49,7 +49,7 @@ def page(
     """
     records = list(ledger.records.values())
     certified = words_of(decided)
-    table = tables.trials(records, certified, spec.ladder)
+    table = tables.trials(records, certified, spec.ladder, spec.search.objectives)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
