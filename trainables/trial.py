@@ -68,8 +68,8 @@ class TrialSpec:
         precision: ``bf16`` computes matrix products and attention in bfloat16, in training and
             in every measurement
         encodings: by task, of those that were fitted before; none of the others
-        memory_bytes: what a training step may take; where it would take more, recurrences are
-            trained in segments, with the same gradient
+        memory_bytes: what a step may take; where it would take more, recurrences are trained and
+            tested in segments, with the same gradient and answers
     """
 
     config: TrialConfig
@@ -358,6 +358,7 @@ def _final(
         folder=_weights(folder, name),
         streams=trial_streams(spec.config, config, spec.seed),
         device=device,
+        memory_bytes=spec.memory_bytes,
     )
 
 

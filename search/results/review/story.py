@@ -8,8 +8,7 @@ from typing import Any
 
 from search.disk.certificates import claimed, standing_of, words_of
 from search.disk.ranking import rank
-from search.disk.record import Record
-from search.results.review.charts import ENDS
+from search.disk.record import ENDS, Record
 from search.spec import Spec
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from search.disk.certificates import claimed
-from search.disk.ranking import rank
+from search.disk.ranking import fronts, rank
 from search.disk.record import Record
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -24,6 +24,7 @@ MEASURED = (
     "why",
     "ended_by",
     "error",
+    "origin",
     "architecture",
     "members",
     "parameters",
@@ -35,11 +36,15 @@ MEASURED = (
 )
 """The columns of every search's `trials`; a space's parameters follow them, by their paths."""
 
+OF_SEVERAL_AIMS = ("front", "gflop_to_reach")
+"""Columns where there are several objectives."""
+
 
 def trials(
     records: Iterable[Record],
     certified: Mapping[str, str] | None = None,
     ladder: LadderConfig | None = None,
+    objectives: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One row a trial, best first; those that have reported nothing stand last.
 
@@ -48,10 +53,16 @@ def trials(
     ``limited_by``, where the ``ladder`` is given, what the trial is limited by, ``why`` the
     smallest limit that explains where it ended, and ``certified`` what certificates show, by
     digest. Parameters that a trial did not have are missing.
+    Where there are several ``objectives``, ``front`` is the Pareto front that a trial is on, from
+    1, and ``gflop_to_reach`` stands beside it.
     """
     ranked = rank(records := list(records), claimed(certified or {}))
     silent = [record for record in records if not record.reported]
     rows = [_trial(record, certified or {}, ladder) for record in [*ranked, *silent]]
+    if len(objectives) > 1:
+        on = fronts(ranked, objectives)
+        for row, record in zip(rows, ranked, strict=False):
+            row |= {"front": on.get(record.number), "gflop_to_reach": record.gflop_to_reach}
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
 
@@ -73,6 +84,7 @@ def _trial(
         "why": None if ladder is None else record.why(limit),
         "ended_by": record.ended_by or "running",
         "error": record.error,
+        "origin": record.origin or None,
         "architecture": describe(record.configuration),
         "members": len({row.member for row in rows}),
         "parameters": rows[0].parameters if rows else None,
@@ -88,7 +100,8 @@ def _trial(
 
 def parameters(table: pd.DataFrame) -> list[str]:
     """Of a table of trials, the columns that the space chose."""
-    return [name for name in table if name not in MEASURED and not name.startswith("reach/")]
+    measured = {*MEASURED, *OF_SEVERAL_AIMS}
+    return [name for name in table if name not in measured and not name.startswith("reach/")]
 
 
 def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:
