@@ -156,7 +156,12 @@ class Search:
         from search.disk.certificates import certified_words
         from search.results.review import tables
 
-        return tables.trials(self.records, certified_words(self.path), self.spec.ladder)
+        return tables.trials(
+            self.records,
+            certified_words(self.path),
+            self.spec.ladder,
+            self.spec.search.objectives,
+        )
 
     @property
     def outcomes(self) -> pa.Table:

@@ -21,6 +21,7 @@ from search.commands.faults import (
     output_is_unwanted,
     speak_plainly,
 )
+from search.commands.judging import judge
 from search.commands.reviewing import compare, list_, report, ui
 from search.commands.searching import resume, search, status
 from search.commands.trials import trials
@@ -62,6 +63,7 @@ for command in (
     logs,
     stop,
     certify,
+    judge,
     export,
     verify,
     report,

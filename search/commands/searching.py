@@ -67,7 +67,7 @@ def search(
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
-        submit(cluster, chosen)
+        submit(cluster, _warm(chosen, runs))
         return
     _search(begin(chosen, runs))
 
@@ -75,8 +75,8 @@ def search(
 def _say_what_it_may_cost(spec: Spec) -> None:
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check
-    from search.estimating.estimate import estimate
-    from search.estimating.words import lines, rests_on
+    from search.commands.estimating.estimate import estimate
+    from search.commands.estimating.words import lines, rests_on
     from search.scheduling.machines import require
     from search.scheduling.ray_session import machines
 
@@ -181,7 +181,8 @@ def _search(folder: SearchFolder) -> None:
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     records = ledger.records.values()
-    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early))
+    aims = spec.search.objectives
+    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early, aims))
     show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
@@ -195,7 +196,8 @@ def _search(folder: SearchFolder) -> None:
         )
         raise typer.Exit(EXIT_INTERRUPTED)
     one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
-    more = f"longspan resume {folder.name}{at} --{_more(ended.budget)}" if ended.budget else ""
+    option = _more(ended.budget)
+    more = f"longspan resume {folder.name}{at} --{option}" if option else ""
     why = f": {ended.budget}" if ended.budget else ""
     console.print(f"Ended after {duration(ended.seconds)}{why}. Next:", highlight=False)
     hints = {
@@ -208,9 +210,10 @@ def _search(folder: SearchFolder) -> None:
         console.print(f"  {command:<41} {what}", highlight=False, soft_wrap=True)
 
 
-def _more(budget: str) -> str:
-    """The option that gives a search more of what is used up."""
-    return "hours HOURS" if budget.startswith("search.hours") else "gflop GFLOP"
+def _more(budget: str | None) -> str:
+    """The option that gives a search more of what is used up; empty where nothing is."""
+    options = {"search.hours": "hours HOURS", "search.gflop": "gflop GFLOP"}
+    return options.get((budget or "").partition(":")[0], "")
 
 
 def status(
@@ -235,7 +238,7 @@ def status(
     if json:
         from search.results.review.tables import trials
 
-        table = trials(records, certified_words(folder.path))
+        table = trials(records, certified_words(folder.path), objectives=spec.search.objectives)
         print_json(
             {
                 "name": name,
@@ -251,7 +254,8 @@ def status(
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     words = certified_words(folder.path)
-    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early))
+    aims = spec.search.objectives
+    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early, aims))
     show_complaints(ledger.warnings)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
@@ -273,9 +277,23 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
     tasks = check(spec)
     show_accounts(tasks, console)
     require(machines(), spec.resources)
+    spec = _warm(spec, folder.runs)
     check_once(spec, tasks, folder.runs, console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
     keep_tasks(folder, tasks)
+
+
+def _warm(spec: Spec, runs: Path) -> Spec:
+    """The spec with what its ``warm_start`` has found, which is shown."""
+    from search.checking.warm_start import with_priors
+
+    if not spec.search.warm_start or spec.search.priors:
+        return spec
+    spec = with_priors(spec, runs)
+    console.print("Tried first, and measured here like any other trial:")
+    for prior in spec.search.priors:
+        console.print(f"  {prior.origin}", highlight=False, markup=False, soft_wrap=True)
+    return spec
 
 
 def quickstart() -> Path:

@@ -126,3 +126,6 @@ class Recorder:
                 record = self._newest[number]
                 self._waiting.discard(number)
             self._tracker.send(record)
+        with self._lock:
+            known = list(self._newest.values())
+        self._tracker.tell(known)

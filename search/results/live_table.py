@@ -62,7 +62,8 @@ class Display:
         by_task = f" ({record.tasks_text})" if len(record.tasks) > 1 else ""
         self._console.print(
             f"[{done}/{self._trials}] trial {record.number}: {in_words(record, self._spec.ladder)}"
-            f"{by_task}{_skill(record)}: {describe(record.configuration)}",
+            f"{by_task}{_skill(record)}: {describe(record.configuration)}"
+            f"{f' (from {record.origin})' if record.origin else ''}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -73,6 +74,12 @@ class Display:
         self._stage = f"forgetting curves of stopped trials: {done} of {total}"
         if not self._console.is_terminal and done == 0:
             self._console.print(f"Measuring the forgetting curves of {total} stopped trials")
+
+    def certifying(self, what: str) -> None:
+        """Say what is known of a candidate while the trials wait."""
+        self._stage = what
+        if not self._console.is_terminal:
+            self._console.print(what, highlight=False, markup=False, soft_wrap=True)
 
     def _screen(self) -> Group:
         records = list(self._ledger.records.values()) if self._ledger else []

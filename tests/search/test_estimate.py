@@ -10,10 +10,10 @@ import torch
 
 from search import spec as specs
 from search.checking.preflight import check_tasks
-from search.estimating.as_in_a_worker import as_in_a_worker
-from search.estimating.costs import Attempt, Drawn, drawn, shares
-from search.estimating.estimate import choices, summed
-from search.estimating.timing import (
+from search.commands.estimating.as_in_a_worker import as_in_a_worker
+from search.commands.estimating.costs import Attempt, Drawn, drawn, shares
+from search.commands.estimating.estimate import choices, summed
+from search.commands.estimating.timing import (
     LONGEST_STEP,
     SECONDS,
     Rate,
@@ -22,7 +22,7 @@ from search.estimating.timing import (
     memory_at_the_top,
     seconds_of,
 )
-from search.estimating.words import lines
+from search.commands.estimating.words import lines
 from search.spec import ResourcesConfig, Spec
 from search.spec.spaces import find_space
 from tests.search.test_refusals import spec_with

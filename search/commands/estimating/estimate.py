@@ -9,9 +9,9 @@ from statistics import median
 import pandas as pd
 import torch
 
-from search.estimating.as_in_a_worker import as_in_a_worker
-from search.estimating.costs import Drawn, drawn, shares
-from search.estimating.timing import (
+from search.commands.estimating.as_in_a_worker import as_in_a_worker
+from search.commands.estimating.costs import Drawn, drawn, shares
+from search.commands.estimating.timing import (
     Rate,
     by_kind,
     by_training,

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import torch
 
-from search.estimating.costs import Attempt, Drawn
+from search.commands.estimating.costs import Attempt, Drawn
 from trainables.models.model import build
 from trainables.models.room import needed_bytes
 from trainables.tasks.task import Task

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from search.estimating.costs import LIKELY
-from search.estimating.estimate import Choice, Estimate
-from search.scheduling.machines import GIB
+from search.commands.estimating.costs import LIKELY
+from search.commands.estimating.estimate import Choice, Estimate
+from search.scheduling import GIB
 from search.spec import Spec
 from trainables.messages import duration
 from trainables.models.room import USED
