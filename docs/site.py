@@ -32,7 +32,7 @@ ABOVE = {
 }
 """Pages that lie above docs/, and what they are called in the site."""
 
-SHOWN = ("examples/read_onnx.py", "examples/data/README.md")
+SHOWN = ("examples/read_onnx.py", "examples/tour.ipynb", "examples/data/README.md")
 """Other files that pages lead to."""
 
 PARTS: Mapping[str, Mapping[str, Any]] = {

@@ -19,7 +19,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.errors import UserError
+from longspan.hiding import require_our_own
+
+require_our_own()
+
+from search.errors import UserError  # noqa: E402  # not before it is known to be ours
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import locale
 import shutil
+import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +20,12 @@ from search.commands import EXIT_USER_ERROR, RUNS, Json, Runs, console, print_js
 
 LEAST_FREE_BYTES = 2 * 2**30
 LEAST_SHARED_BYTES = 256 * 2**20
+PAGES = 5000
+"""The port of MLflow's pages, unless another is given."""
+MOST_OFF = 5.0
+"""Seconds between this machine's clock and its disk's."""
+FIRST_YEAR = 1.7e9
+"""Seconds since the epoch, before which there was no Longspan."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,8 @@ def _findings(runs: Path) -> Iterator[Finding]:
     yield _folder("runs folder", runs.absolute())
     yield _folder("temporary folder", Path(tempfile.gettempdir()))
     yield from _shared_memory(Path("/dev/shm"))
+    yield _ports()
+    yield _clock(runs.absolute())
     yield _encoding()
 
 
@@ -112,6 +122,37 @@ def _shared_memory(folder: Path) -> Iterator[Finding]:
         free = shutil.disk_usage(folder).free
         little = "Ray writes to disk instead, slowly" if free < LEAST_SHARED_BYTES else ""
         yield Finding("shared memory", f"{free / 2**30:.1f} GiB free", advice=little)
+
+
+def _ports() -> Finding:
+    """Ray's processes and MLflow's pages talk over 127.0.0.1."""
+    try:
+        with socket.socket() as any_port:
+            any_port.bind(("127.0.0.1", 0))
+    except OSError as error:
+        return Finding(
+            "ports", f"127.0.0.1: {error.strerror}", wrong="Ray needs ports there: allow them"
+        )
+    with socket.socket() as pages:
+        taken = pages.connect_ex(("127.0.0.1", PAGES)) == 0
+    advice = f"{PAGES} is taken: `longspan ui` needs another, as --port {PAGES + 1}"
+    return Finding("ports", "127.0.0.1 can be listened on", advice=advice if taken else "")
+
+
+def _clock(folder: Path) -> Finding:
+    """Records are dated by it, and files by the machine that their disk is on."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    now = time.time()
+    told = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
+    if now < FIRST_YEAR:
+        return Finding("clock", told, wrong="it lies in the past: set it, or encrypted links fail")
+    try:
+        with tempfile.NamedTemporaryFile(dir=there) as file:
+            off = abs(Path(file.name).stat().st_mtime - now)
+    except OSError:
+        return Finding("clock", told)  # that nothing can be written is told of the folder
+    advice = f"the disk of {there} is {off:.0f} s off: synchronise the clocks of the two machines"
+    return Finding("clock", told, advice=advice if off > MOST_OFF else "")
 
 
 def _encoding() -> Finding:

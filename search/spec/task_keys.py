@@ -14,6 +14,7 @@ _ROWS = (
     "path sequence group_by order_by values scale missing missing_indicator group split split_seed "
     "test"
 )
+_LABELLED = "target lag nearness answer tolerance filler longest pad asked mask ignore"
 
 TASK_KEYS: dict[str, frozenset[str]] = {
     kind: frozenset(["kind", *keys.split()])
@@ -21,7 +22,7 @@ TASK_KEYS: dict[str, frozenset[str]] = {
         "recall": "alphabet distractors",
         "copying": "protocol symbols alphabet",
         "adding": "variant",
-        "parquet": f"{_ROWS} target lag nearness answer tolerance filler longest pad",
+        "parquet": f"{_ROWS} {_LABELLED}",
         "stream": f"{_ROWS} context answers cut",
         "selective_copying": "protocol symbols vocabulary",
         "associative_recall": "protocol pairs vocabulary",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_people_are_told_the_same(tmp_path: Path) -> None:
     together = "".join(told.split())
     for about, (_, found) in said("--runs", str(tmp_path))[1].items():
         assert "".join(about.split()) in together
-        if "GiB" not in found:
+        if "GiB" not in found and about != "clock":  # which go on
             assert "".join(found.split()) in together
 
 
@@ -60,3 +61,32 @@ def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 2**62)
     code, found = said("--runs", str(tmp_path))
     assert (code, found["runs folder"][0]) == (2, "wrong")
+
+
+def test_all_that_a_search_needs_is_looked_at(tmp_path: Path) -> None:
+    _, found = said("--runs", str(tmp_path))
+    wanted = {"python", "torch", "ray", "mlflow", "optuna", "processors", "CUDA devices", "kernels"}
+    wanted |= {"runs folder", "temporary folder", "shared memory", "ports", "clock", "terminal"}
+    assert set(found) >= wanted
+
+
+def test_a_port_that_is_taken_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(doctor, "PAGES", port)
+        code, found = said("--runs", str(tmp_path))
+    assert (code, found["ports"][0]) == (0, "note")
+    assert f"--port {port + 1}" in found["ports"][1]
+
+
+def test_clocks_that_differ_are_noted_and_one_in_the_past_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "MOST_OFF", -1.0)
+    code, found = said("--runs", str(tmp_path))
+    assert (code, found["clock"][0]) == (0, "note")
+    monkeypatch.setattr(doctor, "FIRST_YEAR", 1e12)
+    code, found = said("--runs", str(tmp_path))
+    assert (code, found["clock"][0]) == (2, "wrong")

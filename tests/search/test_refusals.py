@@ -228,3 +228,39 @@ def test_every_key_of_the_spec_is_documented() -> None:
         keys |= set(getattr(field.annotation, "model_fields", {}))
     for key in [*Spec.model_fields, *keys]:
         assert f"`{key}`" in text or f".{key}`" in text, key
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tasks", 5),
+        ("tasks", "recall"),
+        ("tasks", {"kind": "recall"}),
+        ("tasks", [5]),
+        ("tasks", [["recall"]]),
+        ("ladder", 5),
+        ("ladder", [8, 16]),
+        ("search", "tpe"),
+        ("resources", 2),
+        ("certify", True),
+        ("name", ["a"]),
+        ("space", 3),
+        ("plugins", "my_layer"),
+        ("constraints", 1000),
+        ("tracking", "sqlite://"),
+        ("choices", ["lstm"]),
+        ("controls", 1),
+    ],
+)
+def test_a_key_of_the_wrong_shape_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    value: object,
+) -> None:
+    spec = spec_with(tmp_path, **{key: value})
+    assert run(monkeypatch, "search", str(spec), "--runs", str(tmp_path / "runs")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"longspan: {spec}: {key}")
+    assert not (tmp_path / "runs").exists()

@@ -36,3 +36,27 @@ def test_it_searches_exports_and_loads(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "<longspan search 'other': finished, 1 trials ended>" in done.stdout
     assert done.stdout.strip().endswith("(1,)")
+
+
+@pytest.mark.parametrize("name", ["search.py", "search/__init__.py", "spaces.py", "search/own.py"])
+def test_a_file_that_hides_a_package_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    """A script of that name too, which would be imported by itself; a folder without code as well.
+
+    But a mere folder hides nothing that is installed.
+    """
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("print('imported')\nimport longspan\nprint(longspan.search)\n")
+    runs = [str(tmp_path / name)] if name.endswith("search.py") else ["-c", "import longspan"]
+    done = subprocess.run(
+        [sys.executable, *runs], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if name == "search/own.py":
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 1
+    hidden = name.split(".")[0].split("/")[0]
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: longspan: {tmp_path / name} hides its package {hidden!r}; "
+        "give that file another name"
+    )
+    assert done.stdout in ("", "imported\n")
