@@ -28,18 +28,23 @@ class Reader:
     def predict(self, rows, gap=None):
         """An answer for each row; ``gap`` steps of filler after it, by default the lag."""
         answers = [self.answer(self.outputs(row, gap)) for row in rows]
-        return [one[0] if self.encoding["answers"] == 1 else one for one in answers]
+        several = self.encoding["answers"] > 1 or self.encoding.get("each_step", False)
+        return [one if several else one[0] for one in answers]
 
     def outputs(self, row, gap=None):
         """What the graph gives for one row (S, C): logits, or a number."""
         inputs = encode(self.encoding, row, self.lag, gap)
-        scored = np.arange(len(inputs) - self.encoding["answers"], len(inputs))
+        answers = len(row) if self.encoding.get("each_step") else self.encoding["answers"]
+        scored = np.arange(len(inputs) - answers, len(inputs))
         fed = {"inputs": inputs[None], "scored": scored[None]}
         return self.session.run(["answers"], fed)[0][0]
 
     def answer(self, outputs):
         """The file's labels, or numbers in its unit."""
         answer = self.encoding["answer"]
+        if answer["kind"] == "columns":
+            each = zip(answer["names"], outputs, strict=True)
+            return [names[out[: len(names)].argmax()] for names, out in each]
         if answer["kind"] == "number":
             return [answer["offset"] + answer["scale"] * float(out[0]) for out in outputs]
         return [answer["names"][pick] for pick in outputs.argmax(-1)]
@@ -48,7 +53,7 @@ class Reader:
 def encode(encoding, row, lag, gap=None):
     """One raw row as the graph takes it: (T,) int64 or (T, F) float32."""
     encoded = encode_steps(encoding["steps"], row)
-    gap = (lag if gap is None else gap) if encoding["after_gap"] else 0
+    gap = (lag if gap is None else gap) + encoding["answers"] - 1 if encoding["after_gap"] else 0
     length = max(len(encoded), padded_steps(encoding["padding"], lag)) + gap
     if length == len(encoded):
         return encoded

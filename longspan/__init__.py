@@ -65,7 +65,7 @@ def search(
     chosen = specs.read(Path(spec)) if isinstance(spec, str | Path) else specs.take(spec)
     chosen = overridden(chosen, name, trials, seed)
     folder = begin(chosen, Path(runs))
-    run_search(chosen, folder, Display(console, chosen.search.trials))
+    run_search(chosen, folder, Display(console, chosen))
     return Search(folder.name, folder.runs)
 
 

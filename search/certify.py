@@ -108,7 +108,7 @@ def _send(spec: Spec, folder: SearchFolder) -> str | None:
     except UserError:
         return (
             f"{folder.name!r} is being searched: MLflow gets the certificates when that ends, or "
-            f"at the next `longspan resume` or `longspan certify`"
+            f"at the next `{folder.command('resume')}`"
         )
 
 

@@ -24,6 +24,7 @@ from search.commands.faults import (
 from search.commands.judging import judge
 from search.commands.reviewing import compare, list_, report, ui
 from search.commands.searching import resume, search, status
+from search.commands.trials import trials
 from search.errors import UserError, outside
 from trainables.messages import one_line
 
@@ -58,6 +59,7 @@ for command in (
     search,
     resume,
     status,
+    trials,
     logs,
     stop,
     certify,

@@ -14,6 +14,7 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
 from search.proposing.budget import Budget
+from search.recording.event_files import EventFiles
 from search.recording.logged_model import publish
 from search.recording.recorder import Recorder
 from search.results.export import export_best
@@ -57,7 +58,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             raise
         raise UserError(
             f"{disk.filename or folder.runs}: {disk.strerror}; make room, then "
-            f"`longspan resume {folder.name}` goes on: what was measured is kept"
+            f"`{folder.command('resume')}` goes on: what was measured is kept"
         ) from error
 
 
@@ -71,10 +72,12 @@ def _disk_error_behind(error: BaseException | None) -> OSError | None:
 def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
         recorder, hunt = Recorder(spec, folder), Hunt(spec, folder)
-        ledger = Ledger(folder, listeners=(recorder, display, hunt))
+        event_files = EventFiles(spec, folder)
+        ledger = Ledger(folder, listeners=(recorder, event_files, display, hunt))
         ledger.require_known()
         ledger.reopen(spec.ladder.stop)
         recorder.start(list(ledger.records.values()))
+        event_files.start(ledger.records.values())
         hunt.start(ledger.records.values())
         started = time.monotonic()
         budget = Budget(spec.search, ledger, pause=hunt.waits, besides=lambda: hunt.gflop)
@@ -131,5 +134,5 @@ def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
     try:
         publish(spec, folder, export_best(folder, spec))
     except UserError as error:
-        return f"{error}; `longspan export {folder.name} --register MODEL` logs the model later"
+        return f"{error}; `{folder.command('export')} --register MODEL` logs the model later"
     return None

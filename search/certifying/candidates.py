@@ -33,7 +33,7 @@ class Candidate:
     Attributes:
         configuration: the nested, complete one
         sha256: of the configuration
-        ladder: as it was searched
+        ladder: as it was searched, with no rung skipped
         search_seed: the search's
         reach: the search's estimate
         to: the longest lag that is tried; None for the search's estimate
@@ -135,7 +135,7 @@ def of_trial(
         sha256=record.digest,
         task=task,
         task_config=spec.tasks_by_name[task],
-        ladder=spec.ladder,
+        ladder=spec.ladder.of_every_rung,
         search_seed=spec.search.seed,
         reach=record.report.reaches[task],
         plugins=spec.plugins,
@@ -162,7 +162,7 @@ def of_export(folder: Path, data: Path | str | None) -> Candidate:
             sha256=claim.config.configuration.digest,
             task=outcome["task"],
             task_config=claim.task_config(data),
-            ladder=LadderConfig.model_validate(outcome["ladder"]),
+            ladder=LadderConfig.model_validate(outcome["ladder"]).of_every_rung,
             search_seed=outcome["seed"],
             reach=claim.lag,
             plugins=claim.config.plugins,

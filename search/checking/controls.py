@@ -92,7 +92,7 @@ def table(
     for place, one in enumerate(measured):
         rates = [one.rates[control].rate for control in CONTROLS]
         rates += [] if nearest is None else [nearest]
-        most = one.rates[one.best].at_most
+        most = one.of_sequences[one.best].at_most
         numbers = (one.chance, *rates, most, success, *seen[place : place + 1])
         shown.add_row(str(one.lag), *(f"{number:.1%}" for number in numbers))
     return shown

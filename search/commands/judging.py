@@ -75,8 +75,8 @@ def judge(
     """
     from pydantic import ValidationError
 
-    from search.judging.process import judge as judged
-    from search.judging.request import OWN_MEMORY, Request
+    from search.certifying.judging.process import judge as judged
+    from search.certifying.judging.request import OWN_MEMORY, Request
     from trainables.messages import one_line
 
     try:

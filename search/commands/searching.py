@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from search.cluster.head_node import on_cluster
 from search.commands import (
@@ -42,7 +44,10 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Check the spec, show what was read, and start nothing.")
+        bool,
+        typer.Option(
+            help="Check the spec, show what was read and what it may cost; start nothing."
+        ),
     ] = False,
     cluster: ClusterFile = None,
 ) -> None:
@@ -58,14 +63,33 @@ def search(
     from search.checking.preflight import check
 
     if dry_run:
-        show_accounts(check(chosen), console)
-        console.print("Nothing was started.")
+        _say_what_it_may_cost(chosen)
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
         submit(cluster, _warm(chosen, runs))
         return
     _search(begin(chosen, runs))
+
+
+def _say_what_it_may_cost(spec: Spec) -> None:
+    from search.checking.accounts import show_accounts
+    from search.checking.preflight import check
+    from search.commands.estimating.estimate import estimate
+    from search.commands.estimating.words import lines, rests_on
+    from search.scheduling.machines import require
+    from search.scheduling.ray_session import machines
+
+    tasks, here = check(spec), machines()
+    show_accounts(tasks, console)
+    require(here, spec.resources)
+    found = estimate(spec, tasks, here)
+    table = Table(title="What it may cost", title_justify="left", box=None, show_header=False)
+    for about, said in lines(spec, tasks, found):
+        table.add_row(about, said)
+    console.print(table, markup=False)
+    console.print(rests_on(found), highlight=False)
+    console.print("Nothing was started.")
 
 
 def overridden(spec: Spec, name: str | None, trials: int | None, seed: int | None) -> Spec:
@@ -144,6 +168,7 @@ def _search(folder: SearchFolder) -> None:
     from search.results.leaderboard import leaderboard
     from search.results.live_table import Display
     from search.run import run_search
+    from trainables.messages import duration
 
     spec = specs.read(folder.spec)
     at = options_of(folder.runs)
@@ -152,7 +177,7 @@ def _search(folder: SearchFolder) -> None:
         f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
         f"{spec.ladder.members} members each. Everything goes to {folder.path}"
     )
-    ended = run_search(spec, folder, Display(console, spec.search.trials))
+    ended = run_search(spec, folder, Display(console, spec))
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     records = ledger.records.values()
@@ -165,23 +190,24 @@ def _search(folder: SearchFolder) -> None:
         console.print(ended.behind, style="yellow")
     if not ended.finished and not ended.budget:
         console.print(
-            f"Stopped. Go on with: longspan resume {folder.name}{at}",
+            f"Stopped. Go on with: {escape(folder.command('resume'))}",
             soft_wrap=True,
             highlight=False,
         )
         raise typer.Exit(EXIT_INTERRUPTED)
     one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
-    more = _more(ended.budget)
-    more = f"  longspan resume {folder.name}{at} --{more}\n" if more else ""
-    console.print(
-        f"Ended after {ended.seconds:.0f} s{f': {ended.budget}' if ended.budget else ''}. Next:\n"
-        f"{more}"
-        f"  longspan ui{one}{at}                                   review every trial in MLflow\n"
-        f"  longspan certify {folder.name}{at}                  try the winner on fresh members\n"
-        f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
-        highlight=False,
-        soft_wrap=True,
-    )
+    option = _more(ended.budget)
+    more = f"longspan resume {folder.name}{at} --{option}" if option else ""
+    why = f": {ended.budget}" if ended.budget else ""
+    console.print(f"Ended after {duration(ended.seconds)}{why}. Next:", highlight=False)
+    hints = {
+        f"longspan report {folder.name}{at}": "what won, why, what mattered",
+        f"longspan ui{one}{at}": "review every trial in MLflow",
+        f"longspan certify {folder.name}{at}": "try the winner on fresh members",
+        f"longspan export {folder.name} --top 3 --to best{at}": "weights and cards of the best",
+    }
+    for command, what in ({more: "go on"} | hints if more else hints).items():
+        console.print(f"  {command:<41} {what}", highlight=False, soft_wrap=True)
 
 
 def _more(budget: str | None) -> str:
@@ -235,7 +261,7 @@ def status(
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
         console.print(
-            f"Go on with: longspan resume {name}{options_of(runs)}", soft_wrap=True, highlight=False
+            f"Go on with: {escape(folder.command('resume'))}", soft_wrap=True, highlight=False
         )
 
 

@@ -113,7 +113,7 @@ class Ledger:
         numbers = ", ".join(map(str, sorted({*self.damaged, *self.unknown})))
         if not numbers:
             return ""
-        again = f"`longspan resume {self._folder.name}` runs those with a damaged record again"
+        again = f"`{self._folder.command('resume')}` runs those with a damaged record again"
         return f"not ranked, for their records cannot be read: trial {numbers}; {again}"
 
     @property

@@ -8,9 +8,21 @@ from typing import Any, Self
 
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
-from trainables.measure.records import MemberRung, of_task
+from trainables.measure.records import Limits, MemberRung, of_task
 from trainables.measure.report import Report
-from trainables.measure.skill import least_skill
+from trainables.measure.skill import BY_SKILL, least_skill
+
+ENDS = {
+    "top": "reached the top",
+    "failed_rung": "failed a rung",
+    "pruned": "stopped",
+    "running": "running",
+    "time": "time was over",
+    "memory": "out of memory",
+    "length": "longer than its positions",
+    "error": "failed",
+}
+"""How a trial ended, in the words of every page that shows it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,12 @@ class Record:
     def finished(self) -> bool:
         """Whether the trial has come to an end."""
         return self.ended_by is not None
+
+    @property
+    def end_text(self) -> str:
+        """How it ended, in words; ``running`` where it has not."""
+        end = self.ended_by or "running"
+        return ENDS.get(end, end)
 
     @property
     def reported(self) -> bool:
@@ -128,6 +146,23 @@ class Record:
             if not on.censored:
                 curve = [point for point in self.report.curve if point.task == on.task]
                 return limit_of(of_task(self.rows, on.task), curve, ladder)
+        return None
+
+    def why(self, limited_by: str | None) -> str | None:
+        """Why that task ended where it did: by ``skill``, or by the smallest of its `Limits`.
+
+        None where nothing that is known explains it.
+
+        Args:
+            limited_by: what `limited_by` says
+        """
+        if limited_by == BY_SKILL:
+            return "skill"
+        for on in self.tasks:
+            if not on.censored:
+                failed = max((row.lag for row in of_task(self.rows, on.task)), default=0)
+                known = self.report.limits.get(on.task, Limits())
+                return known.why(on.reach, failed)
         return None
 
     @property

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import BaseTrial, FixedTrial, TrialState
 from pydantic import ValidationError
@@ -22,10 +21,11 @@ from ray.tune.search import Searcher
 
 from search.disk.ledger import Ledger
 from search.errors import UserError
+from search.proposing.bounded_study import BoundedStudy
 from search.proposing.constraints import refuse
 from search.proposing.draws import proposed
 from search.proposing.samplers import METRIC
-from search.proposing.study import state_and_value
+from search.proposing.study import state_and_value, told
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
@@ -55,7 +55,7 @@ class StudySearch(Searcher):
     def __init__(
         self,
         space: Space,
-        study: optuna.Study,
+        study: BoundedStudy,
         ledger: Ledger,
         sampler: Callable[[int], BaseSampler],
         trials: int,
@@ -177,7 +177,9 @@ class StudySearch(Searcher):
         """Keep how a trial under way ended, then tell Optuna."""
         number = self._under_way.pop(trial_id)
         self._ledger.finished(number, ended_by, error)
-        state, value = state_and_value(self._ledger.records[number])
+        record = self._ledger.records[number]
+        self._study.note(number, told(record))
+        state, value = state_and_value(record)
         self._study.tell(number, value, state)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from mlflow.types.schema import Array
+from mlflow.types.schema import Array, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
 
 import trainables
@@ -32,7 +32,7 @@ from search.errors import UserError
 from search.recording.model_claims import description, send_claims, send_version, version_tags
 from search.recording.tracker import Tracker
 from search.spec import Spec
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import SymbolSteps
 from trainables.exports import exported, pyfunc
@@ -63,22 +63,38 @@ def signature(encoding: Encoding) -> ModelSignature:
     it. The rows are the model's own to check, so the schema of inputs is left out: `described`
     says what they are.
     """
-    answer, several = encoding.answer, encoding.answers > 1
-
-    def column(kind: DataType, name: str) -> ColSpec:
-        return ColSpec(Array(kind) if several else kind, name)
-
-    if isinstance(answer, ClassAnswers):
-        kinds = {bool: DataType.boolean, int: DataType.long, float: DataType.double}
-        found = {kinds.get(type(name), DataType.string) for name in answer.names}
-        label = column(found.pop() if len(found) == 1 else DataType.string, pyfunc.LABEL)
-        shares = [column(DataType.double, name) for name in pyfunc.probability_columns(answer)]
-    else:
-        label, shares = column(DataType.double, pyfunc.LABEL), []
-    outputs = Schema([label, *shares])
+    outputs = Schema(_answered(encoding))
     if not encoding.after_gap:
         return ModelSignature(outputs=outputs)
     return ModelSignature(outputs=outputs, params=ParamSchema([ParamSpec("gap", "long", -1)]))
+
+
+def _answered(encoding: Encoding) -> list[ColSpec | TensorSpec]:
+    answer = encoding.answer
+
+    def column(kind: DataType, name: str) -> ColSpec:
+        several = encoding.is_several and not isinstance(answer, ColumnsAnswers)
+        return ColSpec(Array(kind) if several else kind, name)
+
+    if isinstance(answer, ClassAnswers):
+        shares = [column(DataType.double, name) for name in pyfunc.probability_columns(answer)]
+        return [column(_type_of(answer), pyfunc.LABEL), *shares]
+    if isinstance(answer, ColumnsAnswers):
+        return [
+            spec
+            for name, part in zip(answer.columns, answer.parts, strict=True)
+            for spec in (
+                column(_type_of(part), name),
+                *(column(DataType.double, each) for each in pyfunc.shares_of(name, part)),
+            )
+        ]
+    return [column(DataType.double, pyfunc.LABEL)]
+
+
+def _type_of(answer: ClassAnswers) -> DataType:
+    kinds = {bool: DataType.boolean, int: DataType.long, float: DataType.double}
+    found = {kinds.get(type(name), DataType.string) for name in answer.names}
+    return found.pop() if len(found) == 1 else DataType.string
 
 
 def described(encoding: Encoding, lag: int) -> dict[str, Any]:

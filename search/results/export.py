@@ -125,7 +125,7 @@ def _wanted(
     if not certified:
         raise UserError(
             f"--certified: nothing of {folder.name!r} has a certificate that claims a lag;"
-            f" `longspan certify {folder.name}` tries for one"
+            f" `{folder.command('certify')}` tries for one"
         )
     return certified[: wanted.top]
 
@@ -279,6 +279,8 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
+    limited = None if reached[task].censored else limit_of(rows, final.curve, spec.ladder)
+    limits = record.report.limits.get(task)
     return {
         "search": spec.name,
         "trial": record.number,
@@ -296,9 +298,9 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "member": member,
         "success_rate": row.success_rate,
         "skill": least_skill(rows),
-        "limited_by": limit_of(rows, final.curve, spec.ladder)
-        if not reached[task].censored
-        else None,
+        "limited_by": limited,
+        "why": None if reached[task].censored else record.why(limited),
+        "limits": limits and limits.to_json(),
         "control": row.control,
         "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
 
@@ -73,7 +73,7 @@ def _code(encoding: Encoding | None, plugins: str) -> str:
     else:
         lines += _example(encoding)
         lines.append("model.predict(rows)  # an answer for each row")
-        if isinstance(encoding.answer, ClassAnswers):
+        if not isinstance(encoding.answer, NumberAnswers):
             lines.append(
                 "model.predict_proba(rows)  # of each class of model.encoding.answer.names"
             )
@@ -113,10 +113,16 @@ def _generated(encoding: Encoding) -> str:
 def _rows(encoding: Encoding, outcome: dict[str, Any]) -> str:
     rate = f"{outcome['success_rate']:.1%} of {outcome['test_sequences']} held-out rows"
     lines = ["Rows may differ in length, and are given as they are: nothing is scaled beforehand."]
-    if encoding.after_gap:
+    if encoding.each_step:
         lines.append(
-            f"The answer is asked for {outcome['lag']} steps of filler after the row, the lag at"
-            f" which {rate} were right; `predict(rows, gap=STEPS)` asks at another."
+            "A row is answered at each of its steps, with a list; which of them are asked for, the"
+            f" labels said. At lag {outcome['lag']}, {rate} were right in all that were."
+        )
+    elif encoding.after_gap:
+        several = f"s, {encoding.answers} of them, are" if encoding.is_several else " is"
+        lines.append(
+            f"The answer{several} asked for {outcome['lag']} steps of filler after the row, the lag"
+            f" at which {rate} were right; `predict(rows, gap=STEPS)` asks at another."
         )
     elif encoding.task == "stream":
         lines.append("The answer is the step that follows the row's last.")
@@ -141,7 +147,10 @@ def _shown(encoding: Encoding) -> str:
     rows = {named: columns, "a step": _step(steps), "missing values": _missing(steps)}
     if encoding.filler is not None:
         rows["filler"] = encoding.filler.kind
-    if isinstance(answer, ClassAnswers):
+    if isinstance(answer, ColumnsAnswers):
+        for name, names in zip(answer.columns, answer.names, strict=True):
+            rows[f"classes of `{name}`"] = _listed([repr(each) for each in names])
+    elif isinstance(answer, ClassAnswers):
         rows["classes"] = _listed([repr(name) for name in answer.names])
     else:
         rows["answer"] = f"a number, {answer.offset:.6g} + {answer.scale:.6g} x output"

@@ -174,10 +174,14 @@ class TrackingConfig(Config):
     Attributes:
         uri: null for what ``MLFLOW_TRACKING_URI`` says, or else SQLite under the runs folder
         experiment: null for ``longspan``
+        tensorboard: whether TensorBoard's event files are written too, under the search's folder
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"tensorboard"})
 
     uri: str | None = None
     experiment: str | None = None
+    tensorboard: bool = False
 
     @property
     def experiment_name(self) -> str:

@@ -100,9 +100,15 @@ def each_place(batch: Batch) -> Iterator[Batch]:
 
 
 def one_answer(batch: Batch, place: int) -> Batch:
-    """The same sequences with one of their answers."""
-    some = slice(place, place + 1)
-    return replace(batch, targets=batch.targets[:, some], scored=batch.scored[:, some])
+    """The same sequences with one of their answers, by its number among as many as can be.
+
+    Of a sequence that is asked for fewer, its first, its middle or its last: whichever that is.
+    """
+    most = batch.targets.shape[1]
+    count = asked(batch.targets).sum(1, keepdim=True)
+    own = count * place // most if place < most - 1 else count - 1
+    one = (most - count + own).clamp(0, most - 1)
+    return replace(batch, targets=batch.targets.gather(1, one), scored=batch.scored.gather(1, one))
 
 
 def blinded(task: Task, batch: Batch, donors: Batch, lag: int) -> Batch:

@@ -8,7 +8,7 @@ the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -24,9 +24,8 @@ from trainables.controls.guessers import (
     by_edges,
     by_last_input,
     constant,
+    each_place,
     judged,
-    one_answer,
-    places,
     shuffled,
 )
 from trainables.measure.reliability import lower_bound, upper_bound
@@ -90,6 +89,8 @@ class Controls:
         promised: whether every answer is said to need inputs as old as the lag; where none is, a
             control is given a sequence for which it is right at every place looked at
         paired: whether a success is a comparison of a sequence with itself
+        whole: of several answers a sequence, the rates of sequences that are right at every place
+            looked at, which is what success is; empty where they are ``rates``
     """
 
     lag: int
@@ -98,11 +99,17 @@ class Controls:
     level: float
     paired: bool = False
     promised: bool = True
+    whole: dict[Control, Rate] = field(default_factory=dict)
+
+    @property
+    def of_sequences(self) -> dict[Control, Rate]:
+        """Each control's successes, which are whole sequences."""
+        return self.whole or self.rates
 
     @property
     def best(self) -> Needless:
         """Of those that may not reach the success asked for, the one that may be the highest."""
-        return max(NEEDLESS, key=lambda control: self.rates[control].at_most)
+        return max(NEEDLESS, key=lambda control: self.of_sequences[control].at_most)
 
     def complaint(self, success: float) -> str | None:
         """Why the task cannot tell memory, in one line; None if nothing was found.
@@ -110,23 +117,24 @@ class Controls:
         The bag is no reason: it is made of all inputs, so whoever has it remembers the old ones.
         """
         for control in NEEDLESS:
-            if self.rates[control].at_least >= success:
-                return f"{self._succeeds(control)}; success {success:g} then needs no memory"
+            found = self.of_sequences[control]
+            if found.at_least >= success:
+                return f"{self._succeeds(control, found)}; success {success:g} then needs no memory"
         for leaking in LEAKING if self.promised else ():
             found = self.rates[leaking]
             if lower_bound(found.successes, found.shown, SURE) > self.level:
-                return f"{self._succeeds(leaking)}; chance is at most {self.level:.1%}"
+                return f"{self._succeeds(leaking, found)}; chance is at most {self.level:.1%}"
         for control in NEEDLESS:
-            most = self.rates[control].at_most
+            found = self.of_sequences[control]
+            most = found.at_most
             if most >= success and not self.paired:
                 return (
-                    f"{self._succeeds(control)}, so in up to {most:.1%} of all; it must be"
+                    f"{self._succeeds(control, found)}, so in up to {most:.1%} of all; it must be"
                     f" established to stay below success {success:g}: choose a higher success"
                 )
         return None
 
-    def _succeeds(self, control: Control) -> str:
-        found = self.rates[control]
+    def _succeeds(self, control: Control, found: Rate) -> str:
         shown = f"{found.successes} of {found.shown} sequences at lag {self.lag}"
         return f"{SUCCEEDS[control]} on {shown}"
 
@@ -139,18 +147,17 @@ def measure(task: Task, lag: int, seed: int = 0) -> Controls:
     test = next(iter(task.split("test").draw(lag, count, 2 * count, generator)))
     donors = draw_donors(task, lag, count, generator)
     found = []
-    for place in places(test.targets.shape[1]):
-        one, other = one_answer(train, place), one_answer(test, place)
+    for one, other in zip(each_place(train), each_place(test), strict=True):
         found.append(_of_answer(task, lag, one, other, donors, generator))
-    rates = {
-        control: _together([each[control] for each in found], task.promises_lag)
-        for control in CONTROLS
-    }
+    whole = {c: _together([each[c] for each in found], each_counts=False) for c in CONTROLS}
+    rates = whole
+    if task.promises_lag:
+        rates = {c: _together([each[c] for each in found], each_counts=True) for c in CONTROLS}
     guessed = rates["constant"]
     chance = _chance(task, test)
     level = max(chance, upper_bound(guessed.successes, guessed.shown, 0.99))
     level = chance if task.paired else level
-    return Controls(lag, chance, rates, level, task.paired, task.promises_lag)
+    return Controls(lag, chance, rates, level, task.paired, task.promises_lag, whole)
 
 
 def shown_at(task: Task, lag: int) -> int:

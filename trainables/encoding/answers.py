@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+import torch
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from trainables.parts import Config
 
@@ -32,6 +33,10 @@ class ClassAnswers(Config):
         """Names for columns of a table of probabilities; an answer of the same text is its."""
         return tuple(str(name) for name in self.names)
 
+    def shares(self, logits: np.ndarray) -> np.ndarray:
+        """The classes' probabilities, of logits (..., C)."""
+        return torch.from_numpy(logits).softmax(-1).numpy()
+
     def decode(self, logits: np.ndarray) -> np.ndarray:
         """The likeliest class's name, for each of the logits (..., C): an array of (...)."""
         picks = logits.argmax(-1)
@@ -41,6 +46,51 @@ class ClassAnswers(Config):
         named = np.empty(len(self.names), dtype=object)
         named[:] = self.names
         return named[picks]
+
+
+class ColumnsAnswers(Config):
+    """One of several classes in each of S columns, each with classes of its own.
+
+    Attributes:
+        columns: of the file, in the order in which they are answered
+        names: of each column's classes 0, 1, .., as the file has them and in its type; a column of
+            fewer classes than another has none of the last logits
+    """
+
+    kind: Literal["columns"] = "columns"
+    columns: tuple[str, ...] = Field(min_length=1)
+    names: tuple[tuple[Label, ...], ...]
+
+    @model_validator(mode="after")
+    def _of_as_many(self) -> Self:
+        if len(self.columns) != len(self.names) or not all(self.names):
+            raise ValueError("names: each of the columns has classes of its own")
+        return self
+
+    @property
+    def parts(self) -> tuple[ClassAnswers, ...]:
+        """Each column's."""
+        return tuple(ClassAnswers(names=names) for names in self.names)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Classes of each column."""
+        return tuple(len(names) for names in self.names)
+
+    def shares(self, logits: np.ndarray) -> np.ndarray:
+        """The classes' probabilities, of logits (..., S, C); 0 where a column has no such class."""
+        none = np.arange(logits.shape[-1]) >= np.array(self.counts)[:, None]
+        return torch.from_numpy(np.where(none, -np.inf, logits)).softmax(-1).numpy()
+
+    def decode(self, logits: np.ndarray) -> np.ndarray:
+        """The likeliest class of each column, for logits (..., S, C): an array of (..., S)."""
+        of_columns = [
+            part.decode(logits[..., place, : len(part.names)])
+            for place, part in enumerate(self.parts)
+        ]
+        if len({column.dtype for column in of_columns}) > 1:
+            of_columns = [column.astype(object) for column in of_columns]
+        return np.stack(of_columns, axis=-1)
 
 
 class NumberAnswers(Config):
@@ -60,4 +110,4 @@ class NumberAnswers(Config):
         return (self.offset + self.scale * outputs[..., 0]).astype(np.float64)
 
 
-AnyAnswers = Annotated[ClassAnswers | NumberAnswers, Field(discriminator="kind")]
+AnyAnswers = Annotated[ClassAnswers | ColumnsAnswers | NumberAnswers, Field(discriminator="kind")]

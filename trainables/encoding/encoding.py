@@ -8,9 +8,10 @@ upper 53 bits over 2^53 (feature by feature within a step).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from jaxtyping import Float
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers, ClassAnswers
+from trainables.encoding.answers import AnyAnswers, ClassAnswers, ColumnsAnswers
 from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
 from trainables.measure.plain import digest
 from trainables.parts import Config
@@ -85,8 +86,11 @@ class Encoding(Config):
         after_gap: whether the answer is asked for after a gap of filler
         answer: what is answered
         answers: answers a row, at its last steps
+        each_step: whether a row is answered at each of its steps instead
         example: a row that nothing was trained on, as the user has it; None if generated
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"each_step"})
 
     version: Literal[1] = 1
     task: str
@@ -98,12 +102,18 @@ class Encoding(Config):
     after_gap: bool = False
     answer: AnyAnswers
     answers: int = Field(default=1, ge=1, le=LONGEST_ROW)
+    each_step: bool = False
     example: tuple[Value, ...] | tuple[tuple[Value, ...], ...] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if "sequence" not in self.columns:
             raise ValueError("columns: sequence is required")
+        answer = self.answer
+        if isinstance(answer, ColumnsAnswers) and len(answer.columns) != self.answers:
+            raise ValueError("answers: one of each column")
+        if self.each_step and (self.answers > 1 or self.after_gap):
+            raise ValueError("each_step: it is of rows that are answered at their own steps")
         pool = self.filler.pool if self.filler is not None else ()
         if self.filler is not None and self.filler.kind == "resample" and not pool:
             raise ValueError("filler: resample needs a pool of steps")
@@ -123,12 +133,22 @@ class Encoding(Config):
 
     @property
     def chance(self) -> float | None:
-        """The success of a blind guess; None where it is not known, of numbers."""
+        """The success of a blind guess; None where it is not known.
+
+        So it is of numbers, and where rows have answers at steps of their own.
+        """
         if self.task == "stream":
             return 0.5
-        if not isinstance(self.answer, ClassAnswers):
+        if isinstance(self.answer, ColumnsAnswers):
+            return 1 / math.prod(self.answer.counts)
+        if not isinstance(self.answer, ClassAnswers) or self.each_step:
             return None
         return float(len(self.answer.names)) ** -self.answers
+
+    @property
+    def is_several(self) -> bool:
+        """Whether a row has a list of answers, and not one."""
+        return self.each_step or self.answers > 1
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -146,7 +166,9 @@ class Encoding(Config):
         return {name: [*part] for name, part in zip(self.channels, parts, strict=True)}
 
     def require_gap(self, gap: int | None, lag: int) -> int:
-        """The steps of filler after a row before it is asked: those given, or the ``lag``.
+        """The steps of filler after a row up to its last answer.
+
+        Those given, or the ``lag``, before it is asked; and one more for each further answer.
 
         Raises:
             ValueError: if there is no filler, or it is no number of steps.
@@ -165,7 +187,7 @@ class Encoding(Config):
             raise ValueError(
                 f"gap: {gap} is not allowed; at most {max(LONGEST_GAP, lag)} steps of filler"
             )
-        return int(gap)
+        return int(gap) + self.answers - 1
 
     def length(self, row_steps: int, gap: int, lag: int) -> int:
         """Steps that a row of ``row_steps`` is shown as."""

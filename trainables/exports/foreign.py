@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers
 from trainables.encoding.encoding import LONGEST_ROW, Encoding
 from trainables.encoding.steps import NumberSteps, TokenSteps
 from trainables.files import weights
@@ -139,6 +139,8 @@ def require_fitting(encoding: Encoding, config: Interface, kind: str, file: Path
         raise ValueError(f"{file}: it gives {shown}, and the model takes {config.inputs}")
     if isinstance(answer, ClassAnswers):
         fits = config.answer == ClassAnswer(len(answer.names))
+    elif isinstance(answer, ColumnsAnswers):
+        fits = config.answer == ClassAnswer(max(answer.counts), answer.counts)
     else:
         fits = isinstance(config.answer, NumberAnswer)
     if not fits:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.rows import read_rows
 from trainables.exports.streaming import RowStream
@@ -60,33 +60,43 @@ class Predictor(Model):
                 with filler
 
         Returns:
-            (N,), or (N, S) where a row has S > 1 answers
+            (N,), or (N, S) where a row has S > 1 answers; where it has one at each of its n steps,
+            (N,) of arrays (n,)
 
         Raises:
             ValueError: in one line, if a row is not what the model takes, or memory does not hold
                 it with its gap.
         """
-        encoding = self._require_encoding()
-        answers = encoding.answer.decode(self.outputs_of(rows, gap))
-        return answers[:, 0] if encoding.answers == 1 else answers
+        return self._answers(self._require_encoding().answer.decode, rows, gap)
 
     def predict_proba(self, rows: Any, gap: int | None = None) -> np.ndarray:
-        """The classes' probabilities for each row (N, C), or (N, S, C), as `predict` takes them.
+        """The classes' probabilities for each row (N, C), as `predict` takes them.
+
+        Where a row has several answers, (N, S, C); or (N,) of arrays (n, C).
 
         ``model.encoding.answer.names`` says which class is which.
 
         Raises:
             ValueError: as `predict`, or if the answers are numbers.
         """
-        encoding = self._require_encoding()
-        if not isinstance(encoding.answer, ClassAnswers):
+        answer = self._require_encoding().answer
+        if isinstance(answer, NumberAnswers):
             raise ValueError("predict_proba: this model answers with numbers, not classes")
-        logits = torch.from_numpy(self.outputs_of(rows, gap))
-        shares = logits.softmax(-1).numpy()
-        return shares[:, 0] if encoding.answers == 1 else shares
+        return self._answers(answer.shares, rows, gap)
+
+    def _answers(
+        self, decode: Callable[[np.ndarray], np.ndarray], rows: Any, gap: int | None
+    ) -> np.ndarray:
+        outputs = self.outputs_of(rows, gap)
+        if self._require_encoding().each_step:
+            return listed([decode(row) for row in outputs])
+        answers = decode(outputs)
+        return answers if self._require_encoding().is_several else answers[:, 0]
 
     def stream(self, batch_size: int) -> RowStream:
         """Rows side by side that come a step at a time; it answers as `predict` does on the whole.
+
+        Where a row is answered at each of its steps, it gives the answer at the last that came.
 
         Raises:
             ValueError: in one line, if the export keeps no encoding, or there is no row.
@@ -99,11 +109,11 @@ class Predictor(Model):
         return RowStream(self, self._require_encoding(), self.lag, int(batch_size))
 
     def outputs_of(self, rows: Any, gap: int | None = None) -> np.ndarray:
-        """What `forward` gives for raw rows (N, S, C)."""
+        """What `forward` gives for raw rows (N, S, C); or at each step, (N,) of arrays (n, C)."""
         encoding = self._require_encoding()
         gap = encoding.require_gap(gap, self.lag)
         values = read_rows(rows, encoding)
-        given = np.empty((len(values), encoding.answers, self.outputs), np.float32)
+        given: list[np.ndarray] = [np.empty(0)] * len(values)
         length = 0
         was_training = self.training
         self.eval()
@@ -111,9 +121,11 @@ class Predictor(Model):
             with torch.inference_mode():
                 for numbers, inputs in self._shown(values, encoding, gap):
                     length = inputs.shape[1]
-                    scored = torch.arange(length - encoding.answers, length)
-                    answers = self(inputs, scored.expand(len(inputs), -1))
-                    given[numbers] = answers.float().cpu().numpy()
+                    asked = len(values[numbers[0]]) if encoding.each_step else encoding.answers
+                    scored = torch.arange(length - asked, length)
+                    answers = self(inputs, scored.expand(len(inputs), -1)).float().cpu().numpy()
+                    for number, answer in zip(numbers, answers, strict=True):
+                        given[number] = answer
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -123,19 +135,25 @@ class Predictor(Model):
             ) from None
         finally:
             self.train(was_training)
-        return given
+        if encoding.each_step:
+            return listed(given)
+        none = np.empty((0, encoding.answers, self.outputs), np.float32)
+        return np.stack(given) if given else none
 
     def _shown(
         self, values: list[np.ndarray], encoding: Encoding, gap: int
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Rows of one length at a time, at most `STEPS_AT_ONCE` steps, by their numbers."""
+        """Rows of one length at a time, at most `STEPS_AT_ONCE` steps, by their numbers.
+
+        Where each step is answered, they also have as many of their own.
+        """
         device = next(self.parameters()).device
-        lengths: dict[int, list[int]] = defaultdict(list)
+        lengths: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number, row in enumerate(values):
             length = encoding.length(len(row), gap, self.lag)
             self._require_readable(length, number, encoding)
-            lengths[length].append(number)
-        for length, numbers in lengths.items():
+            lengths[length, len(row) if encoding.each_step else 0].append(number)
+        for (length, _), numbers in lengths.items():
             at_once = max(1, min(256, STEPS_AT_ONCE // length))
             for first in range(0, len(numbers), at_once):
                 some = numbers[first : first + at_once]
@@ -158,3 +176,11 @@ class Predictor(Model):
         if self.encoding is None:
             raise ValueError(f"predict: {NO_ENCODING}")
         return self.encoding
+
+
+def listed(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of any lengths, an array each (N,)."""
+    found = np.empty(len(rows), dtype=object)
+    for number, row in enumerate(rows):
+        found[number] = row
+    return found

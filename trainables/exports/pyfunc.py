@@ -14,7 +14,7 @@ import torch
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.exports.exported import Exported, read
 from trainables.exports.predicting import Predictor
@@ -41,6 +41,9 @@ class Answering:
     def predict(self, rows: Any, params: Mapping[str, Any] | None = None) -> Any:
         """A DataFrame with a row for each: ``label``, and each class's probability by its name.
 
+        Where a row has several answers, lists of them; of several columns, each column's under its
+        name.
+
         Args:
             rows: what `Predictor.predict` takes; also a mapping with ``inputs``, or its own column
             params: ``gap``, the steps of filler after which is asked; -1 for the claimed lag
@@ -58,16 +61,43 @@ class Answering:
             outputs = self._model.outputs_of(rows, None if gap == -1 else gap)
         except ValueError as error:
             raise RefusedRowsError(error) from None
-        columns = {LABEL: answer.decode(outputs)}
-        if isinstance(answer, ClassAnswers):
-            shares = torch.from_numpy(outputs).softmax(-1).numpy().astype(np.float64)
-            for number, name in enumerate(probability_columns(answer)):
-                columns[name] = shares[..., number]
-        one = encoding.answers == 1
+        if isinstance(answer, ColumnsAnswers):
+            found = _of_columns(answer, outputs)
+        else:
+            found = _columns(answer, outputs)
+            if not encoding.is_several:
+                found = {name: [row[0] for row in rows_of] for name, rows_of in found.items()}
         return pd.DataFrame(
-            {name: (values[:, 0] if one else values).tolist() for name, values in columns.items()},
+            found,
             index=rows.index if isinstance(rows, pd.DataFrame | pd.Series) else None,
         )
+
+
+def _columns(answer: ClassAnswers | NumberAnswers, outputs: np.ndarray) -> dict[str, list[Any]]:
+    """Under each name, of each row the list of what its answers are there."""
+    columns = {LABEL: [answer.decode(row).tolist() for row in outputs]}
+    if isinstance(answer, ClassAnswers):
+        shares = [answer.shares(row).astype(np.float64) for row in outputs]
+        for number, name in enumerate(probability_columns(answer)):
+            columns[name] = [row[:, number].tolist() for row in shares]
+    return columns
+
+
+def _of_columns(answer: ColumnsAnswers, outputs: np.ndarray) -> dict[str, list[Any]]:
+    """Each column's answer, then its classes' probabilities: ``fault``, ``p(fault: shaft)``, ..."""
+    columns = {}
+    for place, (name, part) in enumerate(zip(answer.columns, answer.parts, strict=True)):
+        logits = outputs[:, place, : len(part.names)]
+        columns[name] = part.decode(logits).tolist()
+        shares = part.shares(logits).astype(np.float64)
+        for number, each in enumerate(shares_of(name, part)):
+            columns[each] = shares[:, number].tolist()
+    return columns
+
+
+def shares_of(column: str, answer: ClassAnswers) -> list[str]:
+    """The columns of the probabilities of one of several columns' classes."""
+    return [f"p({column}: {label})" for label in answer.names]
 
 
 def probability_columns(answer: ClassAnswers) -> list[str]:

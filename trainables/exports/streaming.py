@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.holders import columns_of, listed
 from trainables.encoding.rows import read_rows
@@ -83,6 +83,8 @@ class RowStream:
     def predict(self, gap: int | None = None) -> np.ndarray:
         """What ``model.predict`` answers to the rows so far; the stream may go on after it.
 
+        Where it answers at each step, the answer at the last that came (B,).
+
         Args:
             gap: as in ``model.predict``; filler goes through a copy of the state
 
@@ -98,9 +100,10 @@ class RowStream:
         Raises:
             ValueError: as `predict`, or if the answers are numbers.
         """
-        if not isinstance(self._encoding.answer, ClassAnswers):
+        answer = self._encoding.answer
+        if isinstance(answer, NumberAnswers):
             raise ValueError("predict_proba: this model answers with numbers, not classes")
-        shares = torch.from_numpy(self.outputs(gap)).softmax(-1).numpy()
+        shares = answer.shares(self.outputs(gap))
         return shares[:, 0] if self._encoding.answers == 1 else shares
 
     def outputs(self, gap: int | None = None) -> np.ndarray:

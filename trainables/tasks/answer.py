@@ -31,9 +31,15 @@ def asked(targets: Targets) -> Bool[Tensor, "B S"]:
 
 @dataclass(frozen=True)
 class ClassAnswer:
-    """Answers that are one of ``classes``; right if the argmax is."""
+    """Answers that are one of ``classes``; right if the argmax is.
+
+    Attributes:
+        of_places: where a sequence's answers have classes of their own, how many each has; the
+            logits beyond those are none
+    """
 
     classes: int
+    of_places: tuple[int, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -42,6 +48,10 @@ class ClassAnswer:
 
     def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
         """Which answers are right; one that is not asked is."""
+        if predictions.shape[1] == len(self.of_places):
+            places = torch.tensor(self.of_places, device=predictions.device)[:, None]
+            none = torch.arange(self.classes, device=predictions.device) >= places
+            predictions = predictions.masked_fill(none, -torch.inf)
         return (predictions.argmax(-1) == targets) | ~asked(targets)
 
     def loss(

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from trainables.measure.reliability import look_confidence, lower_bound, trials_needed
-from trainables.tasks.answer import asked
+from trainables.shapes import Targets
+from trainables.tasks.answer import NO_CLASS, asked
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Split, Task
 
 TEST_SHARE = 0.2
@@ -56,13 +57,26 @@ def _require_enough(task: Task, success: float, lag: int) -> None:
 def _require_memory(task: Task, success: float, lag: int) -> None:
     test, generator = task.split("test"), torch.Generator().manual_seed(0)
     batches = test.draw(lag, MOST_GUESSED, 64, generator)
-    targets = torch.cat([batch.targets for batch in batches])[:, 0]
-    guessed, shown = most_alike(targets, test.answer), len(targets)
+    same = torch.cat([_only_answer(batch.targets) for batch in batches])
+    guessed, shown = most_alike(same, test.answer), len(same)
     if lower_bound(guessed, shown, look_confidence(1)) >= success:
         raise ValueError(
             f"success: {success} is reached on {task} without looking: one and the same answer is"
             f" right for {guessed} of {shown} held-out rows at lag {lag}; choose a higher success"
         )
+
+
+def _only_answer(targets: Targets) -> Tensor:
+    """What one and the same answer must be to be right wherever a row is asked (B,).
+
+    `NO_CLASS` where there is none.
+    """
+    if targets.shape[1] == 1 or targets.is_floating_point():
+        return targets[:, 0]
+    there = asked(targets)
+    least = targets.masked_fill(~there, torch.iinfo(targets.dtype).max).amin(1)
+    most = targets.amax(1)
+    return torch.where(least == most, most, NO_CLASS)
 
 
 def most_alike(targets: Tensor, answer: ClassAnswer | NumberAnswer) -> int:

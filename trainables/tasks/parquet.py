@@ -11,63 +11,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
-import pyarrow as pa
 import torch
 from jaxtyping import Bool, Int
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
+from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
+from trainables.encoding.answers import Label
 from trainables.encoding.encoding import Encoding, Padding
+from trainables.encoding.plain import is_list
 from trainables.encoding.steps import FillerKind
 from trainables.tasks.accounts.account import AnswersRead
-from trainables.tasks.accounts.answers import Asked, answers_read
-from trainables.tasks.rows.config import LATER, RowsConfig
+from trainables.tasks.accounts.answers import Answered, answers_read
+from trainables.tasks.answer import NO_CLASS
+from trainables.tasks.asked.columns import ColumnLabels, labels_of_columns, target_keys
+from trainables.tasks.asked.config import AnswersConfig
+from trainables.tasks.asked.lags import lags_of
+from trainables.tasks.asked.lists import Asked, of_lists, one_a_column, one_a_row
+from trainables.tasks.asked.places import NO_ANSWER, last_alone, near
 from trainables.tasks.rows.fitting import fit
-from trainables.tasks.rows.labels import AnswerKind, FractionError, labels, whole
-from trainables.tasks.rows.reading import Rows
+from trainables.tasks.rows.labels import Labels, labels
 from trainables.tasks.rows.task import RowsTask
-from trainables.tasks.split.partition import Partition
-from trainables.tasks.task import Batch, ClassAnswer
-
-NEARNESS = 2.0
-
-
-def _one(given: Any) -> Any:
-    if isinstance(given, list | tuple):
-        raise ValueError(
-            f"{list(given)} is not allowed: one column, not several; search each, or join them in"
-            " a column of the classes' combinations"
-        )
-    return given
-
-
-OneColumn = Annotated[str, BeforeValidator(_one)]
+from trainables.tasks.split.partition import LEFT_OUT, Partition
+from trainables.tasks.task import Batch
 
 
 class Parquet(RowsTask):
-    """One answer a sequence, at its last step.
+    """One answer a sequence, at its last step; or several.
 
     With a gap, T = n + lag, with n the longest row's steps: the last step of x lies exactly ``lag``
-    steps before the answer. With a column of lags there is no gap: at ``lag``, rows are shown whose
-    own lag is from ``lag`` up to, and not including, ``nearness * lag``; the training part shows
-    those of shorter lags as well. T is the longest one's steps.
+    steps before the answer. Of several asked after it, the others follow, a step each.
+
+    With a column of lags there is no gap: at ``lag``, rows are shown whose own lag is from ``lag``
+    up to, and not including, ``nearness * lag``; the training part shows those of shorter lags as
+    well. T is the longest one's steps. Of several answers within a row, each with a lag of its own,
+    those are asked. Without a column, answers within a row have its steps as their lag, which then
+    names a length.
 
     Shorter rows begin with filler, so that all end at the same step.
     """
 
-    class Config(RowsConfig):
+    class Config(AnswersConfig):
         """Which columns of which file, and what fills the gap.
 
         Attributes:
-            target: a column of integers, text or booleans (classes), or of numbers
-            lag: a column of integers: how many steps before the row's last the evidence lies; null
-                for a gap of filler after the row
-            nearness: rows are tested at a lag if their own is less than this many times as long
-            answer: null for a number if the target is a float, else a class
-            tolerance: of a number, in its own units: right if off by less
             filler: ``noise``: uniform over the training values' range; ``blank``: their mean, or a
                 symbol of its own; ``resample``: training values, drawn one by one
             longest: rows of more steps are left out; null for none
@@ -75,28 +64,12 @@ class Parquet(RowsTask):
 
         """
 
-        later: ClassVar[frozenset[str]] = LATER | {"longest", "pad"}
+        later: ClassVar[frozenset[str]] = AnswersConfig.later | {"longest", "pad"}
 
         kind: Literal["parquet"] = "parquet"
-        target: OneColumn
-        lag: str | None = None
-        nearness: float = Field(default=NEARNESS, gt=1)
-        answer: AnswerKind | None = None
-        tolerance: float | None = Field(default=None, gt=0)
         filler: FillerKind = "noise"
         longest: Annotated[int, Field(ge=1)] | None = None
         pad: Literal["longest", "batch"] = "longest"
-
-        @model_validator(mode="after")
-        def _near_a_lag(self) -> Self:
-            if self.lag is None and self.nearness != NEARNESS:
-                raise ValueError(f"nearness: {self.nearness} is of a column of lags; give `lag`")
-            return self
-
-        @property
-        def columns(self) -> dict[str, str]:
-            named = {**super().columns, "target": self.target}
-            return named if self.lag is None else {**named, "lag": self.lag}
 
         @property
         def partition(self) -> Partition:
@@ -104,10 +77,13 @@ class Parquet(RowsTask):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        rows, train = self.rows, self.of_part("train")
-        target = f"{config.target!r} of {config.path}"
-        column = rows.columns["target"]
-        self.labels = labels(column, target, config.answer, config.tolerance, train)
+        rows, target = self.rows, f"{config.target_name} of {config.path}"
+        self.asked = asked = self._asked(target)
+        self.has_answer = asked.places.counts > 0
+        if not self.has_answer.all():
+            self.parts = np.where(self.has_answer, self.parts, LEFT_OUT).astype(np.int8)
+            self._restrict(None)
+        self.labels = self._labels(target)
         self.fitted = fit(
             rows,
             config.values,
@@ -116,13 +92,55 @@ class Parquet(RowsTask):
             config.partition,
             config.scaling,
         )
-        self.lags = None if config.lag is None else lags_of(rows, config.lag)
+        self.promises_lag = asked.places.lags is None or config.lag is not None
         self.padding = self._padding()
         self.answer, self.inputs = self.labels.answer, self.fitted.inputs
 
+    def _asked(self, target: str) -> Asked:
+        """Which answers are asked for, where, and how far back each needs inputs."""
+        config, rows = self.config, self.rows
+        column = rows.columns["target"]
+        if not isinstance(config.target, str):
+            return one_a_column(column, len(config.target))
+        if not is_list(column.type):
+            for key in ("asked", "mask", "ignore"):
+                if getattr(config, key) is not None:
+                    raise ValueError(
+                        f"{key}: {getattr(config, key)!r} is for lists of labels; target: {target}"
+                        f" holds {column.type}"
+                    )
+            asked = one_a_row(column)
+        else:
+            where: Literal["within", "after"] = config.asked or "within"
+            asked = of_lists(rows, target, where, config.mask, config.ignore)
+        places = asked.places
+        if config.lag is not None:
+            lags = lags_of(rows, places, config.lag, asked.chosen)
+        elif asked.is_within:
+            lags = rows.lengths[places.of_row]
+        else:
+            return asked
+        return replace(asked, places=replace(places, lags=lags))
+
+    def _labels(self, target: str) -> Labels | ColumnLabels:
+        config, asked, train = self.config, self.asked, self.of_part("train")
+        how = config.answer, config.tolerance
+        if not isinstance(config.target, str):
+            keys = target_keys(config.target)
+            columns = {name: self.rows.columns[key] for key, name in keys.items()}
+            return labels_of_columns(columns, str(config.path), *how, train)
+        of_row = asked.places.of_row
+        return labels(
+            asked.labels, target, *how, train[of_row], None if asked.chosen is None else of_row
+        )
+
+    @property
+    def lags(self) -> Int[np.ndarray, " N"] | None:
+        """Of each answer; None where a gap says it."""
+        return self.asked.places.lags
+
     @property
     def encoding(self) -> Encoding:
-        answer = self.answer
         return Encoding(
             task=self.config.kind,
             columns=dict(self.config.columns),
@@ -131,11 +149,9 @@ class Parquet(RowsTask):
             filler=self.fitted.travelling_filler,
             padding=self.padding if self.config.pad == "longest" else None,
             after_gap=self.lags is None,
-            answer=ClassAnswers(names=self.labels.classes)
-            if isinstance(answer, ClassAnswer)
-            else NumberAnswers(
-                scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance
-            ),
+            each_step=self.asked.is_within,
+            answers=1 + self.asked.gap,
+            answer=self.labels.encoded,
             example=self.example(),
         )
 
@@ -152,11 +168,14 @@ class Parquet(RowsTask):
         """With a gap, the same at every lag; training shows rows of shorter lags as well."""
         if self.lags is None:
             return None
-        shortest = 1 if self.part == "train" else lag
-        return near(self.lags, shortest, lag, self.config.nearness)
+        return self.asked.places.rows_near(self._shortest(lag), lag, self.config.nearness)
+
+    def _shortest(self, lag: int) -> int:
+        """The shortest lag of the answers that this part asks for at ``lag``."""
+        return 1 if self.part == "train" else lag
 
     def length(self, lag: int) -> int:
-        return self._steps(lag) + (lag if self.lags is None else 0)
+        return self._steps(lag) + (lag + self.asked.gap if self.lags is None else 0)
 
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
@@ -181,26 +200,51 @@ class Parquet(RowsTask):
         values, real = self.rows.aligned(rows, steps)
         there = torch.from_numpy(real)
         inputs[:, :steps][there] = self.fitted.encode(values)[there]
-        targets = self.labels.targets[torch.from_numpy(rows)][:, None]
-        return Batch(inputs, targets, torch.full((len(rows), 1), length - 1))
+        targets, back = self._answers(rows, lag)
+        return Batch(inputs, targets, length - 1 - back)
+
+    def _answers(self, rows: Int[np.ndarray, " B"], lag: int) -> tuple[Tensor, Int[Tensor, "B S"]]:
+        """What is right, and how many steps before the last; first come those that are none.
+
+        Those are said to be asked where the first is that is one.
+        """
+        places = self.asked.places
+        numbers = places.of(rows)
+        if places.lags is not None:
+            own = near(places.lags[numbers], self._shortest(lag), lag, self.config.nearness)
+            numbers = last_alone(numbers, (numbers != NO_ANSWER) & own)
+        is_none = numbers == NO_ANSWER
+        first = np.take_along_axis(numbers, (~is_none).argmax(1)[:, None], axis=1)
+        back = places.back[np.where(is_none, first, numbers)]
+        targets = self.labels.targets[torch.from_numpy(numbers)]
+        if is_none.any():
+            targets = targets.masked_fill(torch.from_numpy(is_none), NO_CLASS)
+        return targets, torch.from_numpy(back)
+
+    def left_out(self) -> Iterator[tuple[str, int]]:
+        yield from super().left_out()
+        silent = int((~self.has_answer & self.config.partition.usable(self.rows)).sum())
+        if silent:
+            yield "nothing is asked of them", silent
 
     def told_by_columns(self) -> list[np.ndarray]:
         targets = self.labels.targets.numpy()
         bits = targets.view(np.int32) if targets.dtype == np.float32 else targets
-        lags = [] if self.lags is None else [self.lags]
-        told = [column.astype(np.int64).view(np.uint64) for column in (bits, *lags)]
-        return told + super().told_by_columns()
+        told = [bits.astype(np.int64)]
+        if self.lags is not None and self.config.lag is not None:
+            told.append(self.lags)
+        if self.asked.is_several:
+            told = [self.asked.places.told([*told, self.asked.places.back])]
+        return [column.view(np.uint64) for column in told] + super().told_by_columns()
 
     def told_classes(self) -> tuple[tuple[Label, int], ...]:
-        if not self.labels.classes:
-            return ()
-        counts = torch.bincount(self.labels.targets, minlength=len(self.labels.classes))
-        return tuple(zip(self.labels.classes, counts.tolist(), strict=True))
+        return self.labels.told()
 
     def answers_read(self) -> AnswersRead:
         return answers_read(
-            Asked(self.rows, self.parts, self.fitted, self.labels),
-            f"{self.config.target!r} of {self.rows.file.name}",
+            Answered(self.rows, self.parts, self.fitted, self.labels, self.asked.places),
+            self.config.target_name,
+            self.rows.file.name,
             f"sequence: {self.config.sequence_name!r} of {self.rows.file.name}",
             is_padded=self.lags is None and self.config.pad == "longest",
         )
@@ -209,7 +253,7 @@ class Parquet(RowsTask):
         if encoding == self.encoding:
             return self
         other = super().under(encoding)
-        name = f"{self.config.target!r} of {self.rows.file}"
+        name = f"{self.config.target_name} of {self.rows.file}"
         other.labels = self.labels.named_as(encoding.answer, f"target: {name}")
         other.answer = other.labels.answer
         other.padding = encoding.padding or self.padding
@@ -220,7 +264,9 @@ class Parquet(RowsTask):
         longest = self._longest
         if self.lags is None:
             return Padding(steps=longest)
-        lags, lengths = self.lags[self.used], self.rows.lengths[self.used]
+        of_row = self.asked.places.of_row
+        shown = self.used[of_row]
+        lags, lengths = self.lags[shown], self.rows.lengths[of_row][shown]
         order = np.argsort(lags, kind="stable")
         so_far = np.maximum.accumulate(lengths[order])
         grows = np.flatnonzero(np.diff(so_far, prepend=0))
@@ -236,38 +282,6 @@ class Parquet(RowsTask):
         """Steps of the longest row that any part shows at ``lag``, as training padded them."""
         if self.lags is None:
             return max(self.padding.steps, self._longest)
-        near_it = near(self.lags, 1, lag, self.config.nearness)
+        near_it = self.asked.places.rows_near(1, lag, self.config.nearness)
         shown = self.rows.lengths[near_it & self.used]
         return max(self.padding.steps_at(lag), int(shown.max(initial=1)))
-
-
-def lags_of(rows: Rows, name: str) -> Int[np.ndarray, " R"]:
-    """The lag of each row, from the column that says it: from 1 to its steps less one.
-
-    Raises:
-        ValueError: if the column is not of integers, or a lag leads out of its row.
-
-    """
-    column = rows.columns["lag"]
-    try:
-        column = whole(column, f"lag: {name!r} of {rows.file}")
-    except FractionError as error:
-        raise ValueError(f"{error}; allowed: integers") from None
-    if not pa.types.is_integer(column.type):
-        raise ValueError(f"lag: {name!r} of {rows.file} holds {column.type}; allowed: integers")
-    lags = column.to_numpy(zero_copy_only=False).astype(np.int64)
-    beyond = (lags < 1) | (lags >= rows.lengths)
-    if beyond.any():
-        row = int(np.argmax(beyond))
-        raise ValueError(
-            f"lag: {name!r} of {rows.file} is {lags[row]} in row {row}, whose sequence has"
-            f" {rows.lengths[row]} steps; allowed: at least 1 and less than the steps"
-        )
-    return lags
-
-
-def near(
-    lags: Int[np.ndarray, " R"], shortest: int, lag: int, nearness: float
-) -> Bool[np.ndarray, " R"]:
-    """Which rows' lags are at least ``shortest`` and less than ``nearness * lag``."""
-    return (lags >= shortest) & (lags < nearness * lag)

@@ -21,6 +21,7 @@ MEASURED = (
     "progress",
     "skill",
     "limited_by",
+    "why",
     "ended_by",
     "error",
     "origin",
@@ -49,8 +50,9 @@ def trials(
 
     ``reach`` is in steps, the least over the tasks, ``reach/TASK`` that on each of several;
     ``censored`` says that it is a lower bound; ``skill`` is the success rate at the shortest lag,
-    ``limited_by``, where the ``ladder`` is given, what the trial is limited by, and ``certified``
-    what certificates show, by digest. Parameters that a trial did not have are missing.
+    ``limited_by``, where the ``ladder`` is given, what the trial is limited by, ``why`` the
+    smallest limit that explains where it ended, and ``certified`` what certificates show, by
+    digest. Parameters that a trial did not have are missing.
     Where there are several ``objectives``, ``front`` is the Pareto front that a trial is on, from
     1, and ``gflop_to_reach`` stands beside it.
     """
@@ -70,6 +72,7 @@ def _trial(
 ) -> dict[str, Any]:
     rows, report = record.rows, record.report
     several = record.tasks if len(record.tasks) > 1 else []
+    limit = None if ladder is None else record.limited_by(ladder)
     return {
         "trial": record.number,
         "reach": record.reach,
@@ -77,7 +80,8 @@ def _trial(
         "certified": certified.get(record.digest),
         "progress": record.progress,
         "skill": record.skill,
-        "limited_by": None if ladder is None else record.limited_by(ladder),
+        "limited_by": limit,
+        "why": None if ladder is None else record.why(limit),
         "ended_by": record.ended_by or "running",
         "error": record.error,
         "origin": record.origin or None,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from search.judging import process
-from search.judging.judged import judge as judged_here
-from search.judging.request import VERDICTS, Request
+from search.certifying.judging import process
+from search.certifying.judging.judged import judge as judged_here
+from search.certifying.judging.request import VERDICTS, Request
 from tests.search.conftest import in_process
 from trainables.models.cells import LAYERS
 

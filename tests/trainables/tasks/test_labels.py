@@ -10,11 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pydantic import ValidationError
 
 from tests.trainables.tasks.labelled import task_of, write
 from tests.trainables.tasks.test_parquet_errors import refused
-from trainables.tasks.parquet import Parquet
 
 ROWS = [[row, row + 1] for row in range(300)]
 
@@ -81,14 +79,9 @@ def test_digits_are_warned_of_nothing() -> None:
     assert len(account.answers.classes) == 10
 
 
-def test_several_columns_are_refused_in_a_line() -> None:
-    with pytest.raises(ValidationError, match="one column, not several"):
-        Parquet.Config(path=Path("f"), sequence="x", target=["a", "b"])
-
-
-def test_a_column_of_lists_is_no_target(tmp_path: Path) -> None:
-    file = write(tmp_path / "f", ROWS, [[0, 1]] * 300)
-    refused(lambda: task_of(file), "target: 'y'", "list", "one column of")
+def test_lists_of_lists_are_no_target(tmp_path: Path) -> None:
+    file = write(tmp_path / "f", ROWS, [[[0, 1]]] * 300)
+    refused(lambda: task_of(file, asked="after"), "target: 'y'", "list", "or lists of them")
 
 
 def test_lags_that_are_whole_floats(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ CLASSES_SHOWN = 8
 
 @dataclass(frozen=True)
 class OfClass:
-    """A class's rows, and those of them that are trained on."""
+    """A class's rows, or answers where a row has several, and those that are trained on."""
 
     name: Label
     rows: int
@@ -41,12 +41,16 @@ class AnswersRead:
         target: where they are numbers
         nearest: share of held-out rows for which the nearest training row's answer is right
         warnings: what is hardly meant, a line each
+        a_row: how many a row: least, median, most
+        columns: where several columns are asked, the classes of each
     """
 
     classes: tuple[OfClass, ...] = ()
     target: OfNumbers | None = None
     nearest: float | None = None
     warnings: tuple[str, ...] = ()
+    a_row: tuple[int, int, int] = (1, 1, 1)
+    columns: tuple[tuple[str, tuple[OfClass, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,15 @@ class Account:
             yield f"{self.features:,} {self.values} a step: {self.sequence}"
         if self.missing:
             yield f"{self.missing:,} values missing, {self.missing_share:.2%}"
+        fewest, median, most = self.answers.a_row
+        if most > 1:
+            yield f"answers a row: {fewest:,} to {most:,}, median {median:,}"
         if self.answers.target is not None:
             yield f"answers: numbers from {self.answers.target}"
         if self.answers.classes:
-            yield f"{len(self.answers.classes):,} classes: {', '.join(self._said_classes())}"
-
+            yield _said_classes(self.answers.classes)
+        for name, classes in self.answers.columns:
+            yield f"{name!r}: {_said_classes(classes)}"
         if self.answers.nearest is not None:
             yield f"nearest training row's answer: right for {self.answers.nearest:.1%} held out"
 
@@ -126,9 +134,11 @@ class Account:
         train, selection, test = self.parts
         return f"{train:,} to train on, {selection:,} to select by, {test:,} held out"
 
-    def _said_classes(self) -> Iterator[str]:
-        ordered = sorted(self.answers.classes, key=lambda each: -each.rows)
-        for each in ordered[:CLASSES_SHOWN]:
-            yield f"{each.name!r} {each.rows / max(1, self.used):.1%}"
-        if len(ordered) > CLASSES_SHOWN:
-            yield f"{len(ordered) - CLASSES_SHOWN} more, the rarest {ordered[-1].rows:,} rows"
+
+def _said_classes(classes: Sequence[OfClass]) -> str:
+    ordered = sorted(classes, key=lambda each: -each.rows)
+    answers = max(1, sum(each.rows for each in ordered))
+    said = [f"{each.name!r} {each.rows / answers:.1%}" for each in ordered[:CLASSES_SHOWN]]
+    if len(ordered) > CLASSES_SHOWN:
+        said.append(f"{len(ordered) - CLASSES_SHOWN} more, the rarest {ordered[-1].rows:,} rows")
+    return f"{len(classes):,} classes: {', '.join(said)}"

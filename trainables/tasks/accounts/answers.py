@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Int8
+from jaxtyping import Bool, Int8
 
 from trainables.tasks.accounts.account import AnswersRead, OfClass
 from trainables.tasks.accounts.accounting import described, lengths_of, long_tail
 from trainables.tasks.accounts.copies import Nearest, nearest
+from trainables.tasks.asked.columns import ColumnLabels
+from trainables.tasks.asked.places import NO_ANSWER, Places
 from trainables.tasks.rows.fitting import Fitted
 from trainables.tasks.rows.labels import Labels, hardly_meant
 from trainables.tasks.rows.reading import Rows
@@ -20,38 +21,59 @@ from trainables.tasks.task import NumberAnswer
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Answered:
     """Rows with their parts and answers.
 
     Attributes:
         parts: the number in `PARTS` of each row's, or `LEFT_OUT`
         fitted: how they are shown
+        labels: of all their answers
+        places: whose each is
     """
 
     rows: Rows
     parts: Int8[np.ndarray, " R"]
     fitted: Fitted
-    labels: Labels
+    labels: Labels | ColumnLabels
+    places: Places
+
+    def a_row(self, used: Bool[np.ndarray, " R"]) -> tuple[int, int, int]:
+        """Answers of the used rows: least, median, most."""
+        counts = self.places.counts[used]
+        return int(counts.min()), int(np.median(counts)), int(counts.max())
 
 
-def answers_read(asked: Asked, target: str, sequence: str, is_padded: bool) -> AnswersRead:
+def answers_read(
+    asked: Answered, target: str, file: str, sequence: str, is_padded: bool
+) -> AnswersRead:
     """What is to be said of the answers, and of rows that tell them too easily.
 
     Args:
         asked: the rows
-        target: the column of answers and its file, for warnings
+        target: the column of answers, for warnings; of several, each is named by itself
+        file: its file
         sequence: the key and column of sequences and its file
         is_padded: whether all rows are padded to the longest
     """
     rows, labels = asked.rows, asked.labels
     used, train = asked.parts != LEFT_OUT, asked.parts == PARTS.index("train")
-    targets, count = labels.targets.numpy(), len(labels.classes)
-    seen = np.bincount(targets[used], minlength=count) if count else np.zeros(0, np.int64)
-    trained = np.bincount(targets[train], minlength=count) if count else seen
-    near = nearest(rows, asked.parts, asked.fitted, int(np.median(trained)) if count else None)
-    right = _right_as_nearest(labels, near)
+    if isinstance(labels, ColumnLabels):
+        classes: tuple[OfClass, ...] = ()
+        columns = {name: _classes(part, used, train) for name, part in labels.columns.items()}
+        parts = {repr(name): part for name, part in labels.columns.items()}
+        of_row = np.arange(len(rows))
+    else:
+        of_row, columns, parts = asked.places.of_row, {}, {target: labels}
+        classes = _classes(labels, used[of_row], train[of_row])
+    counted = [each.trained_on for some in (classes, *columns.values()) for each in some]
+    near = nearest(rows, asked.parts, asked.fitted, int(np.median(counted)) if counted else None)
+    right = _right_as_nearest(labels, asked.places, near)
     lengths = rows.lengths[used]
-    warnings = list(hardly_meant(labels, used, train, target))
+    warnings = [
+        line
+        for name, part in parts.items()
+        for line in hardly_meant(part, used[of_row], train[of_row], f"{name} of {file}")
+    ]
     if is_padded:
         padded = float(lengths.max() / lengths.mean())
         warnings += long_tail(lengths_of(rows, used), padded, sequence)
@@ -61,19 +83,38 @@ def answers_read(asked: Asked, target: str, sequence: str, is_padded: bool) -> A
             f" is right for {right:.0%} of them all"
         )
     return AnswersRead(
-        classes=tuple(
-            OfClass(name, int(rows_of), int(trained_on))
-            for name, rows_of, trained_on in zip(labels.classes, seen, trained, strict=True)
-        ),
-        target=None if count else described(targets[used]),
+        classes=classes,
+        target=None if counted else described(labels.targets.numpy()[used[of_row]]),
         nearest=right,
         warnings=tuple(warnings),
+        a_row=asked.a_row(used),
+        columns=tuple(columns.items()),
     )
 
 
-def _right_as_nearest(labels: Labels, near: Nearest) -> float:
-    right = labels.targets[torch.from_numpy(near.rows)]
-    guessed = labels.targets[torch.from_numpy(near.nearest)]
+def _classes(
+    labels: Labels, used: Bool[np.ndarray, " N"], train: Bool[np.ndarray, " N"]
+) -> tuple[OfClass, ...]:
+    """Each class with how many answers are its; none of numbers."""
+    if not labels.classes:
+        return ()
+    targets, count = labels.targets.numpy(), len(labels.classes)
+    seen = np.bincount(targets[used], minlength=count).tolist()
+    trained = np.bincount(targets[train], minlength=count).tolist()
+    return tuple(map(OfClass, labels.classes, seen, trained))
+
+
+def _right_as_nearest(labels: Labels | ColumnLabels, places: Places, near: Nearest) -> float:
+    """How often all answers of the nearest row are right, its last for the last and so on."""
+    numbers, others = places.of(near.rows), places.of(near.nearest)
+    most = min(numbers.shape[1], others.shape[1])
+    there = numbers != NO_ANSWER
+    known = np.full_like(numbers, NO_ANSWER)
+    known[:, numbers.shape[1] - most :] = others[:, others.shape[1] - most :]
+    right, guessed = labels.targets[numbers], labels.targets[known]
     if isinstance(labels.answer, NumberAnswer):
-        return float(((right - guessed).abs() < labels.answer.tolerance).float().mean())
-    return float((right == guessed).float().mean())
+        same = (right - guessed).abs() < labels.answer.tolerance
+    else:
+        same = right == guessed
+    both = there & (known != NO_ANSWER)
+    return float((~there | (same.numpy() & both)).all(1).mean())

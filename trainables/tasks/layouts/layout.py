@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,12 +26,14 @@ class Layout:
         text: whether lists of text are symbols, or the characters of texts are
         cut: rows longer than so many steps are cut into rows of so many; 0 for none
         missing: values of a sequence that stand for nothing, as `steps_of` takes them
+        of_steps: keys of columns that are lists of one value a step, as the sequence is
 
     """
 
     text: TextKind = "refused"
     cut: int = 0
     missing: tuple[float | str, ...] = ()
+    of_steps: frozenset[str] = frozenset()
 
     def is_long(self, kinds: Mapping[str, pa.DataType]) -> bool:
         """Whether a row of the file is a step: it is grouped, ordered or cut as such."""
@@ -81,7 +83,12 @@ def joined(batch: Mapping[str, pa.Array], name: str, first_row: int) -> dict[str
     return {**others, SEQUENCE: _lists(lengths[0], steps)}
 
 
-def gathered(table: pa.Table, columns: Mapping[str, str], name: str) -> dict[str, pa.Array]:
+def gathered(
+    table: pa.Table,
+    columns: Mapping[str, str],
+    name: str,
+    of_steps: Collection[str] = (),
+) -> dict[str, pa.Array]:
     """One row a group, with its steps in order, of a table that has one row a step.
 
     Args:
@@ -89,6 +96,7 @@ def gathered(table: pa.Table, columns: Mapping[str, str], name: str) -> dict[str
             not there, and ``order_by`` their order, else that of the table
         columns: by key, for errors
         name: the sequence's column and its file, for errors
+        of_steps: keys of other columns that are lists of one value a step afterwards
 
     Raises:
         ValueError: if a group or an order is null, two steps of a group are of the same order, or
@@ -111,7 +119,7 @@ def gathered(table: pa.Table, columns: Mapping[str, str], name: str) -> dict[str
     is_first[firsts] = True
     single = {key: table[key].combine_chunks() for key in table.column_names}
     for key, column in single.items():
-        if is_sequence(key) or key == "group_by":
+        if is_sequence(key) or key == "group_by" or key in of_steps:
             continue
         same = _as_before(column)
         wrong = (same if key == "order_by" else ~same) & ~is_first
@@ -130,7 +138,10 @@ def gathered(table: pa.Table, columns: Mapping[str, str], name: str) -> dict[str
             )
     made = {SEQUENCE: _lists(lengths, steps[0] if len(steps) == 1 else _record(steps, name))}
     kept = [key for key in single if not is_sequence(key) and key not in ("group_by", "order_by")]
-    return made | {key: single[key].take(pa.array(firsts)) for key in kept}
+    return made | {
+        key: _lists(lengths, single[key]) if key in of_steps else single[key].take(pa.array(firsts))
+        for key in kept
+    }
 
 
 def cut(steps: Steps, most: int) -> Steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,7 +13,14 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers, ClassAnswers, Label, NumberAnswers, typed
+from trainables.encoding.answers import (
+    AnyAnswers,
+    ClassAnswers,
+    ColumnsAnswers,
+    Label,
+    NumberAnswers,
+    typed,
+)
 from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
@@ -42,6 +49,21 @@ class Labels:
     answer: ClassAnswer | NumberAnswer
     classes: tuple[Label, ...] = ()
 
+    @property
+    def encoded(self) -> ClassAnswers | NumberAnswers:
+        """What is asked for, as it goes along with a model."""
+        answer = self.answer
+        if isinstance(answer, ClassAnswer):
+            return ClassAnswers(names=self.classes)
+        return NumberAnswers(scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance)
+
+    def told(self) -> tuple[tuple[Label, int], ...]:
+        """Each class's name and rows, or answers; none of numbers."""
+        if not self.classes:
+            return ()
+        counts = torch.bincount(self.targets, minlength=len(self.classes))
+        return tuple(zip(self.classes, counts.tolist(), strict=True))
+
     def named_as(self, answer: AnyAnswers, name: str) -> Labels:
         """The same rows' answers numbered and scaled as ``answer`` has them.
 
@@ -49,8 +71,9 @@ class Labels:
             ValueError: beginning with ``name``, if they are of another kind, a class is not known
                 there, or one that is has no row.
         """
-        if isinstance(answer, ClassAnswers) != bool(self.classes):
+        if answer.kind != self.encoded.kind:
             raise ValueError(f"{name} is no {answer.kind}, which is what the model answers with")
+        assert not isinstance(answer, ColumnsAnswers)
         if isinstance(answer, NumberAnswers):
             tolerance = answer.tolerance or 0.0
             return replace(self, answer=NumberAnswer(tolerance, answer.scale, answer.offset))
@@ -74,6 +97,7 @@ def labels(
     answer: AnswerKind | None,
     tolerance: float | None,
     train: Bool[np.ndarray, " R"],
+    of_row: Sequence[int] | np.ndarray | None = None,
 ) -> Labels:
     """The answers that a column without nulls asks for.
 
@@ -83,6 +107,7 @@ def labels(
         answer: None for what the column's type suggests: floats are numbers, all else classes
         tolerance: of a number, in its units; None for a class
         train: the rows that a number's scale is taken from
+        of_row: of labels of which rows have several, the row of each, for errors
 
     Raises:
         ValueError: if the column's type, its values or the tolerance do not fit the answer.
@@ -93,16 +118,22 @@ def labels(
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if not (is_float or is_whole or is_text or pa.types.is_boolean(kind)):
         raise ValueError(
-            f"target: {name} holds {kind}; allowed: one column of integers, floats, text, booleans"
+            f"target: {name} holds {kind}; allowed: integers, floats, text, booleans, or lists"
+            " of them"
         )
     answer = answer or ("number" if is_float else "class")
     if answer == "class":
         try:
-            return _classes(whole(column, name), name, tolerance)
+            return _classes(whole(column, name, of_row), name, tolerance)
         except FractionError as error:
             raise ValueError(f"answer: class, but {error}; allowed: number") from None
     if not (is_float or is_whole):
         raise ValueError(f"answer: number, but {name} holds {kind}; allowed: class")
+    if of_row is not None:
+        raise ValueError(
+            f"answer: number, but {name} holds lists; allowed: lists of integers, text, booleans,"
+            " or `answer: class` of whole numbers"
+        )
     return _numbers(column, name, tolerance, train)
 
 
@@ -186,19 +217,23 @@ class FractionError(ValueError):
     """A number that is not whole where only whole ones are allowed."""
 
 
-def whole(column: pa.Array, name: str) -> pa.Array:
+def whole(
+    column: pa.Array, name: str, of_row: Sequence[int] | np.ndarray | None = None
+) -> pa.Array:
     """The column, without nulls, as 64-bit integers where it is of floats; others stay as they are.
 
     Raises:
-        FractionError: beginning with ``name``, with the first row that is not whole.
+        FractionError: beginning with ``name``, with the first row that is not whole; ``of_row``
+            says which row a value is of, where there are several a row.
     """
     if not pa.types.is_floating(column.type):
         return column
     values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     wrong = ~((np.floor(values) == values) & (np.abs(values) <= EXACT))
     if wrong.any():
-        row = int(np.argmax(wrong))
+        place = int(np.argmax(wrong))
+        row = place if of_row is None else of_row[place]
         raise FractionError(
-            f"{name} holds {column.type}, and {values[row]} in row {row} is no whole number"
+            f"{name} holds {column.type}, and {values[place]} in row {row} is no whole number"
         )
     return pa.array(values.astype(np.int64))

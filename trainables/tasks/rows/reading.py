@@ -186,7 +186,8 @@ class _Reader:
         if self._long:
             table = pa.concat_tables(self._long)
             if len(table):
-                made = gathered(table, columns, f"{_sequence(columns)} of {path}")
+                name = f"{_sequence(columns)} of {path}"
+                made = gathered(table, columns, name, self.layout.of_steps)
                 self._take(made, columns, path, 0, unpacked)
 
     def _take(

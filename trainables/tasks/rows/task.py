@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,10 @@ class RowsTask(Task):
             deviation=steps.deviation if isinstance(steps, NumberSteps) else (),
         )
 
+    def left_out(self) -> Iterator[tuple[str, int]]:
+        """Why rows are shown by no part, and how many."""
+        return self.config.partition.left_out(self.rows)
+
     def told_by_columns(self) -> list[np.ndarray]:
         """What else than its sequence tells a row from another: columns (R,) of 64 bits."""
         is_told = self.config.group is not None or self.config.split is not None
@@ -154,7 +159,7 @@ class RowsTask(Task):
             files_left_out=len(found.left_out),
             named_left_out=names_of(found.left_out),
             rows=len(rows),
-            left_out=tuple(config.partition.left_out(rows)),
+            left_out=tuple(self.left_out()),
             parts=(
                 int(self.of_part("train").sum()),
                 int(self.of_part("selection").sum()),

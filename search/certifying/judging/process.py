@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from search.judging.request import OF_THE_LAYER, VERDICTS, Request
+from search.certifying.judging.request import OF_THE_LAYER, VERDICTS, Request
 from search.scheduling import WORKER_ENVIRONMENT
 
 STDERR = 2
@@ -56,7 +56,7 @@ def _asked(request: Request) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         file.write_text(asked.model_dump_json(), encoding="utf-8")
         told, tell = os.pipe()
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "search.judging.judged", str(tell), str(file)],
+            [sys.executable, "-P", "-m", "search.certifying.judging.judged", str(tell), str(file)],
             stdin=subprocess.DEVNULL,
             stdout=STDERR,
             pass_fds=[tell],

@@ -1,6 +1,6 @@
 """The process that a layer is judged in: it says what it finds as it goes, a line of JSON each.
 
-``python -m search.judging.judged DESCRIPTOR REQUEST``, the second a file.
+``python -m search.certifying.judging.judged DESCRIPTOR REQUEST``, the second a file.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pydantic import ValidationError
 from search.certifying.candidates import of_trial
 from search.certifying.certificate import certificate
 from search.certifying.climbing import Certification, run_members
+from search.certifying.judging.request import OF_THE_LAYER, Request
 from search.certifying.members import Climbed, Job, run_member
 from search.certifying.store import Store, now_ms
 from search.checking.preflight import check_tasks
 from search.disk.record import Record
 from search.disk.versions import versions
 from search.errors import UserError
-from search.judging.request import OF_THE_LAYER, Request
 from search.proposing.draws import nested
 from search.scheduling import GIB
 from search.scheduling.preparation import prepare
