@@ -5,7 +5,7 @@
 Nothing is trained: as in `benchmarks.over_claiming`, a configuration's member that stands on a rung
 solves it with a known probability. Candidates are tried in the order in which their trials end,
 each by the plan of its turn, until one is certified or all 60 were tried. A claim is false if a
-member learns the lag with a probability below 0.8. A minute.
+member learns the lag with a probability below 0.8. Minutes.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    print("| population, lag | false | without spending | certified | candidates | members |")
+    print("| population, lag | false | each at 5 % | certified at all | candidates | members |")
     print("| --- |" + " ---: |" * 5)
     for name, lag in (
         ("falls off slowly", 64), ("falls off slowly", 256), ("falls off fast", 256),
