@@ -94,6 +94,16 @@ def test_a_rung_asks_for_every_answer_and_counts_each(task: Parquet, knows_all: 
         assert outcome.control_rate < 0.5
 
 
+def test_rivals_take_rows_of_one_answer_as_well(task: Parquet) -> None:
+    """However few of a batch's rows have as many as others."""
+    rivals = Rivals(task, LAG, seeded())
+    odd = np.flatnonzero(task.asked.places.counts == 1)[:5]
+    batch = task.split("train").show(odd, LAG, seeded())
+    assert batch.targets.shape == (5, 2)
+    compared = rivals.compare(iter([(batch, torch.ones(5, dtype=torch.bool))]), seeded())
+    assert compared.sequences == 5
+
+
 def test_what_is_not_asked_is_not_learned_from(task: Parquet) -> None:
     """The gradient is the same whatever stands where a row has one answer only."""
     batch = task.split("train").sample(LAG, 32, seeded())
