@@ -1,10 +1,11 @@
 """What a training step takes of memory by the lag, in segments, each in a process of its own.
 
-    python -m benchmarks.memory_of_lag [KIND ...] [--lags 1024 1048576] [--memory MIB]
+    python -m benchmarks.memory_of_lag [KIND ...] [--lags 1024 1048576] [--memory MIB] [--test]
 
 One layer between a table of symbols and the last step's answer, on recall. Printed is the peak of
 the resident memory during the second of two steps over what was resident before the first, without
-the batch; the symbols of the batch itself, eight bytes each, stand beside it.
+the batch; the symbols of the batch itself, eight bytes each, stand beside it. With ``--test``, of a
+look at one sequence instead of the step.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import torch
 from trainables.config import TrialConfig
 from trainables.randomness import Streams
 from trainables.tasks.recall import Recall
+from trainables.tasks.task import Batch
+from trainables.training.evaluation import each_shown
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
 
@@ -27,7 +30,7 @@ CPU = torch.device("cpu")
 MIB = 2**20
 
 
-def measure(kind: str, width: int, batch_size: int, lag: int, memory: float) -> None:
+def measure(kind: str, width: int, batch_size: int, lag: int, memory: float, tested: bool) -> None:
     """Print one row of the table."""
     torch.set_num_threads(1)
     model = {"cell": kind, "hidden_size": width}
@@ -36,12 +39,16 @@ def measure(kind: str, width: int, batch_size: int, lag: int, memory: float) -> 
     member = Member(config, task, Streams(0, "0" * 64), 0, lag, CPU, memory * MIB)
     generator = torch.Generator().manual_seed(0)
     member.learn(task.sample(64, batch_size, generator))  # the optimiser's numbers
-    batch = task.sample(lag, batch_size, generator)
+    batch = task.sample(lag, 1 if tested else batch_size, generator)
     gc.collect()
     reset_peak(CPU)
     before = peak_bytes(CPU)
     started = time.monotonic()
-    member.learn(batch)
+    if tested:
+        for _ in each_shown(member.judged, One(batch), lag, 1, generator, CPU, False, memory * MIB):
+            pass
+    else:
+        member.learn(batch)
     seconds = time.monotonic() - started
     taken, symbols = (peak_bytes(CPU) - before) / MIB, batch.inputs.nbytes / MIB
     steps = member._room.steps(*batch.inputs.shape) or "whole"
@@ -52,6 +59,18 @@ def measure(kind: str, width: int, batch_size: int, lag: int, memory: float) -> 
     )
 
 
+class One(Recall):
+    """A batch that is there already."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(Recall.Config(alphabet=8))
+        self.batch = batch
+
+    def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
+        """It."""
+        return self.batch
+
+
 def main() -> None:
     """Measure every kind at every lag."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -60,10 +79,11 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--memory", type=float, default=64.0, help="of the trial, in MiB")
+    parser.add_argument("--test", action="store_true", help="a test, not a training step")
     parser.add_argument("--one", action="store_true", help="in this process")
     asked = parser.parse_args()
     if asked.one:
-        measure(asked.kinds[0], asked.width, asked.batch, asked.lags[0], asked.memory)
+        measure(asked.kinds[0], asked.width, asked.batch, asked.lags[0], asked.memory, asked.test)
         return
     print(
         "| kind | width | batch | lag | steps a segment | step, MiB | process before, MiB |"
@@ -75,6 +95,7 @@ def main() -> None:
             options = {"width": asked.width, "batch": asked.batch, "memory": asked.memory}
             command = [sys.executable, "-m", "benchmarks.memory_of_lag", kind, "--one"]
             command += ["--lags", str(lag), *(f"--{k}={v}" for k, v in options.items())]
+            command += ["--test"] * asked.test
             subprocess.run(command, check=True)
 
 

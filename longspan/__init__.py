@@ -65,7 +65,7 @@ def search(
     chosen = specs.read(Path(spec)) if isinstance(spec, str | Path) else specs.take(spec)
     chosen = overridden(chosen, name, trials, seed)
     folder = begin(chosen, Path(runs))
-    run_search(chosen, folder, Display(console, chosen.search.trials))
+    run_search(chosen, folder, Display(console, chosen))
     return Search(folder.name, folder.runs)
 
 
@@ -152,7 +152,12 @@ class Search:
         from search.disk.certificates import certified_words
         from search.results.review import tables
 
-        return tables.trials(self.records, certified_words(self.path), self.spec.ladder)
+        return tables.trials(
+            self.records,
+            certified_words(self.path),
+            self.spec.ladder,
+            self.spec.search.objectives,
+        )
 
     @property
     def outcomes(self) -> pa.Table:

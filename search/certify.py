@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.certifying.candidates import Candidate, of_export, of_search, of_trial
-from search.certifying.certificate import certificate, markdown
+from search.certifying.certificate import conclude
 from search.certifying.climbing import Certification, run_members
 from search.certifying.live_table import Display
 from search.certifying.members import Climbed, Job
@@ -70,6 +70,11 @@ def certify_search(
             cannot be read of which the trial may be among the best, unless ``without_damaged``.
     """
     store = Store(folder.path, seed)
+    if store.is_of_hunt:
+        raise UserError(
+            f"--seed: {seed} is not allowed; its members are the search's own (search.until); give "
+            "another"
+        )
     store.require_same(config, CertifyConfig.model_fields)
     ledger = Ledger(folder)
     kept = kept_tasks(folder, spec.tasks_by_name)
@@ -103,7 +108,7 @@ def _send(spec: Spec, folder: SearchFolder) -> str | None:
     except UserError:
         return (
             f"{folder.name!r} is being searched: MLflow gets the certificates when that ends, or "
-            f"at the next `longspan resume` or `longspan certify`"
+            f"at the next `{folder.command('resume')}`"
         )
 
 
@@ -161,13 +166,7 @@ def _certify(
             )
         except KeyboardInterrupt:
             return Certified(plan, candidates, [])
-        for candidate in candidates:
-            if store.certificate(candidate.label):
-                continue
-            found = certificate(store, candidate, plan)
-            store.certify(candidate, found, markdown(found))
-        store.write_outcomes(candidates)
-        store.clear(candidates)
+        conclude(store, candidates, plan)
         return Certified(
             plan, candidates, [c for label in labels if (c := store.certificate(label))]
         )

@@ -21,8 +21,10 @@ from search.commands.faults import (
     output_is_unwanted,
     speak_plainly,
 )
+from search.commands.judging import judge
 from search.commands.reviewing import compare, list_, report, ui
 from search.commands.searching import resume, search, status
+from search.commands.trials import trials
 from search.errors import UserError, outside
 from trainables.messages import one_line
 
@@ -57,9 +59,11 @@ for command in (
     search,
     resume,
     status,
+    trials,
     logs,
     stop,
     certify,
+    judge,
     export,
     verify,
     report,

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 from ray.tune import TuneError
 
+from search.certifying.hunting import Hunt, OverError
+from search.certifying.pool import RayPool
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
 from search.proposing.budget import Budget
+from search.recording.event_files import EventFiles
 from search.recording.logged_model import publish
 from search.recording.recorder import Recorder
 from search.results.export import export_best
 from search.results.live_table import Display
-from search.scheduling.ray_session import ray_for
+from search.scheduling.ray_session import RaySession, ray_for
 from search.scheduling.resources import resolve
 from search.scheduling.retries import disk_failed
 from search.scheduling.stopped_trials import measure_stopped
@@ -55,7 +58,7 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             raise
         raise UserError(
             f"{disk.filename or folder.runs}: {disk.strerror}; make room, then "
-            f"`longspan resume {folder.name}` goes on: what was measured is kept"
+            f"`{folder.command('resume')}` goes on: what was measured is kept"
         ) from error
 
 
@@ -68,13 +71,16 @@ def _disk_error_behind(error: BaseException | None) -> OSError | None:
 
 def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     with folder.locked():
-        recorder = Recorder(spec, folder)
-        ledger = Ledger(folder, listeners=(recorder, display))
+        recorder, hunt = Recorder(spec, folder), Hunt(spec, folder)
+        event_files = EventFiles(spec, folder)
+        ledger = Ledger(folder, listeners=(recorder, event_files, display, hunt))
         ledger.require_known()
         ledger.reopen(spec.ladder.stop)
         recorder.start(list(ledger.records.values()))
+        event_files.start(ledger.records.values())
+        hunt.start(ledger.records.values())
         started = time.monotonic()
-        budget = Budget(spec.search, ledger)
+        budget = Budget(spec.search, ledger, pause=hunt.waits, besides=lambda: hunt.gflop)
         used_up: str | None = None
         try:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
@@ -86,8 +92,8 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
                 if not _all_ended(spec, ledger):
                     resources = resolve(spec, folder, find_space(spec), session)
                     spec = spec.model_copy(update={"resources": resources})
-                fit(spec, folder, ledger, session, budget)
-                used_up = None if _all_ended(spec, ledger) else budget.used_up
+                _fit(spec, folder, ledger, session, budget, hunt, display)
+                used_up = None if _all_ended(spec, ledger) else hunt.found or budget.used_up
                 if used_up or _all_ended(spec, ledger):  # not after Ctrl-C
                     measure_stopped(spec, folder, ledger, session, display.measuring)
         finally:
@@ -101,6 +107,24 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     return Ended(finished, used_up, seconds, behind)
 
 
+def _fit(
+    spec: Spec,
+    folder: SearchFolder,
+    ledger: Ledger,
+    session: RaySession,
+    budget: Budget,
+    hunt: Hunt,
+    display: Display,
+) -> None:
+    """Run what is left of the trials; where one is a candidate, they wait until it is decided."""
+    while hunt.found is None:
+        fit(spec, folder, ledger, session, budget)
+        if budget.used_up or not hunt.waits():
+            return
+        with suppress(OverError), RayPool(spec.resources) as pool:
+            hunt.try_next(spec.resources, pool, lambda: bool(budget.used_up), display.certifying)
+
+
 def _all_ended(spec: Spec, ledger: Ledger) -> bool:
     return sum(record.finished for record in ledger.records.values()) >= spec.search.trials
 
@@ -110,5 +134,5 @@ def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
     try:
         publish(spec, folder, export_best(folder, spec))
     except UserError as error:
-        return f"{error}; `longspan export {folder.name} --register MODEL` logs the model later"
+        return f"{error}; `{folder.command('export')} --register MODEL` logs the model later"
     return None

@@ -12,7 +12,7 @@ from spaces.choices.cells import (
     suggest_writes,
 )
 from spaces.choices.ends import suggest_front_end, suggest_positions, suggest_readout
-from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
+from spaces.choices.learning import suggest_any_regime, suggest_learning, suggest_optimisation
 from spaces.choices.stacks import (
     suggest_depth,
     suggest_hidden_size,
@@ -71,5 +71,5 @@ def everything(trial: Trial) -> None:
     suggest_residual(trial)
     suggest_hidden_size(trial)
     suggest_readout(trial)
-    suggest_regime(trial)
+    suggest_any_regime(trial)
     suggest_optimisation(trial, cell, suggest_learning(trial))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 from spaces.choices.cells import suggest_inside, suggest_writes
-from spaces.choices.learning import suggest_learning, suggest_optimisation, suggest_regime
+from spaces.choices.learning import suggest_any_regime, suggest_learning, suggest_optimisation
 from spaces.choices.stacks import suggest_depth, suggest_hidden_size, suggest_residual
 
 
@@ -35,5 +35,5 @@ def records(trial: Trial) -> None:
     suggest_depth(trial)
     suggest_residual(trial)
     suggest_hidden_size(trial)
-    suggest_regime(trial)
+    suggest_any_regime(trial)
     suggest_optimisation(trial, cell, suggest_learning(trial))

@@ -8,6 +8,16 @@ from typing import Any
 
 def describe(configuration: Mapping[str, Any]) -> str:
     """A configuration in a few words."""
+    words = [stack(configuration), f"read-out {configuration['model']['readout']['kind']}"]
+    training = configuration["training"]
+    if "optimiser" in training:
+        words.append(training["optimiser"]["kind"])
+    words.append(f"lr {training['learning_rate']:.1e}")
+    return " · ".join(words)
+
+
+def stack(configuration: Mapping[str, Any]) -> str:
+    """Its layers and what stands before and between them, in fewer words."""
     model = configuration["model"]
     layers = f"{model['depth']} x " if model["depth"] > 1 else ""
     words = [f"{layers}{model['cell']['kind']} {model['hidden_size']}"]
@@ -19,9 +29,4 @@ def describe(configuration: Mapping[str, Any]) -> str:
         words.append(model["positions"]["kind"])
     if model["residual"]["kind"] != "none":
         words.append(f"residual {model['residual']['kind']}")
-    words.append(f"read-out {model['readout']['kind']}")
-    training = configuration["training"]
-    if "optimiser" in training:
-        words.append(training["optimiser"]["kind"])
-    words.append(f"lr {configuration['training']['learning_rate']:.1e}")
     return " · ".join(words)

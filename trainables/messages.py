@@ -33,3 +33,11 @@ def _complaint(error: ValidationError) -> str:
     elif first["type"] not in ("kind", "part", "value_error"):
         reason = f"{first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
     return f"{key}: {reason}" if key else reason
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that people would say it in."""
+    for unit, size, most in (("s", 1, 90), ("min", 60, 90 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < most:
+            return f"{seconds / size:.{1 if seconds < 10 * size and size > 1 else 0}f} {unit}"
+    return f"{seconds / 86400:,.0f} days"

@@ -19,12 +19,22 @@ class RegimeConfig(Config):
 
 
 class Regime(ABC):
-    """How a member goes from rung to rung."""
+    """How a member goes from rung to rung, where its gradients end and its sequences begin."""
 
     Config: ClassVar[type[RegimeConfig]]
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    @property
+    def window(self) -> int | None:
+        """Steps within which a gradient goes back in time; None for the whole sequence."""
+        return None
+
+    @property
+    def passed_fraction(self) -> float:
+        """The share of a batch's sequences that begin with the state another one left."""
+        return 0.0
 
     @property
     @abstractmethod
@@ -51,18 +61,18 @@ class Scratch(Regime):
         return rung
 
 
-class Incremental(Regime):
-    """``incremental``: weights are carried up (Elman 1993; Bengio et al. 2009).
+class RehearsingConfig(RegimeConfig):
+    """``rehearsal_fraction`` of the batches go back to shorter lags."""
+
+    rehearsal_fraction: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Rehearsing(Regime):
+    """Weights are carried up.
 
     In a ``rehearsal_fraction`` of the batches, a shorter lag is rehearsed, drawn evenly from the
     rungs below.
     """
-
-    class Config(RegimeConfig):
-        """``rehearsal_fraction`` of the batches go back to shorter lags."""
-
-        kind: Literal["incremental"] = "incremental"
-        rehearsal_fraction: float = Field(default=0.0, ge=0, lt=1)
 
     carries_weights = True
 
@@ -73,6 +83,55 @@ class Incremental(Regime):
         if torch.rand((), generator=generator).item() >= self.config.rehearsal_fraction:
             return rung
         return below[int(torch.randint(len(below), (), generator=generator))]
+
+
+class Incremental(Rehearsing):
+    """``incremental``: weights are carried up (Elman 1993; Bengio et al. 2009)."""
+
+    class Config(RehearsingConfig):
+        """All of a sequence teaches."""
+
+        kind: Literal["incremental"] = "incremental"
+
+
+class Truncated(Rehearsing):
+    """``truncated``: as ``incremental``, with gradients that end at the borders of windows.
+
+    States are carried over the borders (Williams & Peng 1990). A window as long as the sequence
+    is backpropagation through all of it.
+    """
+
+    class Config(RehearsingConfig):
+        """``window``: steps of one, counted from the sequence's end; its first may be shorter."""
+
+        kind: Literal["truncated"] = "truncated"
+        window: int = Field(ge=1)
+
+    @property
+    def window(self) -> int:
+        """As the configuration says."""
+        window: int = self.config.window
+        return window
+
+
+class StatePassing(Rehearsing):
+    """``state_passing``: as ``incremental``, with sequences that begin where others ended.
+
+    A model so learns from the states that it comes to, and not from its first one alone (Buitrago
+    & Gu 2025, arXiv 2507.02782). What is judged still begins with the first state.
+    """
+
+    class Config(RehearsingConfig):
+        """``passed_fraction`` of a batch begin with the final state of another of its sequences."""
+
+        kind: Literal["state_passing"] = "state_passing"
+        passed_fraction: float = Field(default=0.5, gt=0, le=1)
+
+    @property
+    def passed_fraction(self) -> float:
+        """As the configuration says."""
+        fraction: float = self.config.passed_fraction
+        return fraction
 
 
 class Mixed(Regime):
@@ -98,4 +157,6 @@ REGIMES: dict[str, type[Regime]] = {
     "incremental": Incremental,
     "scratch": Scratch,
     "mixed": Mixed,
+    "truncated": Truncated,
+    "state_passing": StatePassing,
 }

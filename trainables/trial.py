@@ -16,6 +16,7 @@ from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.files import checkpoint
 from trainables.learning.precision import Precision
+from trainables.limits.distance import limits_of
 from trainables.measure.ladder import (
     Climb,
     EndedClimb,
@@ -27,13 +28,13 @@ from trainables.measure.ladder import (
 from trainables.measure.ladder import ended_by as climb_ended_by
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
-from trainables.measure.records import FinalPoints, MemberRung, TracePoint, of_task
+from trainables.measure.records import FinalPoints, Limits, MemberRung, TracePoint, of_task
 from trainables.measure.report import Report, final_from_json, final_to_json
 from trainables.models import kernels
-from trainables.models.model import build
+from trainables.models.model import build, outline
 from trainables.models.promises import require_promises
 from trainables.tasks import make_task
-from trainables.tasks.task import Task, TaskConfig
+from trainables.tasks.task import ClassAnswer, Task, TaskConfig
 from trainables.training.climber import Climber, trial_streams
 from trainables.training.closing_measurement import ClosingMeasurement
 from trainables.training.memory import out_of_memory
@@ -67,8 +68,8 @@ class TrialSpec:
         precision: ``bf16`` computes matrix products and attention in bfloat16, in training and
             in every measurement
         encodings: by task, of those that were fitted before; none of the others
-        memory_bytes: what a training step may take; where it would take more, recurrences are
-            trained in segments, with the same gradient
+        memory_bytes: what a step may take; where it would take more, recurrences are trained and
+            tested in segments, with the same gradient and answers
     """
 
     config: TrialConfig
@@ -117,6 +118,7 @@ class Trial:
         self.device, self.clock = device, clock
         self.rows: list[MemberRung] = []
         self.final: dict[str, FinalPoints] = {}
+        self.limits: dict[str, Limits] = {}
         self.trace: list[TracePoint] = []
         self.climber: Climber | None = None
         self._at_the_top: dict[str, Any] = {}
@@ -132,6 +134,7 @@ class Trial:
             task = make_task(task_config, self.spec.encodings.get(name))
             if not saved and not self.rows:
                 self._require_promises(task, task_config)
+            self.limits[name] = _limits(self.spec, task, task_config)
             self.climber = self._climber(name, task, task_config)
             if saved.get("task") == name:
                 self.climber.restore(saved.pop("climber"))
@@ -179,6 +182,7 @@ class Trial:
             final=dict(self.final),
             trace=tuple(self.trace),
             kernels=self._kernels,
+            limits=dict(self.limits),
         )
 
     def _require_promises(self, task: Task, task_config: TaskConfig) -> None:
@@ -354,6 +358,22 @@ def _final(
         folder=_weights(folder, name),
         streams=trial_streams(spec.config, config, spec.seed),
         device=device,
+        memory_bytes=spec.memory_bytes,
+    )
+
+
+def _limits(spec: TrialSpec, task: Task, config: TaskConfig) -> Limits:
+    """How far the architecture can reach on a task, from closed forms."""
+    model, answer = spec.config.model, task.answer
+    counted = None if spec.ladder.gflop is None else outline(model, task)
+    return limits_of(
+        model.model_dump(mode="json"),
+        config.model_dump(mode="json"),
+        spec.ladder,
+        precision=spec.precision,
+        choices=answer.classes if isinstance(answer, ClassAnswer) else None,
+        length=task.length,
+        flops=counted and (lambda lag: counted.flops(task.length(lag), answers=1)),
     )
 
 

@@ -3,7 +3,8 @@
 A blind order is a permutation of the table. A sampler of Optuna's proposes anything that the space
 holds, and the table holds only some: what is played is the row nearest to the proposal of those not
 played yet, and the sampler is told of that row, never of its own proposal. So all that it learns is
-true, and what the table lacks weakens it towards chance, never the other way.
+true, and what the table lacks weakens it towards chance, never the other way. What the sampler
+noted of its proposal, such as a generation, goes with the row.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ class Asked(Proposer):
         self._study.sampler = make_sampler(self._kind, self._order, self._played)
         asked = self._study.ask()
         SPACES[SPACE](asked)
+        self._notes = dict(asked.system_attrs)
         self._study.tell(asked, state=TrialState.FAIL)
         distances = np.where(self._left, self._table.distances(asked.params), np.inf)
         nearest = int(distances.argmin())
@@ -117,6 +119,7 @@ class Asked(Proposer):
                 value=value,
                 params=dict(trial.parameters),
                 distributions=self._table.distributions[self._at],
+                system_attrs=self._notes,
             )
         )
 

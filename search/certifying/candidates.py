@@ -33,10 +33,11 @@ class Candidate:
     Attributes:
         configuration: the nested, complete one
         sha256: of the configuration
-        ladder: as it was searched
+        ladder: as it was searched, with no rung skipped
         search_seed: the search's
         reach: the search's estimate
         to: the longest lag that is tried; None for the search's estimate
+        only: whether no shorter one is
         plugins: modules that bring its layers or its task, for the workers to load
         import_from: folders where those are looked for, besides where Python does
         encoding: how its task's rows become inputs, as it was searched; None where none was kept
@@ -59,6 +60,7 @@ class Candidate:
     data: DataIdentity | None = None
     other_data: str | None = None
     to: int | None = None
+    only: bool = False
 
     @property
     def label(self) -> str:
@@ -75,7 +77,10 @@ class Candidate:
     @property
     def lags(self) -> tuple[int, ...]:
         """The rungs to be tested: from the ladder's first up to the longest that is tried."""
-        return rungs(self.ladder.start, self.to or self.reach, self.ladder.ratio)
+        longest = self.to or self.reach
+        if self.only:
+            return (longest,)
+        return rungs(self.ladder.start, longest, self.ladder.ratio)
 
     def member_seed(self, seed: int, member: int) -> int:
         """The root of a fresh member's streams.
@@ -130,7 +135,7 @@ def of_trial(
         sha256=record.digest,
         task=task,
         task_config=spec.tasks_by_name[task],
-        ladder=spec.ladder,
+        ladder=spec.ladder.of_every_rung,
         search_seed=spec.search.seed,
         reach=record.report.reaches[task],
         plugins=spec.plugins,
@@ -157,7 +162,7 @@ def of_export(folder: Path, data: Path | str | None) -> Candidate:
             sha256=claim.config.configuration.digest,
             task=outcome["task"],
             task_config=claim.task_config(data),
-            ladder=LadderConfig.model_validate(outcome["ladder"]),
+            ladder=LadderConfig.model_validate(outcome["ladder"]).of_every_rung,
             search_seed=outcome["seed"],
             reach=claim.lag,
             plugins=claim.config.plugins,

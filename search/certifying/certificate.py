@@ -35,6 +35,7 @@ def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any
             "reliability": plan.reliability,
             "confidence": plan.confidence,
             "candidates": plan.candidates,
+            "turn": plan.turn,
             "candidate_confidence": plan.candidate_confidence,
             "members": plan.members,
             "failures": plan.failures,
@@ -59,11 +60,23 @@ def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any
     }  # fmt: skip
 
 
+def conclude(store: Store, candidates: Sequence[Candidate], plan: Plan) -> None:
+    """Write the certificates of decided candidates, and what their members measured."""
+    for candidate in candidates:
+        if not store.certificate(candidate.label):
+            found = certificate(store, candidate, plan)
+            store.certify(candidate, found, markdown(found))
+    store.write_outcomes(candidates)
+    store.clear(candidates)
+
+
 def claim(candidate: Candidate, plan: Plan, lag: int) -> str:
     """The claim in one sentence."""
     if not lag:
         return f"Nothing is claimed: lag {candidate.lags[0]} on {candidate.task} was not shown."
     together = f", together with {plan.candidates - 1} others" if plan.candidates > 1 else ""
+    if plan.turn:
+        together += ", and with all that this search has claimed or will, one after another"
     confidence = f"{100 * plan.confidence:.4g} %"
     return (
         f"A freshly initialised and trained member of this architecture learns {candidate.task} at "
@@ -111,13 +124,18 @@ def assumptions(candidate: Candidate) -> list[str]:
         + (f" and {ladder.gflop:g} GFLOP" if ladder.gflop else "")
         + (f" and {ladder.seconds:g} s, which depends on the machine" if ladder.seconds else "")
         + ". Lags between rungs were not tested, nor any "
-        f"below {ladder.start} or beyond {candidate.lags[-1]}; the search's estimate was "
+        f"below {candidate.lags[0]} or beyond {candidate.lags[-1]}; the search's estimate was "
         f"{candidate.reach}.",
         f"'Solves' means that held-out sequences established a success rate of {ladder.asked} "
         "by the 95 % criterion. That criterion itself errs in at most 5 % of the attempts of a "
         "member just below the rate; the claim is about passing it.",
-        "The plan was fixed before the first member was run. The rungs are tested in a fixed "
-        "order, from the first upwards to the first that is not passed.",
+        "The plan was fixed before the first member was run. "
+        + (
+            f"Lag {candidate.lags[0]} alone was tested."
+            if candidate.only
+            else "The rungs are tested in a fixed order, from the first upwards to the first that "
+            "is not passed."
+        ),
         "A member that stalled, that ran out of budget, time or memory, whose loss was not finite, "
         "or that ended by an error, counts as one that did not learn the lag.",
         "The members ran on the devices listed, with the versions listed.",
@@ -145,8 +163,8 @@ def markdown(content: Mapping[str, Any]) -> str:
     parts = [
         f"# Certificate: {f'lag {lag}' if lag else 'none'}\n\n{content['claim']}\n",
         f"Plan: at least {needed} of {plan['members']} fresh members, fixed beforehand; "
-        f"{plan['candidates']} candidate(s) share the error. Curtailed: a rung ends at failure "
-        f"{plan['failures'] + 1}.\n",
+        f"{plan['candidates']} candidate(s) share {_share(plan)}. Curtailed: a rung ends at "
+        f"failure {plan['failures'] + 1}.\n",
         rung_table(content["rungs"]),
         f"The search's estimate was {content['search_reach']}.\n",
         _others(content["others"]),
@@ -155,6 +173,11 @@ def markdown(content: Mapping[str, Any]) -> str:
         _members(content["members"]),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _share(plan: Mapping[str, Any]) -> str:
+    turn = plan.get("turn", 0)
+    return f"1/{turn * (turn + 1)} of the error, being turn {turn}" if turn else "the error"
 
 
 def rung_table(found: Sequence[Mapping[str, Any]]) -> str:

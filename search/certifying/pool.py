@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import ray
 
@@ -26,6 +26,14 @@ class RayPool:
             max_retries=MOST_DEATHS,  # of workers that die; they go on from the checkpoint
         )
         self._running: dict[Any, Job] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End the workers of members that are still under way."""
+        for job in list(self._running.values()):
+            self.stop(job)
 
     def start(self, job: Job) -> None:
         """Hand a member to Ray."""

@@ -73,6 +73,11 @@ class Store:
             ) from None
         return found
 
+    @property
+    def is_of_hunt(self) -> bool:
+        """Whether these are of a candidate that a search tried as it appeared."""
+        return bool((self.fixed or {}).get("plan", {}).get("turn", 0))
+
     def fix(self, config: CertifyConfig, candidates: Sequence[Candidate], plan: Plan) -> None:
         """Write down, before any member is run, what is tested and how."""
         chosen = [

@@ -14,6 +14,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from search.spec.names import RUNS, plain_options_of
+
+__all__ = ["RUNS", "plain_options_of"]
+
 
 class _Console(Console):
     """One that leaves it to the command what becomes of it when nobody reads its output."""
@@ -57,19 +61,15 @@ EXIT_INTERRUPTED = 130
 EXIT_UNWANTED = 141
 """Nobody reads the output any more; as a shell says of a process that SIGPIPE has ended."""
 
-RUNS = Path("runs")
+
+def pasted(path: Path) -> str:
+    """A path as a command that is hinted at takes it; for the console."""
+    return escape(shlex.quote(str(path)))
 
 
 def options_of(runs: Path) -> str:
     """What a command that is hinted at is given to look where this one did; for the console."""
     return escape(plain_options_of(runs))
-
-
-def plain_options_of(runs: Path) -> str:
-    """The same, for whatever reads no markup."""
-    if runs.absolute() == RUNS.absolute():
-        return ""
-    return f" --runs {shlex.quote(str(runs.absolute()))}"
 
 
 Name = Annotated[str, typer.Argument(help="The search's name.", show_default=False)]

@@ -19,6 +19,7 @@ from search.commands import (
     WithoutDamaged,
     console,
     options_of,
+    pasted,
     print_json,
 )
 from search.disk.folder import SearchFolder
@@ -138,8 +139,8 @@ def _overridden(config: Any, options: dict[str, Any]) -> Any:
 def _conclude(what: str, exported: bool, seed: int, runs: Path, done: Any) -> None:
     from search.certifying.store import stores
 
-    at = "" if exported else options_of(runs)
-    again = f"longspan certify {what}{at} --seed"
+    at, named = ("", pasted(Path(what))) if exported else (options_of(runs), what)
+    again = f"longspan certify {named}{at} --seed"
     if done.behind:
         console.print(done.behind, style="yellow")
     if not done.finished:

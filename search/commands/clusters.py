@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from search.commands import Name, console
+from search.commands import Name, console, pasted
 from search.errors import UserError
 from trainables.messages import one_line
 
@@ -51,7 +51,7 @@ def stop(name: Name, cluster: Required) -> None:
     with Cluster(cluster).jobs() as client:
         running = stop_job(client, find_job(client, name))
     console.print(
-        f"Stopped. Go on with: longspan resume {name} --cluster {cluster}"
+        f"Stopped. Go on with: longspan resume {name} --cluster {pasted(cluster)}"
         if running
         else f"{name} was not running",
         soft_wrap=True,
@@ -137,13 +137,13 @@ def submit_again(cluster: Path, name: str, options: Mapping[str, float | None]) 
 
 
 def _say_it_runs(cluster: Path, name: str) -> None:
-    at = f"{name} --cluster {cluster}"
+    at = f"{name} --cluster {pasted(cluster)}"
     console.print(
         f"{name} runs on the cluster, whether this machine stays on or not. Next:\n"
         f"  longspan status {at}\n"
         f"  longspan logs {at} --follow\n"
         f"  longspan stop {at}\n"
-        f"  longspan ui --cluster {cluster}\n"
+        f"  longspan ui --cluster {pasted(cluster)}\n"
         f"  longspan export {at} --top 3 --to best",
         highlight=False,
         soft_wrap=True,

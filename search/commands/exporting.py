@@ -26,6 +26,9 @@ from search.commands import (
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 
+ALL = 10**7
+"""Trials, where no number is asked for."""
+
 
 def export(
     name: Name,
@@ -36,6 +39,13 @@ def export(
     trial: Annotated[int | None, typer.Option(min=0, help="This trial, by its number.")] = None,
     certified: Annotated[
         bool, typer.Option("--certified", help="Only what a certificate claims a lag of.")
+    ] = False,
+    pareto: Annotated[
+        bool,
+        typer.Option(
+            "--pareto",
+            help="Those that no other beats in all of the spec's objectives; all of them.",
+        ),
     ] = False,
     formats: Annotated[
         list[str] | None,
@@ -56,9 +66,11 @@ def export(
     """Export the best configurations: weights, configuration, card."""
     if top is not None and trial is not None:
         raise UserError(f"--top: {top} is not allowed together with --trial {trial}")
+    if pareto and trial is not None:
+        raise UserError(f"--pareto: is not allowed together with --trial {trial}")
     folder = SearchFolder(runs, name)
     options = {"top": top, "trial": trial, "certified": certified, "format": formats}
-    options["without-damaged"] = without_damaged
+    options |= {"pareto": pareto, "without-damaged": without_damaged}
     if cluster is None:
         targets = _here(folder, options, to, register)
     else:
@@ -81,11 +93,12 @@ def _here(
     spec = folder.look()
     formats = tuple(dict.fromkeys(options["format"] or ()))
     wanted = Wanted(
-        options["top"] or 1,
+        options["top"] or (ALL if options["pareto"] else 1),
         options["trial"],
         options["certified"],
         formats,
         options["without-damaged"],
+        options["pareto"],
     )
     targets = export_wanted(folder, spec, wanted, to)
     if register:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from search.spec import TrackingConfig
 
 SECONDS_TO_END = 10
+SERVER_LOG = "mlflow.log"
+"""In the runs folder: what MLflow's server says while ``ui`` shows its pages."""
 
 
 def ui(
@@ -85,11 +87,13 @@ def ui(
     shown = "" if page else f", over {_public(uri)}"
     _say(f"MLflow: http://127.0.0.1:{port}{page}{shown} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    code = _serve([*command, "--workers", "1", *store])
+    said = runs.absolute() / SERVER_LOG
+    code = _serve([*command, "--workers", "1", *store], said)
     remove_stray_folders(database)
     if code:
         raise UserError(
-            f"--port: MLflow's server on {port} ended with {code}; is it taken? Give another"
+            f"--port: MLflow's server on {port} ended with {code}; is it taken? Give another. "
+            f"What it said is in {said}"
         )
 
 
@@ -134,12 +138,20 @@ def _complaints(folders: Iterable[SearchFolder]) -> Iterator[str]:
         yield from Ledger(folder).complaints
 
 
-def _serve(command: list[str]) -> int:
-    """Run a server until it ends, or Ctrl-C or SIGTERM ends it with all that it started."""
+def _serve(command: list[str], said: Path) -> int:
+    """Run a server until it ends, or Ctrl-C or SIGTERM ends it with all that it started.
+
+    What it says is written to ``said``, and lost where nothing may be written.
+    """
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with subprocess.Popen(command, start_new_session=True, env=environment) as server:
+        with (
+            _opened(said) as log,
+            subprocess.Popen(
+                command, start_new_session=True, env=environment, stdout=log, stderr=log
+            ) as server,
+        ):
             try:
                 return server.wait()
             except KeyboardInterrupt:
@@ -151,6 +163,13 @@ def _serve(command: list[str]) -> int:
                 return 0
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _opened(log: Path) -> IO[bytes]:
+    try:
+        return log.open("wb")
+    except OSError:
+        return Path(os.devnull).open("wb")
 
 
 def report(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from search.cluster.head_node import on_cluster
 from search.commands import (
@@ -42,7 +44,10 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the spec's seed.")] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Check the spec, show what was read, and start nothing.")
+        bool,
+        typer.Option(
+            help="Check the spec, show what was read and what it may cost; start nothing."
+        ),
     ] = False,
     cluster: ClusterFile = None,
 ) -> None:
@@ -58,14 +63,33 @@ def search(
     from search.checking.preflight import check
 
     if dry_run:
-        show_accounts(check(chosen), console)
-        console.print("Nothing was started.")
+        _say_what_it_may_cost(chosen)
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
-        submit(cluster, chosen)
+        submit(cluster, _warm(chosen, runs))
         return
     _search(begin(chosen, runs))
+
+
+def _say_what_it_may_cost(spec: Spec) -> None:
+    from search.checking.accounts import show_accounts
+    from search.checking.preflight import check
+    from search.commands.estimating.estimate import estimate
+    from search.commands.estimating.words import lines, rests_on
+    from search.scheduling.machines import require
+    from search.scheduling.ray_session import machines
+
+    tasks, here = check(spec), machines()
+    show_accounts(tasks, console)
+    require(here, spec.resources)
+    found = estimate(spec, tasks, here)
+    table = Table(title="What it may cost", title_justify="left", box=None, show_header=False)
+    for about, said in lines(spec, tasks, found):
+        table.add_row(about, said)
+    console.print(table, markup=False)
+    console.print(rests_on(found), highlight=False)
+    console.print("Nothing was started.")
 
 
 def overridden(spec: Spec, name: str | None, trials: int | None, seed: int | None) -> Spec:
@@ -144,6 +168,7 @@ def _search(folder: SearchFolder) -> None:
     from search.results.leaderboard import leaderboard
     from search.results.live_table import Display
     from search.run import run_search
+    from trainables.messages import duration
 
     spec = specs.read(folder.spec)
     at = options_of(folder.runs)
@@ -152,11 +177,12 @@ def _search(folder: SearchFolder) -> None:
         f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
         f"{spec.ladder.members} members each. Everything goes to {folder.path}"
     )
-    ended = run_search(spec, folder, Display(console, spec.search.trials))
+    ended = run_search(spec, folder, Display(console, spec))
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     records = ledger.records.values()
-    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early))
+    aims = spec.search.objectives
+    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early, aims))
     show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
@@ -164,27 +190,30 @@ def _search(folder: SearchFolder) -> None:
         console.print(ended.behind, style="yellow")
     if not ended.finished and not ended.budget:
         console.print(
-            f"Stopped. Go on with: longspan resume {folder.name}{at}",
+            f"Stopped. Go on with: {escape(folder.command('resume'))}",
             soft_wrap=True,
             highlight=False,
         )
         raise typer.Exit(EXIT_INTERRUPTED)
     one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
-    more = f"  longspan resume {folder.name}{at} --{_more(ended.budget)}\n" if ended.budget else ""
-    console.print(
-        f"Ended after {ended.seconds:.0f} s{f': {ended.budget}' if ended.budget else ''}. Next:\n"
-        f"{more}"
-        f"  longspan ui{one}{at}                                   review every trial in MLflow\n"
-        f"  longspan certify {folder.name}{at}                  try the winner on fresh members\n"
-        f"  longspan export {folder.name} --top 3 --to best{at}   weights and cards of the best",
-        highlight=False,
-        soft_wrap=True,
-    )
+    option = _more(ended.budget)
+    more = f"longspan resume {folder.name}{at} --{option}" if option else ""
+    why = f": {ended.budget}" if ended.budget else ""
+    console.print(f"Ended after {duration(ended.seconds)}{why}. Next:", highlight=False)
+    hints = {
+        f"longspan report {folder.name}{at}": "what won, why, what mattered",
+        f"longspan ui{one}{at}": "review every trial in MLflow",
+        f"longspan certify {folder.name}{at}": "try the winner on fresh members",
+        f"longspan export {folder.name} --top 3 --to best{at}": "weights and cards of the best",
+    }
+    for command, what in ({more: "go on"} | hints if more else hints).items():
+        console.print(f"  {command:<41} {what}", highlight=False, soft_wrap=True)
 
 
-def _more(budget: str) -> str:
-    """The option that gives a search more of what is used up."""
-    return "hours HOURS" if budget.startswith("search.hours") else "gflop GFLOP"
+def _more(budget: str | None) -> str:
+    """The option that gives a search more of what is used up; empty where nothing is."""
+    options = {"search.hours": "hours HOURS", "search.gflop": "gflop GFLOP"}
+    return options.get((budget or "").partition(":")[0], "")
 
 
 def status(
@@ -209,7 +238,7 @@ def status(
     if json:
         from search.results.review.tables import trials
 
-        table = trials(records, certified_words(folder.path))
+        table = trials(records, certified_words(folder.path), objectives=spec.search.objectives)
         print_json(
             {
                 "name": name,
@@ -225,13 +254,14 @@ def status(
         return
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     words = certified_words(folder.path)
-    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early))
+    aims = spec.search.objectives
+    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early, aims))
     show_complaints(ledger.warnings)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":
         console.print(
-            f"Go on with: longspan resume {name}{options_of(runs)}", soft_wrap=True, highlight=False
+            f"Go on with: {escape(folder.command('resume'))}", soft_wrap=True, highlight=False
         )
 
 
@@ -247,9 +277,23 @@ def _lay(folder: SearchFolder, spec: Spec) -> None:
     tasks = check(spec)
     show_accounts(tasks, console)
     require(machines(), spec.resources)
+    spec = _warm(spec, folder.runs)
     check_once(spec, tasks, folder.runs, console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
     keep_tasks(folder, tasks)
+
+
+def _warm(spec: Spec, runs: Path) -> Spec:
+    """The spec with what its ``warm_start`` has found, which is shown."""
+    from search.checking.warm_start import with_priors
+
+    if not spec.search.warm_start or spec.search.priors:
+        return spec
+    spec = with_priors(spec, runs)
+    console.print("Tried first, and measured here like any other trial:")
+    for prior in spec.search.priors:
+        console.print(f"  {prior.origin}", highlight=False, markup=False, soft_wrap=True)
+    return spec
 
 
 def quickstart() -> Path:

@@ -61,22 +61,24 @@ def standing_of(
 
     Of several with other seeds it is the worst, of equals the latest: trying seeds until one passes
     wins nothing, for a lag is claimed only if every certificate that tried it passed it, the first
-    one too. One that passed all that it tried says nothing of longer lags (``certify --to``).
+    one too. One that passed all that it tried says nothing of longer lags (``certify --to``), nor
+    does one that failed the only lag it tried say anything of shorter ones.
     """
     of: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for certificate in decided:
         of[certificate["configuration_sha256"], certificate["task"]].append(certificate)
     found = {}
     for key, tried in of.items():
-        most = min((each["lag"] for each in tried if _failed(each)), default=math.inf)
-        left = [each for each in tried if each["lag"] <= most]
+        failed = min(map(_failed, tried))
+        left = [each for each in tried if each["lag"] < failed]
         found[key] = max(reversed(left), key=lambda each: each["lag"])
     return found
 
 
-def _failed(certificate: Mapping[str, Any]) -> bool:
-    """Whether it tried a lag that it did not pass."""
-    return any(not rung["passed"] for rung in certificate["rungs"])
+def _failed(certificate: Mapping[str, Any]) -> float:
+    """The shortest lag that it tried and did not pass; infinite if there is none."""
+    lags = (rung["lag"] for rung in certificate["rungs"] if not rung["passed"])
+    return min(lags, default=math.inf)
 
 
 def certified_words(root: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ import yaml
 from search.disk.locks import held, is_held
 from search.errors import UserError
 from search.spec import Outline, outline, read
-from search.spec.names import NAME
+from search.spec.names import NAME, plain_options_of
 from trainables.files.whole_files import (
     DamagedFileError,
     read_json,
@@ -104,6 +104,10 @@ class SearchFolder:
         self._lock = self.path / "lock"
         self._early_end = self.path / "ended_early.txt"
 
+    def command(self, verb: str) -> str:
+        """A command about this search, as it can be pasted."""
+        return f"longspan {verb} {self.name}{plain_options_of(self.runs)}"
+
     @property
     def exists(self) -> bool:
         """Whether a search of this name was started."""
@@ -124,7 +128,7 @@ class SearchFolder:
         except FileExistsError:
             raise UserError(
                 f"name: {self.name!r} is taken: {self.path} holds a search; go on with "
-                f"`longspan resume {self.name}`, or give another --name"
+                f"`{self.command('resume')}`, or give another --name"
             ) from None
         self._write_about({"id": uuid.uuid4().hex, "spec": spec})
 
@@ -200,9 +204,10 @@ class SearchFolder:
         if _meaning(there) != _meaning(_parsed(spec.encode())):
             raise UserError(
                 f"{self.spec}: {_changed(there, _parsed(spec.encode()))} was changed by hand; what"
-                f" was measured under the old spec would count under another. `longspan resume"
-                f" {self.name}` takes --trials and --stop; for all else give a new --name. The old"
-                f" spec stands in {self._about[0].name}; delete spec.yaml, and it is put back"
+                " was measured under the old spec would count under another. "
+                f"`{self.command('resume')}` takes --trials and --stop; for all else give a new"
+                " --name. The old spec stands in "
+                f"{self._about[0].name}; delete spec.yaml, and it is put back"
             )
         return False
 
@@ -275,7 +280,7 @@ class SearchFolder:
         """
         refusal = (
             f"name: {self.name!r} is being searched by another process; "
-            f"watch it with `longspan status {self.name}`"
+            f"watch it with `{self.command('status')}`"
         )
         with held(self._lock, refusal):
             for folder in (self.path, self.outcomes):

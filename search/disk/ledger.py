@@ -113,7 +113,7 @@ class Ledger:
         numbers = ", ".join(map(str, sorted({*self.damaged, *self.unknown})))
         if not numbers:
             return ""
-        again = f"`longspan resume {self._folder.name}` runs those with a damaged record again"
+        again = f"`{self._folder.command('resume')}` runs those with a damaged record again"
         return f"not ranked, for their records cannot be read: trial {numbers}; {again}"
 
     @property
@@ -147,12 +147,18 @@ class Ledger:
         return sum(record.report.training_gflop for record in self.records.values())
 
     def started(
-        self, number: int, parameters: dict[str, Any], configuration: dict[str, Any], digest: str
+        self,
+        number: int,
+        parameters: dict[str, Any],
+        configuration: dict[str, Any],
+        digest: str,
+        origin: str = "",
     ) -> None:
         """A trial was proposed; one that is known goes on as it was."""
         if number in self.records:
             return
-        self._put(Record(number, parameters, configuration, digest, started_ms=self._now()))
+        now = self._now()
+        self._put(Record(number, parameters, configuration, digest, now, origin=origin))
 
     def reported(self, number: int, report: Report) -> None:
         """A trial measured something.

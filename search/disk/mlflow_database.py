@@ -23,6 +23,9 @@ FILE = "mlflow.db"
 SEARCH_TAG = "longspan.search"
 """Of a run: the identity of its search."""
 
+TRAINING = {"workflowType": "machine_learning"}
+"""Of an address: the pages for training models, not those for language models' agents."""
+
 FOLDER = "mlartifacts"
 """Beside the database."""
 
@@ -59,20 +62,37 @@ def tracking_uri(given: str | None, runs: Path) -> str:
     return uri_of(own) if named.startswith("sqlite:///") and Path(file).absolute() == own else named
 
 
+def view_key(search: str | None = None) -> str:
+    """Of the view of a search's runs that MLflow shares, or of all searches'."""
+    return f"longspan-{search}" if search else "longspan"
+
+
+def filter_of(search: str) -> str:
+    """What picks a search's runs, by its identity, in MLflow's words."""
+    return f"tags.`{SEARCH_TAG}` = '{search}'"
+
+
 def page_of_runs(database: Path, experiment: str, search: str | None = None) -> str:
     """Of MLflow's pages, the path to an experiment's runs, the longest reach first.
 
     Of one ``search`` alone, by its identity, if given; empty where there is no such experiment.
+    Where an earlier version recorded, there is no view with its columns, only an order.
     """
     with closing(sqlite3.connect(database)) as connection:
         query = "SELECT experiment_id FROM experiments WHERE name = ?"
         found = connection.execute(query, (experiment,)).fetchone()
-    if found is None:
-        return ""
-    shown = {"orderByKey": "metrics.`reach`", "orderByAsc": "false", "startTime": "ALL"}
-    if search is not None:
-        shown["searchFilter"] = f"tags.`{SEARCH_TAG}` = '{search}'"
-    return f"/#/experiments/{found[0]}/runs?{urlencode(shown)}"
+        if found is None:
+            return ""
+        query = "SELECT count(*) FROM experiment_tags WHERE experiment_id = ? AND key LIKE ?"
+        key = view_key(search)
+        has_view = connection.execute(query, (found[0], f"%.{key}")).fetchone()[0]
+    if has_view:
+        shown = {"viewStateShareKey": key}
+    else:
+        shown = {"orderByKey": "metrics.`reach`", "orderByAsc": "false", "startTime": "ALL"}
+        if search is not None:
+            shown["searchFilter"] = filter_of(search)
+    return f"/#/experiments/{found[0]}/runs?{urlencode({**shown, **TRAINING})}"
 
 
 def remove_stray_folders(database: Path) -> None:

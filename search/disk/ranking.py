@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from search.disk.record import Record
@@ -43,3 +43,40 @@ def places(ranked: Iterable[Record], certified: Collection[str] = ()) -> list[st
         together = len(list(tied))
         found += [f"{len(found) + 1}{'=' if together > 1 else ''}"] * together
     return found
+
+
+AIMS: Mapping[str, Callable[[Record], float]] = {
+    "progress": lambda record: -record.progress,
+    "parameters": lambda record: record.parameters_of_model,
+    "state_bytes": lambda record: record.state_bytes,
+    "gflop_to_reach": lambda record: record.gflop_to_reach,
+}
+"""By objective, what of a trial is to be small."""
+
+
+def fronts(records: Iterable[Record], objectives: Sequence[str]) -> dict[int, int]:
+    """By number, the Pareto front of each trial that has passed a rung, from 1.
+
+    A trial beats another if it is no worse in any objective and better in one. The first front is
+    beaten by nobody, the second by the first alone, and so on: efficient non-dominated sorting
+    (Zhang et al. 2015). Trials are taken in the order of their aims, so none beats an earlier one.
+    """
+    aims = [AIMS[objective] for objective in objectives]
+    points = sorted((tuple(aim(r) for aim in aims), r.number) for r in records if r.reach)
+    found: dict[int, int] = {}
+    on: list[list[tuple[float, ...]]] = []
+    for point, number in points:
+        front = next((k for k, those in enumerate(on) if not _beaten(point, those)), len(on))
+        if front == len(on):
+            on.append([])
+        on[front].append(point)
+        found[number] = front + 1
+    return found
+
+
+def _beaten(point: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> bool:
+    """Whether one of the others, each first in order, is no worse in anything and not equal."""
+    return any(
+        other != point and all(a <= b for a, b in zip(other, point, strict=True))
+        for other in reversed(others)
+    )

@@ -8,9 +8,21 @@ from typing import Any, Self
 
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
-from trainables.measure.records import MemberRung, of_task
+from trainables.measure.records import Limits, MemberRung, of_task
 from trainables.measure.report import Report
-from trainables.measure.skill import least_skill
+from trainables.measure.skill import BY_SKILL, least_skill
+
+ENDS = {
+    "top": "reached the top",
+    "failed_rung": "failed a rung",
+    "pruned": "stopped",
+    "running": "running",
+    "time": "time was over",
+    "memory": "out of memory",
+    "length": "longer than its positions",
+    "error": "failed",
+}
+"""How a trial ended, in the words of every page that shows it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,7 @@ class Record:
         report: the trial's last one; empty before the first
         losses: how often it has lost its worker, for whatever reason
         deaths: how many of them died by themselves
+        origin: where its configuration was found, in words; empty if it was proposed here
     """
 
     number: int
@@ -52,11 +65,18 @@ class Record:
     report: Report = field(default_factory=Report)
     losses: int = 0
     deaths: int = 0
+    origin: str = ""
 
     @property
     def finished(self) -> bool:
         """Whether the trial has come to an end."""
         return self.ended_by is not None
+
+    @property
+    def end_text(self) -> str:
+        """How it ended, in words; ``running`` where it has not."""
+        end = self.ended_by or "running"
+        return ENDS.get(end, end)
 
     @property
     def reported(self) -> bool:
@@ -98,6 +118,26 @@ class Record:
         """The best member's success rate at the shortest lag, the least over the tasks."""
         return least_skill(self.rows)
 
+    @property
+    def parameters_of_model(self) -> int:
+        """Trainable numbers, the most over the tasks."""
+        return max((row.parameters for row in self.rows), default=0)
+
+    @property
+    def state_bytes(self) -> int:
+        """What a sequence carries from step to step at the reach, the most over the tasks."""
+        return max((row.state_bytes for row in self._to_reach), default=0)
+
+    @property
+    def gflop_to_reach(self) -> float:
+        """Training cost of the rungs that were passed, in GFLOP."""
+        return sum(row.training_gflop for row in self._to_reach)
+
+    @property
+    def _to_reach(self) -> list[MemberRung]:
+        reaches = self.report.reaches
+        return [row for row in self.rows if row.lag <= reaches.get(row.task, 0)]
+
     def limited_by(self, ladder: LadderConfig) -> str | None:
         """What its first task that ended at a failed rung is limited by; None if there is none."""
         from trainables.measure.limits import limit_of  # statistics take long to import
@@ -106,6 +146,23 @@ class Record:
             if not on.censored:
                 curve = [point for point in self.report.curve if point.task == on.task]
                 return limit_of(of_task(self.rows, on.task), curve, ladder)
+        return None
+
+    def why(self, limited_by: str | None) -> str | None:
+        """Why that task ended where it did: by ``skill``, or by the smallest of its `Limits`.
+
+        None where nothing that is known explains it.
+
+        Args:
+            limited_by: what `limited_by` says
+        """
+        if limited_by == BY_SKILL:
+            return "skill"
+        for on in self.tasks:
+            if not on.censored:
+                failed = max((row.lag for row in of_task(self.rows, on.task)), default=0)
+                known = self.report.limits.get(on.task, Limits())
+                return known.why(on.reach, failed)
         return None
 
     @property
@@ -136,7 +193,10 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {**vars(self), "report": self.report.to_json() if self.reported else {}}
+        found = {**vars(self), "report": self.report.to_json() if self.reported else {}}
+        if not self.origin:  # which no earlier version knows
+            del found["origin"]
+        return found
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:

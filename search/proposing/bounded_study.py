@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import heapq
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -14,6 +16,19 @@ from optuna.trial import FrozenTrial, TrialState
 MOST_TRIALS = 1000
 BEST_TRIALS = 100
 """TPE models at most 25 of the best trials; all others together are its picture of the rest."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What people who look at a study are told of a trial that has ended.
+
+    Attributes:
+        attributes: Optuna's user attributes
+        by_lag: its intermediate values
+    """
+
+    attributes: Mapping[str, Any]
+    by_lag: Mapping[int, float]
 
 
 class BoundedStorage(JournalStorage):
@@ -88,6 +103,15 @@ class BoundedStudy(optuna.Study):
         """All of them."""
         with self.showing_all():
             return super().get_trials(deepcopy, states)
+
+    def note(self, number: int, told: Told) -> None:
+        """Put beside a trial that is under way what is for people to see, not for samplers."""
+        study_id = self._bounded.get_study_id_from_name(self.study_name)
+        trial_id = self._bounded.get_trial_id_from_study_id_trial_number(study_id, number)
+        for key, value in told.attributes.items():
+            self._bounded.set_trial_user_attr(trial_id, key, value)
+        for lag, value in told.by_lag.items():
+            self._bounded.set_trial_intermediate_value(trial_id, lag, value)
 
     def showing_all(self) -> AbstractContextManager[None]:
         """Let the sampler see every trial for the length of the block."""

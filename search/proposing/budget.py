@@ -20,12 +20,22 @@ class Budget(Stopper):
     """Tune's stopper of a whole search.
 
     The hours count from when it is made: each run of a search, a resume too, has as many.
+
+    Args:
+        pause: whether trials are to stop where they are for something else
+        besides: the training cost of something else, in GFLOP
     """
 
     def __init__(
-        self, limits: SearchConfig, ledger: Ledger, clock: Callable[[], float] = time.monotonic
+        self,
+        limits: SearchConfig,
+        ledger: Ledger,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[], bool] = lambda: False,
+        besides: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._limits, self._ledger, self._clock = limits, ledger, clock
+        self._pause, self._besides = pause, besides
         self._started = clock()
 
     @property
@@ -34,17 +44,21 @@ class Budget(Stopper):
         hours, gflop = self._limits.hours, self._limits.gflop
         if hours is not None and self._clock() - self._started >= 3600 * hours:
             return f"search.hours: {hours:g} are used up"
-        if gflop is not None and self._ledger.training_gflop >= gflop:
+        if gflop is not None and self._spent >= gflop:
             return f"search.gflop: {gflop:g} are used up"
         return None
+
+    @property
+    def _spent(self) -> float:
+        return self._ledger.training_gflop + self._besides()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No trial is stopped by itself."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the search is to end."""
-        return self.used_up is not None
+        """Whether all trials are to stop where they are."""
+        return self._pause() or self.used_up is not None
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its stoppers for `Tuner.restore`, which is not how a search resumes."""

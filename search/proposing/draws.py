@@ -23,14 +23,23 @@ def proposed(space: Space, trial: BaseTrial) -> dict[str, Any]:
         ValueError: if the trial is a `FixedTrial` that lacks a parameter, or holds one that the
             space does not offer.
     """
-    fixed = space(trial) or {}  # type: ignore[arg-type]  # all trials suggest alike
-    return nested({**trial.params, **fixed})
+    return nested(_chosen(space, trial))
 
 
 def draw(space: Space, count: int) -> list[TrialConfig]:
     """``count`` configurations, drawn at random but always the same."""
+    return [TrialConfig.model_validate(nested(flat)) for flat in flat_draws(space, count)]
+
+
+def flat_draws(space: Space, count: int) -> list[dict[str, Any]]:
+    """The same as the space gives them: each parameter by its path."""
     study = new_study(sampler=make_sampler("random", 0, 0))
-    return [TrialConfig.model_validate(proposed(space, study.ask())) for _ in range(count)]
+    return [_chosen(space, study.ask()) for _ in range(count)]
+
+
+def _chosen(space: Space, trial: BaseTrial) -> dict[str, Any]:
+    fixed = space(trial) or {}  # type: ignore[arg-type]  # all trials suggest alike
+    return {**trial.params, **fixed}
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

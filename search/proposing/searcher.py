@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import BaseTrial, FixedTrial, TrialState
 from pydantic import ValidationError
@@ -22,10 +21,11 @@ from ray.tune.search import Searcher
 
 from search.disk.ledger import Ledger
 from search.errors import UserError
+from search.proposing.bounded_study import BoundedStudy
 from search.proposing.constraints import refuse
 from search.proposing.draws import proposed
 from search.proposing.samplers import METRIC
-from search.proposing.study import state_and_value
+from search.proposing.study import state_and_value, told
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
@@ -49,21 +49,24 @@ class StudySearch(Searcher):
         exceeded: what a proposal exceeds; one that exceeds anything is refused, and is no trial
         over: whether the search is to end now: then nothing is handed out, and a trial that has
             not ended by itself stays under way
+        origin: where the configuration of a trial was found, by its number
     """
 
     def __init__(
         self,
         space: Space,
-        study: optuna.Study,
+        study: BoundedStudy,
         ledger: Ledger,
         sampler: Callable[[int], BaseSampler],
         trials: int,
         exceeded: Exceeded = lambda config: {},
         over: Callable[[], bool] = lambda: False,
+        origin: Callable[[int], str] = lambda number: "",
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._space, self._study, self._ledger = space, study, ledger
         self._make_sampler, self._exceeded, self._over = sampler, exceeded, over
+        self._origin = origin
         known = study.get_trials(deepcopy=False)
         self._cut_off = [t.number for t in known if t.state == TrialState.RUNNING]
         self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
@@ -130,7 +133,8 @@ class StudySearch(Searcher):
 
     def _start(self, trial: BaseTrial, config: TrialConfig) -> None:
         configuration = config.model_dump(mode="json")
-        self._ledger.started(trial.number, trial.params, configuration, config.digest)
+        origin = self._origin(trial.number)
+        self._ledger.started(trial.number, trial.params, configuration, config.digest, origin)
 
     def _next_number(self) -> int:
         """Of the trial that the study gives next: one that waits there, or a new one."""
@@ -173,7 +177,9 @@ class StudySearch(Searcher):
         """Keep how a trial under way ended, then tell Optuna."""
         number = self._under_way.pop(trial_id)
         self._ledger.finished(number, ended_by, error)
-        state, value = state_and_value(self._ledger.records[number])
+        record = self._ledger.records[number]
+        self._study.note(number, told(record))
+        state, value = state_and_value(record)
         self._study.tell(number, value, state)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -11,26 +11,31 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from search.disk.ledger import Ledger
 from search.disk.record import Record, Refused
-from search.proposing.bounded_study import BoundedStorage, BoundedStudy
+from search.proposing.bounded_study import BoundedStorage, BoundedStudy, Told
 from search.proposing.constraints import EXCESS
 from search.proposing.draws import proposed
 from search.proposing.journal import Journal
 from search.proposing.new_study import new_study
+from search.proposing.samplers import METRIC
 from spaces import Space
+from trainables.description import describe
 from trainables.files.whole_files import set_aside
 from trainables.messages import one_line
 
@@ -77,6 +82,9 @@ def restore_study(
     lines = Journal()
     storage = BoundedStorage(lines)
     study = new_study(storage=storage, study_name=name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([METRIC])
     for key, note in notes.items():
         storage.set_study_system_attr(storage.get_study_id_from_name(name), key, note)
     for number in range(last + 1):
@@ -105,6 +113,37 @@ def state_and_value(record: Record) -> tuple[TrialState, float | None]:
     return TrialState.FAIL, None
 
 
+def told(record: Record) -> Told:
+    """What people see of a trial that has ended: optuna-dashboard shows it beside the parameters.
+
+    By lag, how often the members were right at their last look, on average.
+    """
+    shown: dict[int, list[float]] = {}
+    for row in record.rows:
+        if row.looks and math.isfinite(row.success_rate):
+            shown.setdefault(row.lag, []).append(row.success_rate)
+    attributes = {
+        "ended by": record.end_text,
+        "architecture": describe(record.configuration),
+        "reach": record.reach,
+        "GFLOP": record.report.training_gflop,
+        "members": _members(record),
+        **{f"reach on {on.task}": on.reach for on in record.tasks if len(record.tasks) > 1},
+        **({"error": record.error} if record.error else {}),
+    }
+    return Told(attributes, {lag: fmean(rates) for lag, rates in shown.items()})
+
+
+def _members(record: Record) -> str:
+    """How many of them solved each rung that was tried."""
+    lags = sorted({row.lag for row in record.rows})
+    words = []
+    for lag in lags:
+        rows = [row for row in record.rows if row.lag == lag]
+        words.append(f"{lag}: {sum(row.solved for row in rows)} of {len(rows)}")
+    return ", ".join(words)
+
+
 def _notes(journaled: Mapping[int, FrozenTrial], number: int) -> dict[str, Any]:
     """What samplers noted of a trial."""
     return dict(journaled[number].system_attrs) if number in journaled else {}
@@ -114,6 +153,9 @@ def _of_record(record: Record, space: Space, notes: Mapping[str, Any]) -> Frozen
     trial = _running(record.parameters, space, notes)
     trial.datetime_start = _moment(record.started_ms)
     if record.finished:
+        found = told(record)
+        trial.user_attrs = dict(found.attributes)
+        trial.intermediate_values = dict(found.by_lag)
         trial.state, trial.value = state_and_value(record)
         trial.datetime_complete = _moment(record.ended_ms or record.started_ms)
     return trial
@@ -140,7 +182,7 @@ def _running(
     distributions = {
         name: distribution
         for name, distribution in suggested.items()
-        if _contains(distribution, parameters[name])
+        if contains(distribution, parameters[name])
     }
     return create_trial(
         state=TrialState.RUNNING,
@@ -154,7 +196,7 @@ def _complete(parameters: Mapping[str, Any], space: Space) -> bool:
     """Whether the parameters are all that ``space`` asks for, each with a value that it offers."""
     suggested, error = _suggested(parameters, space)
     return not error and all(
-        _contains(distribution, parameters[name]) for name, distribution in suggested.items()
+        contains(distribution, parameters[name]) for name, distribution in suggested.items()
     )
 
 
@@ -172,7 +214,7 @@ def _suggested(
     return trial.distributions, None
 
 
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
+def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a parameter may have a value; `create_trial` refuses one that it may not."""
     try:
         create_trial(value=0.0, params={"it": value}, distributions={"it": distribution})

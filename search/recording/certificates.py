@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from search.certifying.certificate import markdown
 from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
-from search.recording.points import Point, metric_key
+from search.recording.points import Point, by_lag, metric_key
 from search.spec import Spec
 
 
@@ -24,7 +24,7 @@ def send_certificates(
 ) -> None:
     """Bring the trials' runs up to date with the search's certificates.
 
-    Metrics ``certified_fraction`` (step = lag) and ``certified_lag``; the tag ``certified`` names
+    Metrics ``by_lag/certified_fraction`` and ``certified_lag``; the tag ``certified`` names
     what each seed showed; the certificates themselves are artifacts.
     """
     words: dict[int, list[str]] = defaultdict(list)
@@ -46,7 +46,7 @@ def points(found: Mapping[str, Any], spec: Spec) -> Iterator[Point]:
     """A certificate's metrics."""
     for rung in found["rungs"]:
         share = rung["solved"] / rung["tried"]
-        yield Point(metric_key("certified_fraction", found["task"], spec), share, rung["lag"])
+        yield Point(by_lag("certified_fraction", found["task"], spec), share, rung["lag"])
     yield Point(metric_key("certified_lag", found["task"], spec), float(found["lag"]), 0)
 
 

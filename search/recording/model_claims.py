@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
 
 from search.disk.certificates import read_certificate
-from search.recording.points import Point, metric_key
+from search.recording.points import Point, by_lag, metric_key
 from search.recording.tracker import Tracker
 from search.spec import Spec
 from trainables.description import describe
@@ -32,14 +32,14 @@ def send_claims(client: MlflowClient, run: Run, model_id: str, folder: Path, spe
 
 
 def points(outcome: Mapping[str, Any], spec: Spec) -> Iterator[Point]:
-    """``reach`` and ``success_by_lag`` as the run has them; ``success_at_reach`` and its bound."""
+    """``reach`` and ``by_lag/success`` as the run has them; ``success_at_reach`` and its bound."""
     task, lag = outcome["task"], outcome["lag"]
     yield Point(metric_key("reach", task, spec), float(lag), 0)
     yield Point(metric_key("success_at_reach", task, spec), outcome["success_rate"], lag)
     yield Point(metric_key("lower_bound_at_reach", task, spec), outcome["lower_bound"], lag)
     for point in outcome["forgetting_curve"]:
         rate = point["successes"] / point["sequences"]
-        yield Point(metric_key("success_by_lag", task, spec), rate, point["lag"])
+        yield Point(by_lag("success", task, spec), rate, point["lag"])
 
 
 def description(folder: Path) -> str:

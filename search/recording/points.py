@@ -10,16 +10,22 @@ from statistics import fmean
 
 from search.disk.record import Record
 from search.spec import Spec
-from trainables.description import describe
+from trainables.description import describe, stack
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
 from trainables.measure.report import cost_and_progress
 from trainables.training.curve import extrapolated_lag
 
+BY_LAG, BY_SEQUENCE, BY_STEPS_BACK = "by_lag", "by_sequence", "by_steps_back"
+"""Before the name of a metric, what its steps are: MLflow draws each group together.
+
+Of one by lag, MLflow's latest value is that at the longest lag, which the name thus says.
+"""
+
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a metric; ``step`` is training sequences, or the lag of a metric by lag."""
+    """One value of a metric; ``step`` is training sequences, or what the name says."""
 
     key: str
     value: float
@@ -34,6 +40,9 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
         yield Point("reach", float(record.reach), 0)
         if record.skill is not None:
             yield Point("skill", record.skill, 0)
+        for name, limits in record.report.limits.items():
+            for limit, steps in limits.finite.items():
+                yield Point(metric_key(f"limit_{limit}", name, spec), steps, 0)
         yield Point("training_gflop", float(record.report.training_gflop), 0)
         yield Point("busy_seconds", float(record.report.busy_seconds), 0)
         if len(record.tasks) > 1:
@@ -46,10 +55,14 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
 
 
 def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
+    """``loss`` and ``success`` of each member, and the trial's ``progress``."""
     for moment in record.report.trace:
+        of = f"member_{moment.member}"
         if math.isfinite(moment.loss):
-            yield Point("loss", moment.loss, moment.sequences)
-        yield Point("success_rate", moment.success_rate, moment.sequences)
+            key = metric_key(f"{BY_SEQUENCE}/loss_{of}", moment.task, spec)
+            yield Point(key, moment.loss, moment.sequences)
+        key = metric_key(f"{BY_SEQUENCE}/success_{of}", moment.task, spec)
+        yield Point(key, moment.success_rate, moment.sequences)
     spent = 0
     known = cost_and_progress(record.rows, record.report.reaches, spec.ladder)
     for row, (_, progress) in zip(record.rows, known, strict=True):
@@ -58,15 +71,29 @@ def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
 
 
 def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
-    """``solved_fraction``: of the members, by lag."""
+    """``solved_fraction`` of the members, and what each showed at its last look on every rung.
+
+    Beside them the success ``asked`` for, and ``chance``: that of the best constant answer.
+    """
     for task in record.report.reaches:
-        by_lag = solved_fraction(of_task(record.rows, task), spec.ladder.rule)
-        for lag, fraction in by_lag.items():
-            yield Point(metric_key("solved_fraction", task, spec), fraction, lag)
+        rows = of_task(record.rows, task)
+        for lag, fraction in solved_fraction(rows, spec.ladder.rule).items():
+            yield Point(by_lag("solved_fraction", task, spec), fraction, lag)
+    levels: dict[Point, None] = {}
+    for row in record.rows:
+        if row.looks:
+            key = by_lag(f"member_{row.member}", row.task, spec)
+            yield Point(key, row.success_rate, row.lag)
+        if row.asked:
+            levels[Point(by_lag("asked", row.task, spec), row.asked, row.lag)] = None
+        if row.answers:
+            chance = row.chance**row.answers
+            levels[Point(by_lag("chance", row.task, spec), chance, row.lag)] = None
+    yield from levels
 
 
 def final_points(record: Record, spec: Spec) -> Iterator[Point]:
-    """``success_by_lag``, the forgetting curve, and ``gradient_norm_*`` by steps back.
+    """``success``, the forgetting curve, by lag, and ``gradient_norm_*`` by steps back.
 
     ``extrapolated_lag`` where the curve goes beyond the reach.
 
@@ -77,31 +104,49 @@ def final_points(record: Record, spec: Spec) -> Iterator[Point]:
     for row in record.rows:
         shown[row.task, row.lag].append(row.success_rate)
     for (task, lag), rate in (curve or {at: fmean(rates) for at, rates in shown.items()}).items():
-        yield Point(metric_key("success_by_lag", task, spec), rate, lag)
+        yield Point(by_lag("success", task, spec), rate, lag)
     for task, found in record.report.final.items():
         untrained = extrapolated_lag(found.curve, spec.ladder.success)
         if untrained is not None:
             yield Point(metric_key("extrapolated_lag", task, spec), float(untrained), 0)
     for point in record.report.horizon:
         if math.isfinite(point.norm):
-            key = metric_key(f"gradient_norm_{point.moment}", point.task, spec)
-            yield Point(key, point.norm, point.back)
+            name = f"{BY_STEPS_BACK}/gradient_norm_{point.moment}"
+            yield Point(metric_key(name, point.task, spec), point.norm, point.back)
+
+
+def by_lag(metric: str, task: str, spec: Spec) -> str:
+    """The name of a metric whose steps are lags."""
+    return metric_key(f"{BY_LAG}/{metric}", task, spec)
 
 
 def metric_key(metric: str, task: str, spec: Spec) -> str:
-    """Metrics by lag carry the task's name where there are several."""
+    """A metric of one task carries its name where there are several."""
     return metric if len(spec.tasks) == 1 else f"{metric}/{task}"
 
 
 def tags(record: Record, spec: Spec) -> dict[str, str]:
-    """How the trial ended and what it was."""
-    found = {"space": spec.space, "task": ", ".join(spec.tasks_by_name)}
+    """What the trial is, in short, and how it ended."""
+    model = record.configuration["model"]
+    found = {
+        "space": spec.space,
+        "task": ", ".join(spec.tasks_by_name),
+        "architecture": describe(record.configuration),
+        "cell": model["cell"]["kind"],
+        "front_end": model["front_end"]["kind"],
+        "readout": model["readout"]["kind"],
+        "ended_by": record.end_text,
+    }
+    if record.regime:
+        found["regime"] = record.regime
     if record.report.kernels:
         found["kernels"] = record.report.kernels
-    if record.ended_by:
-        found["ended_by"] = record.ended_by
-    if record.finished and (limit := record.limited_by(spec.ladder)):
-        found["limited_by"] = limit
+    if record.finished:
+        limit = record.limited_by(spec.ladder)
+        told = {"limited_by": limit, "why": record.why(limit)}
+        found |= {key: word for key, word in told.items() if word}
+    if record.origin:
+        found["origin"] = record.origin
     if record.error:
         found["error"] = record.error
     return found
@@ -112,6 +157,14 @@ def status(record: Record) -> str:
     return "FAILED" if record.ended_by == "error" else "FINISHED"
 
 
-def title(record: Record) -> str:
-    """A name that reads by itself, of a trial that has ended: its reach and what it was."""
-    return f"{record.reach_text} · {describe(record.configuration)}"
+def title(record: Record, spec: Spec) -> str:
+    """A name that reads by itself: the reach, or why there is none, and the layers."""
+    if not record.finished or record.ended_by == "error":
+        first = record.end_text
+    elif record.reach:
+        first = record.reach_text.replace(" ", "")
+    elif record.censored:
+        first = record.end_text
+    else:
+        first = f"below {spec.ladder.start}"
+    return f"{first} · {stack(record.configuration)}"

@@ -55,7 +55,7 @@ def _with_patience(tracker: Tracker, send: Callable[[], None]) -> str | None:
                 time.sleep(SECONDS_BEFORE_CLOSING_AGAIN)
     return (
         f"MLflow at {tracker.uri} is behind: {reason}. Nothing is lost: "
-        f"`longspan resume {tracker.name}` sends what is missing"
+        f"`{tracker.goes_on}` sends what is missing"
     )
 
 
@@ -126,3 +126,6 @@ class Recorder:
                 record = self._newest[number]
                 self._waiting.discard(number)
             self._tracker.send(record)
+        with self._lock:
+            known = list(self._newest.values())
+        self._tracker.tell(known)

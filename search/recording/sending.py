@@ -5,8 +5,8 @@ Sent twice, each is as if it had been sent once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import yaml
 from mlflow.entities import Metric, Param, RunTag
@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from search.disk.folder import SearchFolder
 from search.disk.ranking import rank
 from search.disk.record import Record
+from search.recording.notes.of_trial import NOTE_TAG, picture_address, trial_note
 from search.recording.points import Point, status, tags, title
 from search.results.leaderboard import leaderboard_markdown
 from search.results.pictures import forgetting_curves, gradient_horizons
@@ -51,9 +52,10 @@ def end(
     client.log_text(run_id, yaml.safe_dump(record.configuration, sort_keys=False), "config.yaml")
     table = folder.outcomes / f"{record.number:05d}.parquet"
     if table.exists():
-        _send_bytes(client, run_id, table.read_bytes(), "outcomes.parquet", folder)
+        file(client, run_id, table.read_bytes(), "outcomes.parquet", folder)
     client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags(record, spec).items()])
-    client.update_run(run_id, name=title(record))
+    _describe(client, run_id, record, spec, {})
+    client.update_run(run_id, name=title(record, spec))
     client.set_terminated(run_id, status(record), record.ended_ms)
 
 
@@ -68,7 +70,16 @@ def final_pictures(
         if norms
         else None,
     }
-    _send_all(client, run_id, pictures, folder)
+    shown = _send_all(client, run_id, pictures, folder)
+    _describe(client, run_id, record, spec, shown)
+
+
+def _describe(
+    client: MlflowClient, run_id: str, record: Record, spec: Spec, shown: Mapping[str, str]
+) -> None:
+    """What the trial was and what came of it, with the pictures that are there."""
+    addresses = {words: picture_address(run_id, name) for words, name in shown.items()}
+    client.set_tag(run_id, NOTE_TAG, trial_note(record, spec, addresses))
 
 
 def best(
@@ -77,16 +88,15 @@ def best(
     records: Sequence[Record],
     spec: Spec,
     folder: SearchFolder,
-) -> None:
-    """The search's leaderboard, and the pictures of its best."""
-    ranked = rank(records)[:BEST]
+) -> dict[str, str]:
+    """The search's leaderboard, and the pictures of its best.
+
+    Returns:
+        the names of the pictures by what they show
+    """
+    ranked = rank(record for record in records if record.finished)[:BEST]
     if ranked:
-        now = round(time.time() * 1000)
-        client.log_metric(run_id, "best_reach", ranked[0].reach, now)
-        client.log_metric(run_id, "trials", len(records), now)
-        table = leaderboard_markdown(ranked, spec.ladder)
-        client.log_text(run_id, table, "leaderboard.md")
-        client.set_tag(run_id, "mlflow.note.content", table)
+        client.log_text(run_id, leaderboard_markdown(ranked, spec.ladder), "leaderboard.md")
     norms = {
         f"{r.number}: {describe(r.configuration)}": r.report.horizon
         for r in ranked[:DRAWN]
@@ -96,11 +106,14 @@ def best(
         "forgetting_curves.png": _curves(ranked[:DRAWN], spec),
         "gradient_horizons.png": gradient_horizons(norms) if norms else None,
     }
-    _send_all(client, run_id, pictures, folder)
+    return _send_all(client, run_id, pictures, folder)
 
 
 def _curves(records: Sequence[Record], spec: Spec) -> bytes | None:
-    """The forgetting curves of some trials in one picture; None where none has a curve."""
+    """The forgetting curves of some trials in one picture; None where none has a curve.
+
+    Of one trial on one task, chance and what each member showed stand beside it.
+    """
     curves: dict[str, Sequence[CurvePoint]] = {}
     for record in records:
         for task, found in record.report.final.items():
@@ -108,24 +121,35 @@ def _curves(records: Sequence[Record], spec: Spec) -> bytes | None:
                 where = f" on {task}" if len(spec.tasks) > 1 else ""
                 label = f"{record.number}: {describe(record.configuration)}{where}"
                 curves[label] = found.curve
-    return forgetting_curves(curves, spec.ladder.success) if curves else None
+    if not curves:
+        return None
+    alone = records[0].rows if len(records) == len(spec.tasks) == 1 else ()
+    chance = next((row.chance**row.answers for row in alone if row.answers), None)
+    return forgetting_curves(curves, spec.ladder.success, chance, alone)
 
 
 def _send_all(
     client: MlflowClient, run_id: str, pictures: Mapping[str, bytes | None], folder: SearchFolder
-) -> None:
-    for name, picture in pictures.items():
-        if picture is not None:
-            _send_bytes(client, run_id, picture, name, folder)
+) -> dict[str, str]:
+    """The names of the pictures that there are, by what they show."""
+    there = {name: picture for name, picture in pictures.items() if picture is not None}
+    for name, picture in there.items():
+        file(client, run_id, picture, name, folder)
+    return {Path(name).stem.replace("_", " "): name for name in there}
 
 
-def _send_bytes(
-    client: MlflowClient, run_id: str, content: bytes, name: str, folder: SearchFolder
+def file(
+    client: MlflowClient,
+    run_id: str,
+    content: bytes,
+    name: str,
+    folder: SearchFolder,
+    under: str | None = None,
 ) -> None:
-    """MLflow takes artifacts from files only."""
+    """One artifact, in the folder ``under`` the run's; MLflow takes them from files only."""
     aside = folder.path / ".artifact"
     aside.mkdir(exist_ok=True)
     path = aside / name
     path.write_bytes(content)
-    client.log_artifact(run_id, str(path))
+    client.log_artifact(run_id, str(path), under)
     path.unlink()

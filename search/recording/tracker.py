@@ -25,7 +25,9 @@ from search.errors import UserError
 from search.recording import sending
 from search.recording.certificates import send_certificates
 from search.recording.datasets import accounts, dataset_inputs
-from search.recording.points import Point, final_points, points, tags
+from search.recording.parent.telling import ParentRun
+from search.recording.parent.view import view
+from search.recording.points import Point, final_points, points, tags, title
 from search.recording.whole_database import make_whole
 from search.spec import Spec
 
@@ -77,6 +79,7 @@ class Tracker:
     def __init__(self, spec: Spec, folder: SearchFolder) -> None:
         self._spec, self._folder = spec, folder
         self.name = folder.name
+        self.goes_on = folder.command("resume")
         if on_cluster() and spec.tracking.uri is None:
             os.environ.update(tracking_environment())
         self.uri = tracking_uri(spec, folder)
@@ -84,9 +87,14 @@ class Tracker:
         commit = git_commit()
         self._commit = {"mlflow.source.git.commit": commit} if commit else {}
         self._experiment = self._parent = ""
-        self._begun = False
+        self._parent_run: ParentRun | None = None
         self._runs: dict[int, TrialRun] = {}
         self._sent: dict[int, set[Point]] = {}
+
+    @property
+    def _run_ids(self) -> dict[int, str]:
+        """By trial."""
+        return {number: run.run_id for number, run in self._runs.items()}
 
     @property
     def _own(self) -> bool:
@@ -110,7 +118,7 @@ class Tracker:
     def disconnect(self) -> None:
         """Forget what the server holds: of a request that failed, nobody knows what was done."""
         self._client, self._experiment, self._parent = None, "", ""
-        self._begun = False
+        self._parent_run = None
         self._runs, self._sent = {}, {}
 
     def connect(self) -> MlflowClient:
@@ -179,13 +187,23 @@ class Tracker:
     def begin(self) -> None:
         """Have the parent run under way; it is made where there is none."""
         client = self.connect()
-        if self._begun:
+        if self._parent_run is not None:
             return
         if self._parent:
             client.update_run(self._parent, status="RUNNING")
         else:
             self._parent = self._make_parent(client)
-        self._begun = True
+        parent = ParentRun(client, self._experiment, self._parent, self._spec, self._folder)
+        parent.send_spec()
+        for shown in (view(), view(self._folder.identity, self._parent)):
+            client.set_experiment_tag(self._experiment, *shown)
+        self._parent_run = parent
+
+    def tell(self, records: Sequence[Record], at_last: bool = False) -> None:
+        """How far the search is; and what has come of it, now and then and ``at_last``."""
+        self.begin()
+        if self._parent_run is not None:
+            self._parent_run.tell(records, self._run_ids, at_last)
 
     def run_id(self, number: int) -> str:
         """The run of a trial.
@@ -197,7 +215,7 @@ class Tracker:
         if number not in self._runs:
             raise UserError(
                 f"MLflow at {self.uri} does not know trial {number}; "
-                f"`longspan resume {self.name}` sends what is missing"
+                f"`{self.goes_on}` sends what is missing"
             )
         return self._runs[number].run_id
 
@@ -262,7 +280,7 @@ class Tracker:
         run = client.create_run(
             self._experiment,
             start_time=record.started_ms,
-            run_name=f"{self.name}-{record.number:05d}",
+            run_name=title(record, self._spec),
             tags=found,
         )
         self._send_data(client, run.info.run_id)
@@ -293,17 +311,16 @@ class Tracker:
         self._send_certificates(client)
 
     def _send_certificates(self, client: MlflowClient) -> None:
-        run_ids = {number: run.run_id for number, run in self._runs.items()}
-        send_certificates(client, run_ids, self._spec, self._folder)
+        send_certificates(client, self._run_ids, self._spec, self._folder)
 
     def end(self, records: Sequence[Record], finished: bool, budget: str | None = None) -> None:
-        """The certificates, the parent's leaderboard and pictures, and its end."""
+        """The certificates, the parent's description with all it tells, and its end."""
         client = self.connect()
         self.begin()
         self._send_certificates(client)
-        sending.best(client, self._parent, records, self._spec, self._folder)
+        self.tell(records, at_last=True)
         limits = self._spec.search
-        if limits.hours is not None or limits.gflop is not None:
+        if (limits.hours, limits.gflop, limits.until) != (None, None, None):
             ended_by = budget or ("trials" if finished else "stopped")
             client.set_tag(self._parent, SEARCH_ENDED_BY, ended_by)
         client.set_terminated(self._parent, "FINISHED" if finished or budget else "KILLED")

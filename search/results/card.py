@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from trainables.controls.seen import LOOKUP
 from trainables.description import describe
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
+from trainables.measure.records import Limits
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import outline
 
@@ -83,9 +85,22 @@ def _skill(outcome: dict[str, Any]) -> str:
     rows = [f"| skill, success at lag {outcome['ladder']['start']} | {outcome['skill']:.1%} |"]
     if outcome.get("limited_by"):
         rows.append(f"| limited by | {outcome['limited_by']} |")
+    if outcome.get("why"):
+        rows.append(f"| why it ended there | {outcome['why']} |")
+    if outcome.get("limits"):
+        rows.append(f"| known before training, by limit | {_limits(outcome['limits'])} |")
     if regime:
         rows.append(f"| regime | {regime} |")
     return "\n".join(rows) + "\n"
+
+
+def _limits(steps: dict[str, float | str | None]) -> str:
+    """In steps of lag, the smallest first; then what has no end, and what is not known."""
+    known = Limits.from_json(steps)
+    words = [f"{name} {reach:,.0f}" for name, reach in known.finite.items()]
+    for value, word in ((math.inf, "unlimited"), (None, "not known")):
+        words += [f"{name} {word}" for name, reach in vars(known).items() if reach == value]
+    return ", ".join(words)
 
 
 def _by_task(reaches: str | None) -> str:

@@ -15,7 +15,7 @@ from search.disk.certificates import copy_certificates, standing
 from search.disk.folder import SearchFolder
 from search.disk.kept_tasks import KeptTask, kept_task
 from search.disk.ledger import Ledger, require_all_ranked
-from search.disk.ranking import rank
+from search.disk.ranking import fronts, rank
 from search.disk.record import Record
 from search.disk.versions import versions
 from search.errors import UserError
@@ -53,6 +53,7 @@ class Wanted:
         trial: this one instead
         certified: only configurations and tasks of which a certificate claims a lag
         formats: for which other runtimes besides
+        pareto: only trials that no other beats in all of the spec's objectives
         without_damaged: the best of those that can be ranked, though records cannot be read
     """
 
@@ -61,6 +62,7 @@ class Wanted:
     certified: bool = False
     formats: tuple[str, ...] = ()
     without_damaged: bool = False
+    pareto: bool = False
 
 
 def export(folder: SearchFolder, spec: Spec, wanted: Wanted, to: Path) -> list[Path]:
@@ -105,6 +107,9 @@ def _wanted(
                 f"--trial: {wanted.trial} is no trial of {folder.name!r} that has ended and passed"
                 " a rung"
             )
+    if wanted.pareto:
+        on = fronts(ranked, spec.search.objectives)
+        ranked = [record for record in ranked if on[record.number] == 1]
     if not wanted.certified:
         return [(record, list(spec.tasks_by_name)) for record in ranked[: wanted.top]]
     claimed = {
@@ -120,7 +125,7 @@ def _wanted(
     if not certified:
         raise UserError(
             f"--certified: nothing of {folder.name!r} has a certificate that claims a lag;"
-            f" `longspan certify {folder.name}` tries for one"
+            f" `{folder.command('certify')}` tries for one"
         )
     return certified[: wanted.top]
 
@@ -274,6 +279,8 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
     member = best_member(rows, lag)
     (row,) = (row for row in rows if (row.lag, row.member) == (lag, member))
     rung = [r for r in rows if r.lag == lag]
+    limited = None if reached[task].censored else limit_of(rows, final.curve, spec.ladder)
+    limits = record.report.limits.get(task)
     return {
         "search": spec.name,
         "trial": record.number,
@@ -291,9 +298,9 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "member": member,
         "success_rate": row.success_rate,
         "skill": least_skill(rows),
-        "limited_by": limit_of(rows, final.curve, spec.ladder)
-        if not reached[task].censored
-        else None,
+        "limited_by": limited,
+        "why": None if reached[task].censored else record.why(limited),
+        "limits": limits and limits.to_json(),
         "control": row.control,
         "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 
 from search.disk.certificates import claimed
-from search.disk.ranking import places, rank
+from search.disk.ranking import fronts, places, rank
 from search.disk.record import Record
+from search.results.words import end_in_words, reach_in_words
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.skill import BY_SKILL
@@ -23,14 +24,16 @@ def leaderboard(
     certified: Mapping[str, str] | None = None,
     asked: LadderConfig | None = None,
     ended_early: str | None = None,
+    objectives: Sequence[str] = (),
 ) -> Table:
-    """A table of the best trials; ≥ marks a reach that is censored, = a place that is shared.
+    """A table of the best trials; ≥ marks a reach that may be more, = a place that is shared.
 
     A reach is shown with its skill next to it: how often its best member was right at the shortest
     rung. On several tasks the reach is the least, and a line under the architecture says that on
     each. A regime stands with each architecture, or, where all have one, in the caption.
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any,
     and on several tasks a line.
+    With several ``objectives`` a column says which Pareto front a trial is on.
     The caption says what a rung ``asked`` for, and why the search ``ended_early``, if it did.
     """
     digests = claimed(certified or {})
@@ -41,14 +44,17 @@ def leaderboard(
     table = Table(
         title="Longest dependency learned", title_justify="left", box=None, padding=(0, 2, 0, 0)
     )
-    for name in ("#", "trial", "reach", "progress", "skill"):
+    for name in ("#", "trial", "reach", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
     if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
-    table.add_column("ended by", no_wrap=True)
+    on = fronts(ranked, objectives) if len(objectives) > 1 else {}
+    if on:
+        table.add_column("front", justify="right", no_wrap=True)
+    table.add_column("then", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
-    shown = [_skill(record, asked) for record in best]
-    for place, record, skill in zip(places(ranked, digests), best, shown, strict=False):
+    limits = [None if asked is None else record.limited_by(asked) for record in best]
+    for place, record, limit in zip(places(ranked, digests), best, limits, strict=False):
         claim = (certified or {}).get(record.digest, "")
         lines = [describe(record.configuration)]
         if len(regimes) > 1:
@@ -58,47 +64,55 @@ def leaderboard(
         table.add_row(
             place,
             str(record.number),
-            record.reach_text,
-            f"{record.progress:.2f}",
-            skill,
+            reach_in_words(record, asked),
+            _skill(record, limit),
             *([claim] if certified and not several else []),
-            record.ended_by or "running",
+            *([str(on.get(record.number, ""))] if on else []),
+            _ended(end_in_words(record, asked), record, limit),
             "\n".join(lines),
         )
-    table.caption = (
-        "≥: censored, the ladder or the trial ended before the architecture did; =: a tie"
-    )
+    table.caption = "≥: it may do more, the ladder or the trial ended first; =: a tie"
     if asked is not None:
         table.caption += (
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
-        if any(skill.endswith(STAR) for skill in shown):
+        if BY_SKILL in limits:
             table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
         table.caption += f"; trained by regime {regimes.pop()}"
+    if on:
+        table.caption += f"; front: 1 if no other trial is as good in {', '.join(objectives)}"
     if ended_early:
         table.caption += f"; the search ended before all of its trials had: {ended_early}"
     table.caption_justify = "left"
     return table
 
 
-def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = None) -> str:
-    """The best trials as a Markdown table, and under it what a rung ``asked`` for."""
+def leaderboard_markdown(
+    best: Sequence[Record],
+    asked: LadderConfig | None = None,
+    links: Mapping[int, str] | None = None,
+) -> str:
+    """The best trials as a Markdown table, and under it what a rung ``asked`` for.
+
+    The ``links`` are by trial, to its page.
+    """
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
     lines = [
         f"| # | trial | reach |{by_task} progress | skill | regime | ended by | architecture |"
     ]
-    lines.append("|-" * (9 if several else 8) + "|")
+    lines.append("|---" * (9 if several else 8) + "|")
     for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
-        ended = f"{r.ended_by}, limited by {limit}" if limit else r.ended_by
+        ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
+        trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
         numbers = f"{r.progress:.2f} | {_skill(r, None)}"
         lines.append(
-            f"| {place} | {r.number} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
+            f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
         )
     if asked is not None:
         lines.append(
@@ -108,9 +122,14 @@ def leaderboard_markdown(best: Sequence[Record], asked: LadderConfig | None = No
     return "\n".join(lines) + "\n"
 
 
-def _skill(record: Record, asked: LadderConfig | None) -> str:
+def _ended(ended: str, record: Record, limit: str | None) -> str:
+    """How it ended, and why, where one of the limits known before training explains it."""
+    why = record.why(limit)
+    return f"{ended}: {why}" if why and limit != BY_SKILL else ended
+
+
+def _skill(record: Record, limit: str | None) -> str:
     """The skill; with a star, if that is what limits the trial."""
     if record.skill is None:
         return ""
-    limited = asked is not None and record.limited_by(asked) == BY_SKILL
-    return f"{record.skill:.1%}{STAR if limited else ''}"
+    return f"{record.skill:.1%}{STAR if limit == BY_SKILL else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -16,17 +16,24 @@ from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.leaderboard import leaderboard
+from search.results.words import in_words, reach_in_words
+from search.spec import Spec
 from trainables.description import describe
+from trainables.messages import duration
 
 
 class Display:
     """Follows a ledger. Give it to the ledger as a listener before the search starts."""
 
-    def __init__(self, console: Console, trials: int) -> None:
-        self._console, self._trials = console, trials
+    def __init__(
+        self, console: Console, spec: Spec, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console, self._spec, self._clock = console, spec, clock
+        self._trials = spec.search.trials
         self._ledger: Ledger | None = None
-        self._started = time.monotonic()
+        self._started = clock()
         self._done_before = 0
+        self._spent_before = 0.0
         self._said: set[int] = set()
         self._stage = ""
 
@@ -34,7 +41,8 @@ class Display:
     def following(self, ledger: Ledger) -> Iterator[None]:
         """Show the ledger until the block ends."""
         self._ledger = ledger
-        self._started = time.monotonic()
+        self._started = self._clock()
+        self._spent_before = ledger.training_gflop
         self._said = {r.number for r in ledger.records.values() if r.finished}
         self._done_before = len(self._said)
         if not self._console.is_terminal:
@@ -53,8 +61,9 @@ class Display:
         done = len(self._said)
         by_task = f" ({record.tasks_text})" if len(record.tasks) > 1 else ""
         self._console.print(
-            f"[{done}/{self._trials}] trial {record.number}: reach {record.reach_text}{by_task}, "
-            f"ended by {record.ended_by}{_skill(record)}: {describe(record.configuration)}",
+            f"[{done}/{self._trials}] trial {record.number}: {in_words(record, self._spec.ladder)}"
+            f"{by_task}{_skill(record)}: {describe(record.configuration)}"
+            f"{f' (from {record.origin})' if record.origin else ''}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -66,31 +75,64 @@ class Display:
         if not self._console.is_terminal and done == 0:
             self._console.print(f"Measuring the forgetting curves of {total} stopped trials")
 
+    def certifying(self, what: str) -> None:
+        """Say what is known of a candidate while the trials wait."""
+        self._stage = what
+        if not self._console.is_terminal:
+            self._console.print(what, highlight=False, markup=False, soft_wrap=True)
+
     def _screen(self) -> Group:
         records = list(self._ledger.records.values()) if self._ledger else []
         running = [r for r in records if not r.finished]
-        return Group(self._summary(records), self._running(running), leaderboard(records, top=5))
+        best = leaderboard(records, 5, None, self._spec.ladder)
+        return Group(self._summary(records), self._running(running), best)
 
     def _summary(self, records: list[Record]) -> Text:
         ended = Counter(r.ended_by for r in records if r.finished)
         done = sum(ended.values())
         best = rank(records)[:1]
         parts = [
-            f"best reach {best[0].reach_text if best else '–'}",
-            f"{done}/{self._trials} trials ended",
-            f"{ended['pruned']} pruned",
+            f"best reach {reach_in_words(best[0], self._spec.ladder) if best else '–'}",
+            f"{done} of {self._trials} trials ended, {ended['pruned']} of them stopped",
             f"{len(records) - done} running",
-            self._stage or self._time_left(done),
+            self._stage or self.time_left(records),
         ]
         return Text("  ·  ".join(parts), style="bold")
 
-    def _time_left(self, done: int) -> str:
-        elapsed = time.monotonic() - self._started
-        fresh = done - self._done_before
-        if not fresh:
-            return f"{elapsed:.0f} s so far"
-        left = elapsed / fresh * (self._trials - done)
-        return f"{elapsed:.0f} s so far, about {left:.0f} s left"
+    def time_left(self, records: Sequence[Record]) -> str:
+        """How long the search has taken and how long it may take still, from the first rung on.
+
+        Once trials have ended: those to come take as long, by so many at a time. Before that those
+        under way have taken so long already, and they are so many of all: a lower bound. A budget
+        of the spec may end the search sooner.
+        """
+        elapsed = self._clock() - self._started
+        so_far = f"{duration(elapsed)} so far"
+        done = sum(record.finished for record in records)
+        fresh, left, bound = done - self._done_before, self._trials - done, "about"
+        by_trials: float | None = None
+        if fresh > 0:
+            by_trials = elapsed / fresh * left
+        elif any(record.reported for record in records if not record.finished):
+            running = len(records) - done
+            by_trials, bound = elapsed * max(0, left - running) / running, "over"
+        budgets = list(self._until_budgets(elapsed))
+        ends = [(seconds, bound) for seconds in [by_trials] if seconds is not None] + budgets
+        if not ends:
+            return so_far
+        if bound == "over" and budgets:
+            ends = budgets  # which says more than a lower bound
+        seconds, word = min(ends)
+        return f"{so_far}, {word} {duration(seconds)} left"
+
+    def _until_budgets(self, elapsed: float) -> Iterator[tuple[float, str]]:
+        limits = self._spec.search
+        if limits.hours is not None:
+            yield max(0.0, 3600 * limits.hours - elapsed), "at most"
+        spent = self._ledger.training_gflop if self._ledger else 0.0
+        if limits.gflop is not None and spent > self._spent_before:
+            a_second = (spent - self._spent_before) / elapsed
+            yield max(0.0, limits.gflop - spent) / a_second, "about"
 
     @staticmethod
     def _running(running: list[Record]) -> Table:

@@ -14,13 +14,13 @@ import torch
 import yaml
 
 from search.errors import UserError
+from search.scheduling import GIB
 from search.spec import ResourcesConfig
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """The cluster file, as `ray up` left it on the head."""
 
 SECONDS_TO_JOIN = 180.0
-GIB = 2**30
 RAYS_SHARE = 0.7
 """Of a machine's memory, what Ray hands out unless it is told; the rest is its object store's."""
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from search.scheduling.machines import GIB
+from search.scheduling import GIB
 from search.spec import ResourcesConfig, Spec
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models import kernels
 from trainables.tasks.task import TaskConfig
+from trainables.training.memory import host_bytes
 from trainables.trial import TrialSpec
 
 
@@ -82,7 +83,7 @@ def memory_of(resources: ResourcesConfig, device: torch.device) -> float:
     if resources.memory_at_least:
         return resources.memory_at_least * GIB
     trials = max(1.0, (os.cpu_count() or 1) / resources.cpus)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / trials
+    return host_bytes() / trials
 
 
 def shares_its_device(resources: ResourcesConfig, whole_device: bool) -> bool:

@@ -22,6 +22,7 @@ from search.cluster.packing import as_seen_by_workers
 from search.cluster.trial_folders import start_store
 from search.disk.folder import SearchFolder
 from search.errors import UserError
+from search.scheduling import WORKER_ENVIRONMENT
 from search.scheduling.machines import Machine, here, of_cluster
 from search.spec import Spec
 from trainables.messages import one_line
@@ -39,12 +40,6 @@ DRIVER_ENVIRONMENT = {
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # so that every loss is told to the searcher
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-}
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    # glibc maps and unmaps every tensor above 32 MB anew unless told otherwise.
-    "MALLOC_MMAP_THRESHOLD_": str(2**33),
-    "MALLOC_TRIM_THRESHOLD_": str(2**34),
 }
 CLUSTER_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay in the folder of what travelled

@@ -18,7 +18,7 @@ from ray import tune
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 from search.proposing.draws import draw
-from search.scheduling.machines import GIB
+from search.scheduling import GIB
 from search.scheduling.preparation import prepare
 from search.scheduling.ray_session import RaySession
 from search.spec import ResourcesConfig, Spec, revive

@@ -33,7 +33,7 @@ def fit(
     """Run what is left of the trials, within the budget."""
     space = find_space(spec)
     ledger.mend_outcomes()
-    study = restore_study(folder.journal, spec.name, space, ledger, spec.search.start_with)
+    study = restore_study(folder.journal, spec.name, space, ledger, spec.search.first)
     searcher = StudySearch(
         space,
         study,
@@ -42,8 +42,9 @@ def fit(
         spec.search.trials,
         Constraints(spec).exceeded,
         budget.stop_all,
+        spec.search.origin_of,
     )
-    if not searcher.left or budget.used_up:
+    if not searcher.left or budget.stop_all():
         return
     finished = [record for record in ledger.records.values() if record.finished]
     trainable = tune.with_parameters(

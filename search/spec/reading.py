@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from search.errors import UserError
 from search.spec.sections import Outline
+from search.spec.task_keys import require_task_keys
 from search.spec.yaml_files import load_yaml, parse_yaml
 from trainables.messages import one_line
 
@@ -66,7 +67,10 @@ def _outline(content: Mapping[str, Any], origin: str) -> Outline:
 
 
 def _take(content: dict[str, Any], folder: Path, origin: str) -> Spec:
-    _outline(content, origin)
+    try:
+        require_task_keys(_outline(content, origin))
+    except ValueError as error:
+        raise UserError(f"{origin}: {error}") from None
     _take_in_space(content, folder)
     folders = content.get("import_from") or [".", Path.cwd()]
     if isinstance(folders, list) and (content.get("plugins") or _functions(content)):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from search.spec.names import NAME
 from trainables.learning.precision import Precision
@@ -13,7 +13,33 @@ from trainables.measure.ladder_config import LONGEST, LadderConfig
 from trainables.parts import Config
 
 SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
+LESSER = ("parameters", "state_bytes", "gflop_to_reach")
+"""Of what a trial takes, what an objective may be."""
+
 SCHEDULERS = ("asha", "hyperband", "median", "none")
+
+
+class UntilConfig(Config):
+    """What ends a search before all of its trials have ended.
+
+    Attributes:
+        certified: a lag, a rung of the ladder: candidates are certified as they appear until one
+            claims it, on every task
+    """
+
+    certified: int = Field(ge=2, le=LONGEST)
+
+
+class Prior(Config):
+    """A configuration that was found elsewhere, to be tried first.
+
+    Attributes:
+        origin: where it was found, in words
+        parameters: as of ``start_with``
+    """
+
+    origin: str
+    parameters: dict[str, str | bool | int | float | None]
 
 
 class SearchConfig(Config):
@@ -25,9 +51,15 @@ class SearchConfig(Config):
             Optuna's, as ``module:function``
         scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
             less than others for the same training cost; ``none`` lets each trial climb to its end
+        objectives: progress, which is searched for, and what else a trial is to be good in: less of
+            each of `LESSER` is better
         hours: wall time after which a run of the search ends; null for no limit
         gflop: training cost of all trials, in 10^9 operations, after which the search ends; null
             for no limit
+        warm_start: earlier searches, exported folders and Optuna studies, whose best
+            configurations are tried next
+        priors: those; filled in when a search starts
+        until: what ends the search once it is there; null for nothing
         seed: everything random derives from it
         concurrency: trials side by side; null for as many as the machine holds
         start_with: configurations to try first, each a mapping from parameters of the space, by
@@ -37,12 +69,27 @@ class SearchConfig(Config):
     trials: int = Field(default=64, ge=1, le=10**7)
     sampler: str = "tpe"
     scheduler: str = "asha"
-    objectives: list[Literal["progress"]] = Field(default=["progress"], min_length=1, max_length=1)
+    objectives: list[str] = ["progress"]
     seed: int = Field(default=0, ge=0, lt=2**63)
     hours: float | None = Field(default=None, gt=0)
     gflop: float | None = Field(default=None, gt=0)
     concurrency: int | None = Field(default=None, ge=1, le=10**5)
     start_with: list[dict[str, str | int | float]] = []
+    until: UntilConfig | None = None
+    warm_start: list[str] = []
+    priors: list[Prior] = []
+
+    later: ClassVar[frozenset[str]] = frozenset({"until", "warm_start", "priors"})
+
+    @property
+    def first(self) -> list[dict[str, Any]]:
+        """Parameters of the trials to begin with, in the order of their numbers."""
+        return [*self.start_with, *(prior.parameters for prior in self.priors)]
+
+    def origin_of(self, number: int) -> str:
+        """Where the configuration of a trial was found; empty if it was proposed here."""
+        place = number - len(self.start_with)
+        return self.priors[place].origin if 0 <= place < len(self.priors) else ""
 
     @field_validator("sampler")
     @classmethod
@@ -52,6 +99,20 @@ class SearchConfig(Config):
         raise ValueError(
             f"{sampler!r} is not known; allowed: {', '.join(SAMPLERS)}, or module:function"
         )
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_known(cls, objectives: list[str]) -> list[str]:
+        if objectives[:1] != ["progress"]:
+            raise ValueError(f"{objectives} is not allowed; progress comes first")
+        for objective in objectives[1:]:
+            if objective not in LESSER:
+                raise ValueError(
+                    f"{objective!r} is not known; allowed after progress: {', '.join(LESSER)}"
+                )
+        if len(set(objectives)) < len(objectives):
+            raise ValueError(f"{objectives}: the same stands there twice")
+        return objectives
 
     @field_validator("scheduler")
     @classmethod
@@ -113,10 +174,14 @@ class TrackingConfig(Config):
     Attributes:
         uri: null for what ``MLFLOW_TRACKING_URI`` says, or else SQLite under the runs folder
         experiment: null for ``longspan``
+        tensorboard: whether TensorBoard's event files are written too, under the search's folder
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"tensorboard"})
 
     uri: str | None = None
     experiment: str | None = None
+    tensorboard: bool = False
 
     @property
     def experiment_name(self) -> str:
@@ -168,6 +233,17 @@ class Outline(Config):
     controls: Literal["refuse", "warn", "off"] = "refuse"
     certify: CertifyConfig = CertifyConfig()
     constraints: ConstraintsConfig = ConstraintsConfig()
+
+    @model_validator(mode="after")
+    def _until_a_rung(self) -> Self:
+        until = self.search.until
+        if until is not None and until.certified not in self.ladder.rungs:
+            rungs = ", ".join(map(str, self.ladder.rungs))
+            raise ValueError(
+                f"search.until.certified: {until.certified} is no rung of the ladder; allowed: "
+                f"{rungs}"
+            )
+        return self
 
     @field_validator("controls", mode="before")
     @classmethod

@@ -27,6 +27,18 @@ def suggest_regime(trial: Trial) -> None:
         trial.suggest_categorical("training/regime/rehearsal_fraction", [0.0, 0.1, 0.25])
 
 
+def suggest_any_regime(trial: Trial) -> None:
+    """The same, or gradients that end after a window, or first states that others left."""
+    kinds = ["incremental", "scratch", "mixed", "truncated", "state_passing"]
+    kind = trial.suggest_categorical("training/regime/kind", kinds)
+    if kind in ("incremental", "truncated", "state_passing"):
+        trial.suggest_categorical("training/regime/rehearsal_fraction", [0.0, 0.1, 0.25])
+    if kind == "truncated":
+        trial.suggest_categorical("training/regime/window", [32, 128, 512])
+    if kind == "state_passing":
+        trial.suggest_categorical("training/regime/passed_fraction", [0.25, 0.5])
+
+
 def suggest_learning(trial: Trial) -> str:
     """An optimiser, how its rate goes with time and lag, noise, smoothed labels, an average."""
     optimisers = ["adam", "adamw", "rmsprop", "lion", "muon"]

@@ -57,7 +57,7 @@ controls: off
 TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds", "worker"}
 """What is of the machine and the hour, not of the search."""
 
-SINCE = {"censored_progress", "final_measured", "deaths", "losses", "kernels"}
+SINCE = {"censored_progress", "final_measured", "deaths", "losses", "kernels", "limits"}
 """What records and their reports say since the golden file was made."""
 
 ROWS_SINCE = {
@@ -66,7 +66,10 @@ ROWS_SINCE = {
 }
 """What a row says since then."""
 
-METRICS_SINCE = {"skill", "success_at_reach", "lower_bound_at_reach"}
+METRICS_SINCE = {
+    *("skill", "success_at_reach", "lower_bound_at_reach"),
+    *(f"limit_{name}" for name in ("gradient", "capacity", "precision", "window", "cost")),
+}
 """What MLflow holds of the best since then."""
 
 TABLES = ("curve", "horizon", "trace")

@@ -54,6 +54,10 @@ def test_a_dry_run_says_it_and_starts_nothing(
         "2 classes: True 5",
         "of the values are -999, ",
         "`missing: -999`",
+        "What it may cost",
+        "trials      1, 1 side by side",
+        "at most",
+        "At most: every member of every trial uses its whole budget",
         "Nothing was started.",
     ):
         assert part in said

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from search.spec.task_keys import TASK_KEYS
+from trainables.tasks import TASKS
+
 HEAVY = {"torch", "ray", "mlflow", "optuna", "scipy"}
 
 ASK = """
@@ -36,15 +39,25 @@ def answer(*words: str) -> tuple[str, set[str], str]:
         ("search: {trails: 3}", "search.trails: this key is not known"),
         ("ladder: {stop: none}", "ladder.stop: 'none' is not allowed"),
         ("controls: of", "controls: 'of' is not allowed"),
+        ("tasks: [{kind: recal}]", "tasks.0: kind: 'recal' is not known; allowed: recall, copying"),
+        ("tasks: [recal]", "tasks.0: kind: 'recal' is not known; allowed: recall, copying"),
+        ("tasks: [recall, {kind: parity, alphabt: 3}]", "tasks.1: alphabt: this key is not known"),
     ],
 )
 def test_a_typo_in_a_spec_is_answered_at_once(tmp_path: Path, typo: str, said: str) -> None:
     spec = tmp_path / "spec.yaml"
-    spec.write_text(f"name: quick\nspace: recurrent\ntasks: [recall]\n{typo}\n")
+    tasks = "" if typo.startswith("tasks") else "tasks: [recall]\n"
+    spec.write_text(f"name: quick\nspace: recurrent\n{tasks}{typo}\n")
     code, packages, error = answer("search", str(spec))
     assert code == "2"
     assert said in error
     assert not packages & HEAVY
+
+
+def test_the_keys_that_are_known_at_once_are_the_tasks_own() -> None:
+    """In the order in which they are listed."""
+    there = {kind: frozenset(task.Config.model_fields) for kind, task in TASKS.items()}
+    assert list(there.items()) == list(TASK_KEYS.items())
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-h"], ["status", "-h"]])

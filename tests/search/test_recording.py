@@ -18,7 +18,6 @@ from search.recording import sending
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
-from trainables.description import describe
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
@@ -33,6 +32,7 @@ SPEC = Spec.model_validate(
 
 def row(lag: int, member: int, solved: bool) -> dict[str, Any]:
     return {
+        "asked": 0.9, "answers": 2, "chance": 0.5,
         "task": "recall", "lag": lag, "member": member, "solved": solved, "looks": 1,
         "ended_by": "solved" if solved else "budget", "success_rate": 0.99 if solved else 0.25,
         "lower_bound": 0.9 if solved else 0.2, "test_sequences": 512, "sequences": 1000,
@@ -107,21 +107,32 @@ def history(client: MlflowClient, run: Any, metric: str) -> list[tuple[int, floa
 def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) -> None:
     Tracker(SPEC, folder).send(record)
     client, (run,) = children(folder)
-    assert history(client, run, "solved_fraction") == [(8, 1.0), (16, 0.5)]
-    assert history(client, run, "success_by_lag") == [
+    assert history(client, run, "by_lag/solved_fraction") == [(8, 1.0), (16, 0.5)]
+    assert history(client, run, "by_lag/success") == [
         (8, 127 / 128),
         (16, 90 / 128),
         (32, 20 / 128),
     ]
+    assert history(client, run, "by_lag/member_1") == [(8, 0.99), (16, 0.99)]
+    assert history(client, run, "by_lag/member_0") == [(8, 0.99), (16, 0.25)]
+    assert history(client, run, "by_lag/asked") == [(8, 0.9), (16, 0.9)]
+    assert history(client, run, "by_lag/chance") == [(8, 0.25), (16, 0.25)]  # of two answers
+    assert history(client, run, "by_sequence/success_member_0") == [(32, 0.5), (64, 0.5)]
     assert history(client, run, "extrapolated_lag") == [(0, 0.0)]
-    assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
+    assert history(client, run, "by_sequence/loss_member_0") == [(32, 2 / 32), (64, 2 / 64)]
     assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]
-    assert run.data.tags["ended_by"] == "failed_rung"
+    assert run.data.tags["ended_by"] == "failed a rung"
+    assert run.data.tags["architecture"] == "lstm 8 · read-out last · lr 1.0e-03"
+    said = run.data.tags["mlflow.note.content"]
+    assert "| lag | member 0 | member 1 |\n|---|---|---|\n| 8 | **99.0%** | **99.0%** |\n" in said
+    assert "| 16 | 25.0% (budget) | **99.0%** |" in said
+    picture = f"get-artifact?path=forgetting_curve.png&run_uuid={run.info.run_id}"
+    assert f"![forgetting curve]({picture})" in said
     assert run.data.params == {"model/cell/kind": "lstm"}
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     pictures = {"forgetting_curve.png", "gradient_horizon.png"}
     assert names == {"config.yaml", "outcomes.parquet"} | pictures
-    assert history(client, run, "gradient_norm_end") == [
+    assert history(client, run, "by_steps_back/gradient_norm_end") == [
         (0, 2.0), (1, 1.0), (2, 2 / 3), (4, 0.4), (8, 2 / 9),
     ]  # fmt: skip
     assert run.info.start_time == record.started_ms
@@ -136,16 +147,16 @@ def test_a_stopped_trial_gets_its_curve_afterwards_and_once(
     tracker = Tracker(SPEC, folder)
     tracker.send(stopped)
     client, (run,) = children(folder)
-    assert (run.info.status, history(client, run, "success_by_lag")) == ("FINISHED", [])
+    assert (run.info.status, history(client, run, "by_lag/success")) == ("FINISHED", [])
     measured = replace(stopped, report=record.report)
     for driver in (tracker, tracker, Tracker(SPEC, folder)):
         driver.send(measured)
     client, (run,) = children(folder)
-    assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
-    assert [lag for lag, _ in history(client, run, "solved_fraction")] == [8, 16]
+    assert [lag for lag, _ in history(client, run, "by_lag/success")] == [8, 16, 32]
+    assert [lag for lag, _ in history(client, run, "by_lag/solved_fraction")] == [8, 16]
     assert run.info.status == "FINISHED"
-    assert run.data.tags["ended_by"] == "pruned"
-    assert run.info.run_name == f"{stopped.reach_text} · {describe(record.configuration)}"
+    assert run.data.tags["ended_by"] == "stopped"
+    assert run.info.run_name == "≥8 · lstm 8"
 
 
 def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
@@ -160,8 +171,8 @@ def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
     tracker.send(looked_at)
     tracker.end([looked_at], finished=True)
     client, (run,) = children(folder)
-    assert [lag for lag, _ in history(client, run, "success_by_lag")] == [8, 16, 32]
-    assert history(client, run, "gradient_norm_end") == []
+    assert [lag for lag, _ in history(client, run, "by_lag/success")] == [8, 16, 32]
+    assert history(client, run, "by_steps_back/gradient_norm_end") == []
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert "forgetting_curve.png" in names
     assert "gradient_horizon.png" not in names
@@ -170,7 +181,7 @@ def test_a_curve_is_recorded_though_the_horizon_ran_out_of_memory(
 def test_the_best_are_laid_over_each_other_on_the_search(
     folder: SearchFolder, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two pictures on the parent, each with a label a trial."""
+    """Two pictures on the parent, each with a label a trial; beside the report and its own."""
     drawn: dict[str, list[str]] = {}
     for name in ("forgetting_curves", "gradient_horizons"):
         draw: Any = getattr(sending, name)
@@ -188,7 +199,12 @@ def test_the_best_are_laid_over_each_other_on_the_search(
     experiment = client.get_experiment_by_name("longspan")
     (parent,) = client.search_runs([experiment.experiment_id])
     names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
-    assert {"forgetting_curves.png", "gradient_horizons.png", "leaderboard.md"} <= names
+    pictures = {"forgetting_curves.png", "gradient_horizons.png", "pictures"}
+    assert pictures | {"report.html", "leaderboard.md"} <= names
+    drawn_too = {
+        artifact.path for artifact in client.list_artifacts(parent.info.run_id, "pictures")
+    }
+    assert {"pictures/pareto.png", "pictures/ends.png"} <= drawn_too
 
 
 def test_sent_again_by_another_driver_nothing_doubles(
@@ -203,8 +219,8 @@ def test_sent_again_by_another_driver_nothing_doubles(
     Tracker(SPEC, folder).send(record)
     client, (run,) = children(folder)
     assert run.info.status == "FINISHED"
-    assert history(client, run, "solved_fraction") == [(8, 1.0), (16, 0.5)]
-    assert history(client, run, "loss") == [(32, 2 / 32), (64, 2 / 64)]
+    assert history(client, run, "by_lag/solved_fraction") == [(8, 1.0), (16, 0.5)]
+    assert history(client, run, "by_sequence/loss_member_0") == [(32, 2 / 32), (64, 2 / 64)]
 
 
 def test_a_server_that_is_away_loses_nothing(
@@ -225,7 +241,7 @@ def test_a_server_that_is_away_loses_nothing(
     recorder.start(list(Ledger(folder).records.values()))
     assert recorder.close([record], finished=True) is None
     client, (run,) = children(folder)
-    assert history(client, run, "solved_fraction") == [(8, 1.0), (16, 0.5)]
+    assert history(client, run, "by_lag/solved_fraction") == [(8, 1.0), (16, 0.5)]
 
 
 def test_searches_of_one_name_in_two_places_do_not_mix(

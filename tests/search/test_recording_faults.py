@@ -26,6 +26,7 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.recording import recorder as recording
 from search.recording import tracker as tracking
+from search.recording.parent import telling
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
@@ -36,6 +37,13 @@ from trainables.files.whole_files import write_json
 __all__ = ["folder", "record"]  # fixtures
 
 TRIALS = 6
+
+
+@pytest.fixture(autouse=True)
+def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report and its pictures take seconds, and follow from the ledger as all else does."""
+    monkeypatch.setattr(telling, "report", lambda *_: b"")
+    monkeypatch.setattr(telling, "stills", lambda *_: [])
 
 
 class Server:
@@ -115,7 +123,11 @@ def assert_holds_all_once(uri: str, folder: SearchFolder, records: list[Record])
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
         assert run.data.params == {"model/cell/kind": "lstm"}
-        for metric, count in (("loss", 2), ("solved_fraction", 2), ("success_by_lag", 3)):
+        for metric, count in (
+            ("by_sequence/loss_member_0", 2),
+            ("by_lag/solved_fraction", 2),
+            ("by_lag/success", 3),
+        ):
             assert len(client.get_metric_history(run.info.run_id, metric)) == count
         names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
         assert names == {
@@ -283,7 +295,7 @@ def test_a_trial_that_went_on_replaces_its_run(folder: SearchFolder, record: Rec
     Tracker(SPEC, folder).send(ledger.records[0])
     (run,) = _runs(folder)
     assert run.data.metrics["reach"] == 16
-    assert run.data.tags["ended_by"] == "top"
+    assert run.data.tags["ended_by"] == "reached the top"
     assert_holds_all_once(f"sqlite:///{folder.runs / 'mlflow.db'}", folder, [record])
 
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from search.disk.folder import SearchFolder
 from search.errors import UserError
-from search.scheduling import resources
+from search.scheduling import GIB, resources
 from search.scheduling import worker as ray_trainable
-from search.scheduling.machines import GIB, Machine, require, slots
+from search.scheduling.machines import Machine, require, slots
 from search.scheduling.ray_session import RaySession, local_ray
 from search.scheduling.resources import largest, of_trial, options, resolve, share
 from search.spec import ResourcesConfig, Spec

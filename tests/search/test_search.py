@@ -59,7 +59,7 @@ def assert_stores_agree(runs: Path, name: str, trials: int) -> None:
     for child in children:
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert child.info.status == "FINISHED"
-        for metric in ("solved_fraction", "success_by_lag"):
+        for metric in ("by_lag/solved_fraction", "by_lag/success"):
             history = client.get_metric_history(child.info.run_id, metric)
             lags = [point.step for point in history]
             assert lags

@@ -21,6 +21,7 @@ from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
 from spaces import SPACES, Space
 from trainables.config import TrialConfig
+from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
 
 
@@ -90,6 +91,35 @@ def test_a_trial_stopped_by_the_scheduler_is_pruned_and_keeps_its_progress(
     record = Ledger(folder).records[0]
     assert (record.ended_by, record.progress, record.censored) == ("pruned", 3.5, True)
     assert open_study(folder.journal, "study").trials[0].value == 3.5
+
+
+def test_people_who_look_at_the_study_see_what_came_of_a_trial(folder: SearchFolder) -> None:
+    """In the journal as it is written, and as it is written anew from the ledger."""
+    search = searcher(folder, 2)
+    search.suggest("a")
+    said = result(3.5, ended_by=None)
+    rows = [
+        MemberRung("recall", lag, member, end, rate, looks=1).to_json()
+        for lag, member, end, rate in (
+            (8, 0, "solved", 0.9),
+            (8, 1, "solved", 0.8),
+            (16, 0, "budget", 0.4),
+        )
+    ]
+    report = {**json.loads(str(said["report"])), "rows": rows, "training_gflop": 2.5}
+    search.on_trial_complete("a", {**said, "report": json.dumps(report)})
+    search.suggest("b")
+    for _ in range(2):
+        study = open_study(folder.journal, "study")
+        assert study.metric_names == [METRIC]
+        trial, other = study.get_trials()
+        shown = {key: trial.user_attrs[key] for key in ("ended by", "reach", "GFLOP", "members")}
+        assert shown == {
+            "ended by": "stopped", "reach": 8, "GFLOP": 2.5, "members": "8: 2 of 2, 16: 0 of 1",
+        }  # fmt: skip
+        assert trial.intermediate_values == {8: pytest.approx(0.85), 16: 0.4}
+        assert other.user_attrs == {}
+        searcher(folder, 2)
 
 
 def test_a_trial_that_ended_without_a_last_word_is_kept_as_it_was_heard(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from search.results.export import Wanted, export
 from search.results.leaderboard import leaderboard, leaderboard_markdown
 from search.spec import Spec
 from tests.trainables.training.stand_ins import CPU, trial_config
+from trainables.measure.records import Limits
 from trainables.trial import TrialSpec, run_trial
 
 SPEC = Spec.model_validate(
@@ -107,6 +109,12 @@ def test_mlflow_has_the_reach_of_every_task(unlike: Record) -> None:
     assert found == {"reach": 4.0, "reach/recall": 8.0, "reach/recall-2": 4.0}
 
 
+def test_a_trial_reports_what_limits_it_on_every_task(record: Record) -> None:
+    """Before it is trained, and as it is read from disk."""
+    limits = Limits(24, math.inf, 2.0**23, math.inf, math.inf)
+    assert record.report.limits == {"recall": limits, "recall-2": limits}
+
+
 def test_certificates_of_several_tasks_are_told_apart(tmp_path: Path) -> None:
     """On the leaderboard; the worst of a task counts, and a single one needs no name."""
 
@@ -136,3 +144,4 @@ def test_cards_name_every_task(folder: SearchFolder, tmp_path: Path) -> None:
     for card, task in zip(cards, ("recall", "recall-2"), strict=True):
         assert f"**at least 8 steps** on `{task}`" in card
         assert f"| reach by task, of the same trial | {ALIKE} |\n| parameters |" in card
+        assert "| known before training, by limit | gradient 24, precision 8,388,608, " in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from trainables.measure.records import (
     CurvePoint,
     FinalPoints,
     HorizonPoint,
+    Limits,
     MemberRung,
     TracePoint,
     of_task,
@@ -39,6 +41,7 @@ REPORT = Report(
     trace=(TracePoint("recall", 8, 0, 16, 0.7, 0.5),),
     busy_seconds=1.5,
     worker="here:1",
+    limits={"recall": Limits(24, math.inf, 2.0**23, None, 0)},
 )
 
 

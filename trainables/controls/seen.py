@@ -12,6 +12,9 @@ STEPS_AT_MOST = 2**20
 
 TESTED = 512
 
+STEPS_AT_ONCE = 2**24
+"""Sequences times steps that are drawn at a time."""
+
 LOOKUP = 0.5
 """The share from which on a rung is called a lookup table."""
 
@@ -25,7 +28,8 @@ def seen_share(task: Task, lag: int, sequences: int, generator: torch.Generator)
     shown = max(1, min(sequences, STEPS_AT_MOST // task.length(lag)))
     known = set(_keys(task.split("train").sample(lag, shown, generator).inputs))
     found = tested = 0
-    for batch in task.split("test").draw(lag, TESTED, TESTED, generator):
+    at_once = max(1, min(TESTED, STEPS_AT_ONCE // task.length(lag)))
+    for batch in task.split("test").draw(lag, TESTED, at_once, generator):
         keys = _keys(batch.inputs)
         tested += len(keys)
         found += sum(key in known for key in keys)

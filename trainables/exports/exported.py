@@ -41,6 +41,7 @@ from trainables.tasks import TASKS, make_task
 from trainables.tasks.held_out import TEST_SHARE
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
 from trainables.training.evaluation import Tally, evaluate
+from trainables.training.memory import host_bytes
 
 CONFIG, WEIGHTS, OUTCOME = "config.yaml", "model.safetensors", "outcome.json"
 ENCODING = "encoding.json"
@@ -286,4 +287,5 @@ def measure(exported: Exported, seed: int, task: Task) -> Tally:
         max(VERIFY_SEQUENCES, 2 * trials_needed(exported.success, CONFIDENCE)),
         generator,
         torch.device("cpu"),
+        host_bytes(),
     )

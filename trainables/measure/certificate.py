@@ -8,7 +8,8 @@ Each rung is tested by one exact binomial test with its plan fixed beforehand (C
 1934). The rungs are tested from the first upwards until one fails, each at the candidate's whole
 error: a fixed sequence (Maurer et al. 1995; Westfall & Krishen 2001) spends no error on the number
 of its steps. The same members serve all rungs. Several candidates share the error evenly
-(Bonferroni).
+(Bonferroni). Candidates that are tried one after another, for as long as it takes, have parts of
+the error that add up to it however many there are: the one whose turn is i has 1 / (i (i + 1)).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Plan:
         confidence: of all candidates' claims together
         members: tried at most for each candidate; exactly as many where a rung is passed
         failures: allowed among them
-        candidates: that share the error 1 - confidence
+        candidates: that share the error 1 - confidence, or the part of it that is theirs
+        turn: i, where candidates are tried one after another; 0 where there are no others
     """
 
     reliability: float
@@ -38,6 +40,7 @@ class Plan:
     members: int
     failures: int
     candidates: int = 1
+    turn: int = 0
 
     @property
     def needed(self) -> int:
@@ -47,14 +50,17 @@ class Plan:
     @property
     def candidate_confidence(self) -> float:
         """The confidence of one candidate's claim."""
-        return 1 - (1 - self.confidence) / self.candidates
+        parts = self.turn * (self.turn + 1) if self.turn else 1
+        return 1 - (1 - self.confidence) / (self.candidates * parts)
 
     def power(self, probability: float) -> float:
         """How likely a candidate passes whose members learn the lag with ``probability``."""
         return float(stats.binom.cdf(self.failures, self.members, 1 - probability))
 
 
-def plan_for(reliability: float, confidence: float, failures: int = 0, candidates: int = 1) -> Plan:
+def plan_for(
+    reliability: float, confidence: float, failures: int = 0, candidates: int = 1, turn: int = 0
+) -> Plan:
     """The smallest plan that establishes ``reliability`` with ``failures`` allowed.
 
     Its members n are the fewest with P(Bin(n, reliability) >= n - failures) at most the
@@ -70,9 +76,11 @@ def plan_for(reliability: float, confidence: float, failures: int = 0, candidate
         raise ValueError(f"failures: {failures} is not allowed; it is at least 0")
     if candidates < 1:
         raise ValueError(f"candidates: {candidates} is not allowed; it is at least 1")
+    if turn < 0:
+        raise ValueError(f"turn: {turn} is not allowed; it is at least 0")
 
     def plan(members: int) -> Plan:
-        return Plan(reliability, confidence, members, failures, candidates)
+        return Plan(reliability, confidence, members, failures, candidates, turn)
 
     def establishes(members: int) -> bool:
         level = plan(members).candidate_confidence

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Literal
 
 from trainables.measure.records import MemberRung
@@ -45,10 +44,17 @@ def rungs(start: int, stop: int, ratio: float) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Rule:
-    """When a rung is passed: at least ``quorum`` of ``members`` solve it."""
+    """When a rung is passed: at least ``quorum`` of ``members`` solve it.
+
+    Attributes:
+        at_once: training sequences within which a member solves a rung *at once*: where all that
+            tried one did, the next is skipped, unless it is the last; 0 to skip none
+
+    """
 
     members: int
     quorum: int
+    at_once: int = 0
 
     def __post_init__(self) -> None:
         if self.members < 1:
@@ -58,6 +64,24 @@ class Rule:
                 f"quorum: {self.quorum} is not allowed; it lies between 1 and members "
                 f"({self.members})"
             )
+
+    def next_rung(
+        self, tried: Iterable[MemberRung], passed: Sequence[int], lags: Sequence[int]
+    ) -> int | None:
+        """The rung after those that were ``passed``, by what came of the last; None at the top.
+
+        One that was tried all the same, where the ladder was shorter or by another rule, is next.
+        """
+        if not passed:
+            return lags[0]
+        place = lags.index(passed[-1]) + 1
+        if place >= len(lags) - 1 or not self.at_once:
+            return lags[place] if place < len(lags) else None
+        rows = list(tried)
+        last = [row for row in rows if row.lag == passed[-1]]
+        solved_at_once = all(row.solved and row.sequences <= self.at_once for row in last)
+        skips = solved_at_once and all(row.lag != lags[place] for row in rows)
+        return lags[place + skips]
 
 
 @dataclass(frozen=True)
@@ -98,7 +122,7 @@ def climb(attempt: Attempt, lags: Sequence[int], rule: Rule) -> Climb:
     outcomes: list[MemberRung] = []
     standing = list(range(rule.members))
     passed: list[int] = []
-    for lag in lags:
+    while (lag := rule.next_rung(outcomes, passed, lags)) is not None:
         solved: list[MemberRung] = []
         for waiting, member in zip(range(len(standing), 0, -1), standing, strict=True):
             if len(solved) + waiting < rule.quorum:
@@ -124,18 +148,26 @@ def reach(passed: Sequence[int]) -> int:
 def passed_rungs(
     outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule
 ) -> tuple[int, ...]:
-    """The rungs, from the first on, that ``outcomes`` show as passed; also of a climb cut off."""
-    solved = [o.lag for o in outcomes if o.solved]
-    return tuple(takewhile(lambda lag: solved.count(lag) >= rule.quorum, lags))
+    """The rungs, from the first on, that ``outcomes`` show as passed; also of a climb cut off.
+
+    Those that were skipped are not among them.
+    """
+    tried, passed = list(outcomes), list[int]()
+    solved = [o.lag for o in tried if o.solved]
+    while (lag := rule.next_rung(tried, passed, lags)) is not None:
+        if solved.count(lag) < rule.quorum:
+            break
+        passed.append(lag)
+    return tuple(passed)
 
 
 def ended_by(outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule) -> EndedClimb | None:
     """How the climb that the ``outcomes`` are of ended; None where that is open."""
     tried = list(outcomes)
     passed = passed_rungs(tried, lags, rule)
-    if len(passed) == len(lags):
+    lag = rule.next_rung(tried, passed, lags)
+    if lag is None:
         return "top"
-    lag = lags[len(passed)]
     standing = sum(o.solved for o in tried if o.lag == reach(passed)) if passed else rule.members
     failed = sum(not o.solved for o in tried if o.lag == lag)
     return _failure(lag, tried) if standing - failed < rule.quorum else None
@@ -166,18 +198,16 @@ def progress(
     passed.
     """
     tried = list(outcomes)
-    by_lag: dict[int, list[float]] = {}
-    for outcome in tried:
-        by_lag.setdefault(outcome.lag, []).append(achieved(outcome, success))
-    has_failed = ended_by(tried, lags, rule) not in (None, "top")
-    below, total = 1, 0.0
-    for lag in lags:
-        best = sorted(by_lag.get(lag, ()), reverse=True)[: rule.quorum]
-        share = sum(best) / (max(1, len(best)) if has_failed else rule.quorum)
-        if share < 1:
-            return total + share * math.log2(lag / below)
-        total, below = math.log2(lag), lag
-    return total
+    passed = passed_rungs(tried, lags, rule)
+    below = reach(passed) or 1
+    lag = rule.next_rung(tried, passed, lags)
+    if lag is None:
+        return math.log2(below)
+    best = sorted((achieved(o, success) for o in tried if o.lag == lag), reverse=True)
+    has_failed = ended_by(tried, lags, rule) is not None
+    best = best[: rule.quorum]
+    share = sum(best) / (max(1, len(best)) if has_failed else rule.quorum)
+    return math.log2(below) + share * math.log2(lag / below)
 
 
 def open_progress(
@@ -191,7 +221,7 @@ def open_progress(
     score, passed = progress(tried, lags, rule, success), passed_rungs(tried, lags, rule)
     if not passed or ended_by(tried, lags, rule) is not None:
         return score
-    step = math.log2(lags[len(passed)] / passed[-1])
+    step = math.log2((rule.next_rung(tried, passed, lags) or passed[-1]) / passed[-1])
     return max(score, math.log2(passed[-1]) + UNDECIDED * step)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -58,6 +59,8 @@ class LadderConfig(Config):
         test_sequences: held-out sequences of one look
         seconds: most wall time a member may use on one rung; null for no limit
         stall: when a member gives up early; null for never
+        skip: where every member that tried a rung solved it within this part of ``sequences``, the
+            next rung is skipped; null to skip none
     """
 
     start: int = Field(default=8, ge=2, le=LONGEST)
@@ -72,8 +75,9 @@ class LadderConfig(Config):
     test_sequences: int = Field(default=512, ge=1, le=10**8)
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()
+    skip: float | None = Field(default=None, gt=0, le=1)
 
-    later: ClassVar[frozenset[str]] = frozenset({"relative"})
+    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip"})
 
     @model_validator(mode="before")
     @classmethod
@@ -104,5 +108,11 @@ class LadderConfig(Config):
 
     @property
     def rule(self) -> Rule:
-        """When a rung is passed."""
-        return Rule(self.members, self.quorum)
+        """When a rung is passed, and when the one after it is skipped."""
+        at_once = 0 if self.skip is None else math.floor(self.skip * self.sequences)
+        return Rule(self.members, self.quorum, at_once)
+
+    @property
+    def of_every_rung(self) -> Self:
+        """The same, with none skipped: what a certificate claims, it claims of every rung."""
+        return self.model_copy(update={"skip": None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -159,3 +160,58 @@ def best_member(rows: Sequence[MemberRung], lag: int) -> int:
     """The member that solved ``lag`` with the highest success rate; of equals, the first."""
     solved = [row for row in rows if row.lag == lag and row.solved]
     return max(solved, key=lambda row: (row.success_rate, -row.member)).member
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far an architecture can reach on a task, before it is trained (`trainables.limits`).
+
+    Each in steps of lag; infinite where there is no limit, None where none is known.
+
+    Attributes:
+        gradient: where the gradient at first weights has fallen to a thousandth
+        capacity: 0 where the state cannot hold what is asked for
+        precision: what float arithmetic tells apart
+        window: how far back layers look at all
+        cost: up to where a rung's GFLOP pay for its sequences
+    """
+
+    gradient: float | None = None
+    capacity: float | None = None
+    precision: float | None = None
+    window: float | None = None
+    cost: float | None = None
+
+    @property
+    def finite(self) -> dict[str, float]:
+        """Those that are known and end, the smallest first."""
+        known = {name: steps for name, steps in vars(self).items() if steps is not None}
+        return dict(sorted(((n, s) for n, s in known.items() if s < math.inf), key=lambda o: o[1]))
+
+    def why(self, reach: float, failed: float) -> str | None:
+        """The smallest that was not passed, if it lies within an octave of the failed lag or below.
+
+        None where none does: what is known explains the failure by nothing.
+        """
+        left = [name for name, steps in self.finite.items() if reach <= steps <= 2 * failed]
+        return next(iter(left), None)
+
+    def to_json(self) -> dict[str, float | str | None]:
+        """As plain values that are JSON everywhere."""
+        return {
+            name: UNLIMITED if steps == math.inf else steps for name, steps in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """From plain values.
+
+        Raises:
+            NotReadableError: in one line, if a later version wrote it.
+        """
+        steps = {name: math.inf if one == UNLIMITED else one for name, one in found.items()}
+        return read(cls, steps)
+
+
+UNLIMITED = "unlimited"
+"""In JSON, which has no infinity."""

@@ -12,7 +12,14 @@ from typing import Any, Self
 from trainables.measure.ladder import EndedClimb, progress
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
-from trainables.measure.records import CurvePoint, FinalPoints, HorizonPoint, MemberRung, TracePoint
+from trainables.measure.records import (
+    CurvePoint,
+    FinalPoints,
+    HorizonPoint,
+    Limits,
+    MemberRung,
+    TracePoint,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Report:
             an earlier version reported
         censored_progress: what progress may still be: no less than that of whatever failed the
             rung that is open
+        limits: by task, how far the architecture can reach, known before it is trained; empty where
+            an earlier version reported
     """
 
     progress: float = 0.0
@@ -59,6 +68,7 @@ class Report:
     worker: str = ""
     kernels: str = ""
     censored_progress: float = 0.0
+    limits: Mapping[str, Limits] = field(default_factory=dict)
 
     @property
     def curve(self) -> tuple[CurvePoint, ...]:
@@ -83,6 +93,7 @@ class Report:
             "tasks_ended_by": dict(self.tasks_ended_by),
             "rows": [row.to_json() for row in self.rows],
             "trace": [dict(vars(point)) for point in self.trace],
+            "limits": {task: found.to_json() for task, found in self.limits.items()},
             **final_to_json(self.final),
         }
 
@@ -96,6 +107,8 @@ class Report:
         rest = {key: value for key, value in found.items() if key not in FINAL_KEYS}
         rest["rows"] = tuple(MemberRung.from_json(row) for row in found.get("rows", ()))
         rest["trace"] = tuple(read(TracePoint, point) for point in found.get("trace", ()))
+        known = found.get("limits", {})
+        rest["limits"] = {task: Limits.from_json(steps) for task, steps in known.items()}
         return read(cls, {**rest, "final": final_from_json(found)})
 
 

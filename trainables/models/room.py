@@ -1,18 +1,21 @@
-"""How much of a sequence is trained on at a time: all of it, or segments where memory is short.
+"""How much of a sequence is computed at a time: all of it, or segments where memory is short.
 
 What a step leaves for the backward pass is counted on two short stretches of the model itself, so
 the choice follows from the configuration, the batch and the memory given, not from what else runs.
+What is only tested is counted as if it were trained on, and cut alike: of segments then nothing is
+kept but the answers.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from trainables.models.model import Model
+from trainables.models.model import Carried, Model
 from trainables.models.segments import MOST_BORDERS, by_segments
 from trainables.shapes import Inputs, Predictions, Scored
 
@@ -25,6 +28,9 @@ OF_A_NODE = 1024
 TEMPORARY = 1.5
 """Of what is kept: with what backward makes of it on its way."""
 
+FOR_EACH_WEIGHT = 4
+"""Numbers: itself, its gradient, and Adam's two."""
+
 MOST_A_STEP = 4096
 """Bytes a step for each number of width and state that no model keeps: below, none are counted."""
 
@@ -32,18 +38,29 @@ SHORT, SHORTEST = 128, 64
 
 
 class Room:
-    """Decides and answers, within ``total_bytes``; infinite where nothing is known of memory."""
+    """Decides and answers, within ``total_bytes``; infinite where nothing is known of memory.
 
-    def __init__(self, model: Model, total_bytes: float) -> None:
-        self.model, self.most = model, USED * total_bytes
+    Args:
+        window: steps within which a gradient goes back in time; None for all
+    """
+
+    def __init__(self, model: Model, total_bytes: float, window: int | None = None) -> None:
+        self.model, self.most, self.window = model, USED * total_bytes, window
         self._bytes_a_step = 0.0
 
-    def answers(self, inputs: Inputs, scored: Scored) -> Predictions:
-        """What the model answers, whole or by segments."""
-        steps = self.steps(*inputs.shape[:2])
-        if steps is None:
+    def answers(self, inputs: Inputs, scored: Scored, first: Carried | None = None) -> Predictions:
+        """What the model answers, whole or by segments; from the state ``first`` on, if given."""
+        B, T = inputs.shape[:2]
+        if self.window is not None and self.window < T:
+            steps = self._steps_of_a_window(B, T, self.window)
+            return by_segments(self.model, inputs, scored, steps, self.window // steps, first)
+        cut = self.steps(B, T)
+        if cut is not None:
+            return by_segments(self.model, inputs, scored, cut, first=first)
+        if first is None:
             return self.model(inputs, scored)
-        return by_segments(self.model, inputs, scored, steps)
+        stream, _ = self.model.scan(self.model.embed(inputs), first)
+        return self.model.readout(stream, scored)
 
     def steps(self, batch_size: int, length: int) -> int | None:
         """Steps of a segment for a training step; None where the whole fits or cannot be cut.
@@ -51,13 +68,29 @@ class Room:
         The longest power of two whose segment fits with the borders kept beside it; where none
         does, the shortest.
         """
-        model = self.model
-        if length <= SHORTEST or self._surely_fits(batch_size, length):
+        if math.isinf(self.most) or length <= SHORTEST or not self.model.carries_no_past:
             return None
-        if not model.carries_no_past or self._kept(batch_size, length) <= self.most:
+        if self.fits(batch_size, length):
             return None
         steps = 1 << (length - 1).bit_length() - 1
         while steps > SHORTEST and self._cut(batch_size, length, steps) > self.most:
+            steps //= 2
+        return steps
+
+    def fits(self, batch_size: int, length: int) -> bool:
+        """Whether all of a batch can be trained on at a time."""
+        if math.isinf(self.most) or self._surely_fits(batch_size, length):
+            return True
+        return self._kept(batch_size, length) <= self.most
+
+    def _steps_of_a_window(self, batch_size: int, length: int, window: int) -> int:
+        """Steps of a segment: the window's, halved while it does not fit and can be halved."""
+        if not self.model.carries_no_past or self.fits(batch_size, window):
+            return window
+        steps = window
+        while (
+            steps > SHORTEST and steps % 2 == 0 and self._cut(batch_size, length, steps) > self.most
+        ):
             steps //= 2
         return steps
 
@@ -78,6 +111,12 @@ class Room:
             levels, spanned = levels + 1, spanned * MOST_BORDERS
         borders = batch_size * levels * MOST_BORDERS * self.model.state_bytes(steps)
         return self._kept(batch_size, steps) + borders
+
+
+def needed_bytes(model: Model, batch_size: int, length: int) -> float:
+    """What a training step on whole sequences takes: what is kept, weights and Adam's numbers."""
+    kept = TEMPORARY * bytes_a_step(model) * batch_size * length
+    return kept + 4 * FOR_EACH_WEIGHT * model.num_parameters
 
 
 def bytes_a_step(model: Model) -> float:

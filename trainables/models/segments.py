@@ -5,6 +5,9 @@ Forward, a sequence is scanned segment by segment, and of the states at its bord
 down to single segments, which are differentiated one at a time, the last first. So memory is that
 of one segment and of some borders, whatever the length; the gradient is that of the whole (Chen et
 al. 2016, Gruslys et al. 2016). A level of borders costs one more forward pass.
+
+Segments are counted from the sequence's end: the last is full, the first may be shorter. Where
+gradients are to end at every few borders, those are the windows of truncated backpropagation.
 """
 
 from __future__ import annotations
@@ -27,7 +30,14 @@ MOST_BORDERS = 32
 Gradients = Sequence[Tensor | None]
 
 
-def by_segments(model: Model, inputs: Inputs, scored: Scored, steps: int) -> Predictions:
+def by_segments(
+    model: Model,
+    inputs: Inputs,
+    scored: Scored,
+    steps: int,
+    window: int | None = None,
+    first: Carried | None = None,
+) -> Predictions:
     """What ``model`` answers, and its gradient in the weights, ``steps`` steps at a time.
 
     Equal to the model's `forward`, but for the order of sums; inputs get no gradient. A read-out
@@ -38,6 +48,9 @@ def by_segments(model: Model, inputs: Inputs, scored: Scored, steps: int) -> Pre
         inputs: whole sequences
         scored: where answers are asked
         steps: of a segment
+        window: segments after which the gradient in the state ends; None for never. A read-out that
+            looks back still reaches every window, and each learns from within itself
+        first: what is carried before the first step; by default what the model begins with
 
     """
     B, T = inputs.shape[:2]
@@ -45,7 +58,8 @@ def by_segments(model: Model, inputs: Inputs, scored: Scored, steps: int) -> Pre
     wanted = every if model.readout.looks_back else scored
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     kept = torch.is_grad_enabled() and bool(weights)
-    cut, first = _Cut(model, inputs, wanted.contiguous(), steps), model.initial_state(B)
+    cut = _Cut(model, inputs, wanted.contiguous(), steps, window)
+    first = first or model.initial_state(B)
     seen = _Segments.apply(cut, kept, first, *first.tensors, *weights)
     if model.readout.looks_back:
         return model.readout(seen, scored)
@@ -76,24 +90,41 @@ class _Cut:
     inputs: Inputs
     wanted: Scored
     steps: int
+    window: int | None
 
     @property
     def segments(self) -> int:
         return -(-self.inputs.shape[1] // self.steps)
 
+    def span(self, segment: int) -> tuple[int, int]:
+        """A segment's first step, and the one after its last."""
+        end = self.inputs.shape[1] - (self.segments - 1 - segment) * self.steps
+        return max(0, end - self.steps), end
+
+    def begins_window(self, segment: int) -> bool:
+        """Whether the gradient in the state ends before this segment."""
+        if self.window is None or segment == 0:
+            return False
+        return (self.segments - segment) % self.window == 0
+
+    def asks(self, first: int, end: int) -> bool:
+        """Whether a step of the segments ``first`` to ``end`` is wanted."""
+        begins, ends = self.span(first)[0], self.span(end - 1)[1]
+        return bool(((self.wanted >= begins) & (self.wanted < ends)).any())
+
     def scan(self, segment: int, carried: Carried) -> tuple[Tensor, Carried]:
         """The stream within a segment, and what is carried after it."""
-        inputs = self.inputs[:, segment * self.steps : (segment + 1) * self.steps]
+        inputs = self.inputs[:, slice(*self.span(segment))]
         return self.model.scan(self.model.embed(inputs), carried)
 
     def part(self, segment: int) -> _Part:
         """Which answers fall into a segment; they ascend, so few are looked at."""
-        first = segment * self.steps
-        ends = torch.tensor([first, first + self.steps], device=self.wanted.device)
+        first, end = self.span(segment)
+        ends = torch.tensor([first, end], device=self.wanted.device)
         places = torch.searchsorted(self.wanted, ends.expand(len(self.wanted), 2).contiguous())
         lowest, highest = int(places[:, 0].min()), int(places[:, 1].max())
         near = self.wanted[:, lowest:highest] - first
-        rows, answers = ((near >= 0) & (near < self.steps)).nonzero(as_tuple=True)
+        rows, answers = ((near >= 0) & (near < end - first)).nonzero(as_tuple=True)
         return _Part(rows, answers + lowest, near[rows, answers])
 
 
@@ -148,8 +179,12 @@ class _Backward:
         for place in reversed(range(len(borders))):
             start = first + place * every
             until = min(start + every, end)
+            if all(given is None for given in after) and not self.cut.asks(start, until):
+                continue  # nothing comes of it: of windows without an answer, or steps behind all
             if until - start == 1:
                 after = self._segment(start, borders[place], after)
+                if self.cut.begins_window(start):
+                    after = [None] * len(after)
             else:
                 after = self.through(
                     start, until, self._borders(start, until, borders[place]), after

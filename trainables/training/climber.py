@@ -178,8 +178,8 @@ class Climber:
         weight_files.write(target, member.judged.state_dict())
 
     def _drop_weights_below(self, lag: int) -> None:
-        """Two rungs down nothing can be the reach any more, once this one is on record."""
-        lower = [rung for rung in self.ladder.rungs if rung < lag][:-1]
+        """Two rungs down, of those tried, nothing can be the reach once this one is on record."""
+        lower = sorted({tried for tried, _ in self.rows if tried < lag})[:-1]
         for old in self.weights.glob("*.safetensors"):
             if int(old.stem.split("-")[0]) in lower:
                 old.unlink()

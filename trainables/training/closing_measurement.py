@@ -7,6 +7,7 @@ stopped from outside is measured too, afterwards.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class ClosingMeasurement:
         name: the task's name in the trial
         rows: of this task
         folder: where the climb left its weights
+        memory_bytes: what may be taken; longer sequences are read in pieces, or left out
     """
 
     config: TrialConfig
@@ -51,6 +53,7 @@ class ClosingMeasurement:
     folder: Path
     streams: Streams
     device: torch.device
+    memory_bytes: float = math.inf
 
     def measure(self) -> FinalPoints:
         """The forgetting curve, empty where no rung was passed, and the gradient horizon."""
@@ -66,7 +69,7 @@ class ClosingMeasurement:
         spent = sum(row.training_gflop for row in self.rows)
         most = spent * SHARE_OF_TRAINING
         curve = forgetting_curve(
-            final, self.name, self.task, passed, self.streams, most, self.device
+            final, self.name, self.task, passed, self.streams, most, self.device, self.memory_bytes
         )
         return FinalPoints(tuple(curve), tuple(horizon))
 
@@ -99,7 +102,16 @@ class ClosingMeasurement:
         generator = self.streams.generator("horizon", lag, 0)
         try:
             return list(
-                gradient_horizon(model, self.name, self.task, lag, moment, generator, self.device)
+                gradient_horizon(
+                    model,
+                    self.name,
+                    self.task,
+                    lag,
+                    moment,
+                    generator,
+                    self.device,
+                    self.memory_bytes,
+                )
             )
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -26,6 +27,7 @@ def forgetting_curve(
     streams: Streams,
     most_gflop: float,
     device: torch.device,
+    memory_bytes: float = math.inf,
 ) -> Iterator[CurvePoint]:
     """The success of ``model`` at every rung it ``passed`` and at multiples of the last.
 
@@ -40,7 +42,7 @@ def forgetting_curve(
             return
         generator = streams.generator("curve", lag, 0)
         try:
-            tally = evaluate(model, test, lag, CURVE_SEQUENCES, generator, device)
+            tally = evaluate(model, test, lag, CURVE_SEQUENCES, generator, device, memory_bytes)
         except (MemoryError, RuntimeError) as error:
             if learned or not out_of_memory(error):
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
+from trainables.models.room import Room
 from trainables.shapes import Predictions, Targets
 from trainables.tasks.answer import asked
 from trainables.tasks.held_out import most_alike
@@ -57,14 +59,19 @@ def evaluate(
     sequences: int,
     generator: torch.Generator,
     device: torch.device,
+    memory_bytes: float = math.inf,
 ) -> Tally:
     """The model's success on up to ``sequences`` held-out sequences of ``task`` at ``lag``.
 
-    A finite split shows each row at most once, so the tally may hold fewer.
+    A finite split shows each row at most once, so the tally may hold fewer. Where sequences would
+    not fit into ``memory_bytes``, what carries no past reads them piece by piece, and keeps a state
+    and the answers: memory is then that of the inputs, whatever the lag.
     """
     successes = shown = answers_right = answers = 0
     targets: list[Targets] = []
-    for batch, each in each_shown(model, task, lag, sequences, generator, device):
+    for batch, each in each_shown(
+        model, task, lag, sequences, generator, device, memory_bytes=memory_bytes
+    ):
         successes += int(each.all(1).sum())
         shown += len(each)
         counted = torch.ones_like(each) if task.paired else asked(batch.targets)
@@ -92,6 +99,7 @@ def each_shown(
     generator: torch.Generator,
     device: torch.device,
     mixed: bool = False,
+    memory_bytes: float = math.inf,
 ) -> Iterator[tuple[Batch, Bool[Tensor, "N S"]]]:
     """Held-out sequences, batch by batch, with which of their answers the model is right in.
 
@@ -102,26 +110,27 @@ def each_shown(
     """
     batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
     order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)
+    room = Room(model, memory_bytes)
     was_training = model.training
     model.eval()
     for batch in task.draw(lag, sequences, batch_size, generator):
         there = batch.to(device)
         rows = torch.arange(len(batch.inputs))
         if task.paired:
-            answers = torch.cat([_answers(model, there, half, order) for half in rows.chunk(2)])
+            answers = torch.cat([_answers(room, there, half, order) for half in rows.chunk(2)])
         elif mixed:
-            answers = _answers(model, there, rows, order)
+            answers = _answers(room, there, rows, order)
         else:
-            answers = model(there.inputs, there.scored)
+            answers = room.answers(there.inputs, there.scored)
         yield batch, task.judge_answers(answers, there).cpu()
     model.train(was_training)
 
 
 def _answers(
-    model: Model, batch: Batch, rows: Int[Tensor, " N"], order: torch.Generator
+    room: Room, batch: Batch, rows: Int[Tensor, " N"], order: torch.Generator
 ) -> Predictions:
     """What the model answers to some rows when they are shown by themselves, in random order."""
     dealt = torch.randperm(len(rows), generator=order)
     shown = rows[dealt].to(batch.inputs.device)
-    answers = model(batch.inputs[shown], batch.scored[shown])
+    answers = room.answers(batch.inputs[shown], batch.scored[shown])
     return answers[dealt.argsort().to(answers.device)]

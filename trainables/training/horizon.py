@@ -7,6 +7,7 @@ weights and at final ones, it tells a remedy that lets gradients through from on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from trainables.measure.records import HorizonPoint, Moment
 from trainables.models.model import Model
+from trainables.models.room import Room
 from trainables.tasks.task import Batch, Task
 
 HORIZON_SEQUENCES = 16
@@ -28,8 +30,15 @@ def gradient_horizon(
     moment: Moment,
     generator: torch.Generator,
     device: torch.device,
+    memory_bytes: float = math.inf,
 ) -> Iterator[HorizonPoint]:
-    """The norms at ``lag``, one an octave of k: 0, 1, 2 to 3, 4 to 7, and so on."""
+    """The norms at ``lag``, one an octave of k: 0, 1, 2 to 3, 4 to 7, and so on.
+
+    None where the sequences would not fit into ``memory_bytes``: a gradient in every input takes
+    what all of them take.
+    """
+    if not Room(model, memory_bytes).fits(HORIZON_SEQUENCES, task.length(lag)):
+        return
     batch = task.sample(lag, HORIZON_SEQUENCES, generator)
     signs = 2 * torch.randint(2, (len(batch.inputs), model.outputs), generator=generator) - 1
     squares = squared_norms(model, batch.to(device), signs.to(device))

@@ -12,8 +12,10 @@ from torch import Tensor
 from trainables.config import TrialConfig
 from trainables.learning.learning import Learning
 from trainables.models.model import Model, build
+from trainables.models.passing import after_others
 from trainables.models.room import Room
 from trainables.randomness import Streams
+from trainables.regimes import REGIMES
 from trainables.tasks.task import Batch, Task
 
 
@@ -22,7 +24,7 @@ class Member:
 
     Args:
         rung: the rung whose stream the first weights are drawn from
-        memory_bytes: what a training step may take; longer sequences are trained in segments
+        memory_bytes: what a step may take; longer sequences are trained and tested in segments
     """
 
     def __init__(
@@ -35,13 +37,15 @@ class Member:
         device: torch.device,
         memory_bytes: float = math.inf,
     ) -> None:
-        self.number = number
+        self.number, self.memory_bytes = number, memory_bytes
         self.model = build(config.model, task, streams.seed_of("weights", rung, number)).to(device)
         noise = streams.generator("noise", rung, number)
         self.learning = Learning(config.training, self.model, noise)
         self._smoothing = config.training.label_smoothing
         self._task = task
-        self._room = Room(self.model, memory_bytes)
+        regime = REGIMES[config.training.regime.kind](config.training.regime)
+        self._room = Room(self.model, memory_bytes, regime.window)
+        self._passed_fraction = regime.passed_fraction
 
     @property
     def judged(self) -> Model:
@@ -64,7 +68,7 @@ class Member:
 
     def queue(self, batch: Batch) -> Float[Tensor, " 2"]:
         """What `learn` does and returns, as an accelerator's numbers: nothing is waited for."""
-        predictions = self._room.answers(batch.inputs, batch.scored)
+        predictions = after_others(self._room, batch.inputs, batch.scored, self._passed_fraction)
         loss = self._task.answer.loss(predictions, batch.targets, self._smoothing)
         right = self._task.judge(predictions.detach(), batch)
         successes = right.sum() * len(batch.inputs) // max(1, len(right))

@@ -1,9 +1,10 @@
-"""How much memory a configuration takes: one training step on the longest sequences, tried out."""
+"""What memory and time a configuration takes: training steps, tried out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +12,16 @@ import torch
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.tasks import make_task
-from trainables.tasks.task import TaskConfig
+from trainables.tasks.task import Batch, Task, TaskConfig
 from trainables.training.climber import trial_streams
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
 
 STEPS = 2
 """Adam's own numbers are there from the second step on."""
+
+TIMED_SECONDS = 0.1
+"""Of training steps that are timed; at least one."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,37 @@ def peak_of(
         if device.type == "cuda":
             reset_peak(device)
         for _ in range(STEPS):
-            batch = task.sample(ladder.stop, config.training.batch_size, generator)
-            member.learn(batch.to(device))
+            _step(member, task.sample(ladder.stop, config.training.batch_size, generator), device)
         if device.type == "cuda":
             allocated = max(allocated, peak_bytes(device))
     return Peak(peak_bytes(host), allocated)
+
+
+def seconds_a_sequence(
+    config: TrialConfig,
+    task: Task,
+    lag: int,
+    device: torch.device,
+    memory_bytes: float = math.inf,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Wall time that one sequence takes in training at ``lag``, its drawing included.
+
+    By steps of one member, as many as `TIMED_SECONDS` hold, after a first that is not counted.
+    """
+    streams = trial_streams(config, task.config, 0)
+    member = Member(config, task, streams, 0, lag, device, memory_bytes)
+    generator, drawn_from = streams.generator("train", lag, 0), task.split("train")
+    size, steps = config.training.batch_size, 0
+    _step(member, drawn_from.sample(lag, size, generator), device)
+    began = clock()
+    while True:
+        _step(member, drawn_from.sample(lag, size, generator), device)
+        steps, spent = steps + 1, clock() - began
+        if spent >= TIMED_SECONDS:
+            return spent / steps / size
+
+
+def _step(member: Member, batch: Batch, device: torch.device) -> None:
+    """One training step; it is waited for, since it returns the loss."""
+    member.learn(batch.to(device))

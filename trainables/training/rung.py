@@ -185,7 +185,8 @@ class RungTraining:
         self.progress.loss, right = self.member.learn(batch)
         self.progress.sequences += size
         answers, length = batch.targets.shape[1], batch.inputs.shape[1]
-        self.progress.cost += 3e-9 * size * self.member.model.flops(length, answers)
+        passes = 1 + self.regime.passed_fraction / 3  # a sequence that is only read costs a third
+        self.progress.cost += 3e-9 * passes * size * self.member.model.flops(length, answers)
         if lag == self.lag:
             self.stretches.add(self.progress.loss, right, size)
             self.recent.append((right, size, self.progress.loss))
@@ -265,6 +266,7 @@ class RungTraining:
             again,
             self.device,
             mixed=True,
+            memory_bytes=self.member.memory_bytes,
         )
         successes = ((batch, right.all(1)) for batch, right in shown)
         looks = self.progress.looks
@@ -280,6 +282,7 @@ class RungTraining:
             sequences,
             self.generators[split],
             self.device,
+            self.member.memory_bytes,
         )
 
     def _given_up(self) -> Literal["budget", "time", "stalled"] | None:

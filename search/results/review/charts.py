@@ -9,23 +9,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from search.disk.record import ENDS
 from search.results.review.importance import GROUPS, Importance
 from trainables.measure.reliability import lower_bound, upper_bound
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B")
 """Okabe & Ito 2008: told apart by the colour-blind; marks differ as well."""
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
-ENDS = {
-    "top": "reached the top",
-    "failed_rung": "failed a rung",
-    "pruned": "stopped early",
-    "running": "running",
-    "time": "time was over",
-    "memory": "out of memory",
-    "length": "longer than its positions",
-    "error": "failed",
-}
-"""How a trial ended, in a newcomer's words."""
 
 
 def forgetting_curves(curves: pd.DataFrame, names: dict[int, str], success: float) -> go.Figure:

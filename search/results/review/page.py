@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from search.disk.certificates import claimed, words_of
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
+from search.disk.record import ENDS
 from search.results.review import charts, story, tables
 from search.results.review.importance import importances
 from search.spec import Spec
@@ -48,7 +49,7 @@ def page(
     """
     records = list(ledger.records.values())
     certified = words_of(decided)
-    table = tables.trials(records, certified, spec.ladder)
+    table = tables.trials(records, certified, spec.ladder, spec.search.objectives)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
@@ -150,6 +151,7 @@ HEADINGS = {
     "progress": "progress",
     "skill": "skill",
     "limited_by": "limited by",
+    "why": "why",
     "ended_by": "ended",
     "architecture": "architecture",
     "members": "members",
@@ -183,7 +185,7 @@ def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     if name == "skill":
         return f"{value:.1%}", value
     if name == "ended_by":
-        return charts.ENDS.get(value, value), value
+        return ENDS.get(value, value), value
     if name == "busy_seconds":
         return f"{value / 60:.1f}", value
     if isinstance(value, bool | str):

@@ -8,11 +8,11 @@ from typing import Any
 
 from search.disk.certificates import claimed, standing_of, words_of
 from search.disk.ranking import rank
-from search.disk.record import Record
-from search.results.review.charts import ENDS
+from search.disk.record import ENDS, Record
 from search.spec import Spec
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.skill import BY_SKILL
 
 LATE = 0.25
 """A best that came in this last part of the trials was perhaps not the last to come."""
@@ -47,6 +47,8 @@ def _skill(best: Record, ladder: LadderConfig) -> str:
         return ""
     limit = best.limited_by(ladder)
     end = f"; it is limited by {limit}" if limit else ""
+    if (why := best.why(limit)) and limit != BY_SKILL:
+        end += f", and of the limits known before training its {why} ends there"
     regime = f", trained by regime {best.regime}" if best.regime else ""
     return f"Its skill, success at lag {ladder.start}, is {best.skill:.1%}{regime}{end}."
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from search.disk.certificates import claimed
-from search.disk.ranking import rank
+from search.disk.ranking import fronts, rank
 from search.disk.record import Record
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -21,8 +21,10 @@ MEASURED = (
     "progress",
     "skill",
     "limited_by",
+    "why",
     "ended_by",
     "error",
+    "origin",
     "architecture",
     "members",
     "parameters",
@@ -34,22 +36,33 @@ MEASURED = (
 )
 """The columns of every search's `trials`; a space's parameters follow them, by their paths."""
 
+OF_SEVERAL_AIMS = ("front", "gflop_to_reach")
+"""Columns where there are several objectives."""
+
 
 def trials(
     records: Iterable[Record],
     certified: Mapping[str, str] | None = None,
     ladder: LadderConfig | None = None,
+    objectives: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One row a trial, best first; those that have reported nothing stand last.
 
     ``reach`` is in steps, the least over the tasks, ``reach/TASK`` that on each of several;
     ``censored`` says that it is a lower bound; ``skill`` is the success rate at the shortest lag,
-    ``limited_by``, where the ``ladder`` is given, what the trial is limited by, and ``certified``
-    what certificates show, by digest. Parameters that a trial did not have are missing.
+    ``limited_by``, where the ``ladder`` is given, what the trial is limited by, ``why`` the
+    smallest limit that explains where it ended, and ``certified`` what certificates show, by
+    digest. Parameters that a trial did not have are missing.
+    Where there are several ``objectives``, ``front`` is the Pareto front that a trial is on, from
+    1, and ``gflop_to_reach`` stands beside it.
     """
     ranked = rank(records := list(records), claimed(certified or {}))
     silent = [record for record in records if not record.reported]
     rows = [_trial(record, certified or {}, ladder) for record in [*ranked, *silent]]
+    if len(objectives) > 1:
+        on = fronts(ranked, objectives)
+        for row, record in zip(rows, ranked, strict=False):
+            row |= {"front": on.get(record.number), "gflop_to_reach": record.gflop_to_reach}
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
 
@@ -59,6 +72,7 @@ def _trial(
 ) -> dict[str, Any]:
     rows, report = record.rows, record.report
     several = record.tasks if len(record.tasks) > 1 else []
+    limit = None if ladder is None else record.limited_by(ladder)
     return {
         "trial": record.number,
         "reach": record.reach,
@@ -66,9 +80,11 @@ def _trial(
         "certified": certified.get(record.digest),
         "progress": record.progress,
         "skill": record.skill,
-        "limited_by": None if ladder is None else record.limited_by(ladder),
+        "limited_by": limit,
+        "why": None if ladder is None else record.why(limit),
         "ended_by": record.ended_by or "running",
         "error": record.error,
+        "origin": record.origin or None,
         "architecture": describe(record.configuration),
         "members": len({row.member for row in rows}),
         "parameters": rows[0].parameters if rows else None,
@@ -84,7 +100,8 @@ def _trial(
 
 def parameters(table: pd.DataFrame) -> list[str]:
     """Of a table of trials, the columns that the space chose."""
-    return [name for name in table if name not in MEASURED and not name.startswith("reach/")]
+    measured = {*MEASURED, *OF_SEVERAL_AIMS}
+    return [name for name in table if name not in measured and not name.startswith("reach/")]
 
 
 def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:

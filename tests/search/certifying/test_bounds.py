@@ -38,3 +38,13 @@ def test_a_bound_has_the_confidence_of_its_candidate(tmp_path: Path, candidates:
     error = stats.binom.sf(rung["solved"] - 1, rung["tried"], rung["lower_bound"])
     assert error == pytest.approx(0.05 / candidates, rel=1e-6)
     assert rung["lower_bound"] >= 0.8
+
+
+def test_fresh_members_climb_every_rung() -> None:
+    """Whatever the search skipped: a claim is one about every rung up to the lag."""
+    skipping = SPEC.ladder.model_copy(update={"skip": 0.5})
+    spec = SPEC.model_copy(update={"ladder": skipping})
+    everything = np.ones((60, len(LAGS)))
+    (chosen,) = of_search(spec, search(everything, np.random.default_rng(0), Rule(1, 1)), 1)
+    assert chosen.ladder == SPEC.ladder
+    assert (skipping.rule.at_once > 0, chosen.ladder.rule.at_once) == (True, 0)

@@ -202,7 +202,7 @@ def test_mlflow_holds_it_once(certified: dict[str, Any], runs: Path) -> None:
     (child,) = client.search_runs([experiment.experiment_id], query)
     assert child.data.tags["certified"].startswith(f"lag {certified['lag']} ")
     assert child.data.metrics["certified_lag"] == certified["lag"]
-    history = client.get_metric_history(child.info.run_id, "certified_fraction")
+    history = client.get_metric_history(child.info.run_id, "by_lag/certified_fraction")
     expected = [(rung["lag"], rung["solved"] / rung["tried"]) for rung in certified["rungs"]]
     assert sorted((point.step, point.value) for point in history) == expected
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.over_claiming import LAGS, SPEC, Rule, search
-from benchmarks.reviewer import fishing, guesser, passing_together
+from benchmarks.reviewer.measures import fishing, guesser, passing_together
 from search.certifying.candidates import of_search
 from search.disk.certificates import standing_of
 

@@ -90,5 +90,5 @@ def test_a_trial_that_mlflow_was_never_told_of_is_named(folder: SearchFolder) ->
     told = _send(SPEC, folder)
     assert told is not None
     assert "does not know trial 0" in told
-    assert "`longspan resume s`" in told
+    assert "`longspan resume s --runs" in told
     assert not (Path(folder.path) / "mlflow.db").exists()

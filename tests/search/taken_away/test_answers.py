@@ -267,7 +267,7 @@ def test_a_logged_model_carries_its_claims(taken: Path) -> None:
         assert told["lower_bound_at_reach", 4] == outcome["lower_bound"]
         for point in outcome["forgetting_curve"]:
             lag, rate = point["lag"], point["successes"] / point["sequences"]
-            assert told["success_by_lag", lag] == rate
+            assert told["by_lag/success", lag] == rate
         about = model.tags["mlflow.note.content"]
         assert "Learned a dependency of **at least 4 steps**" in about
         assert "Certificate: None yet." in about

@@ -12,13 +12,13 @@ from trainables.limits.gradient import KEPT, gradient_reach
 from trainables.models.cells import LAYERS
 
 
-@pytest.mark.parametrize(("kind", "config"), WITHIN_AN_OCTAVE, ids=str)
+@pytest.mark.parametrize(("kind", "config", "positions"), WITHIN_AN_OCTAVE, ids=str)
 def test_predicted_and_measured_reach_are_within_an_octave(
-    kind: str, config: dict[str, Any]
+    kind: str, config: dict[str, Any], positions: str
 ) -> None:
     """At first weights, on inputs of unit variance."""
-    reach = predicted(kind, config)
-    found = measured(kind, config, steps=math.ceil(2 * reach) + 2)
+    reach = predicted(kind, config, positions)
+    found = measured(kind, config, math.ceil(2 * reach) + 2, positions)
     assert found is not None, reach
     assert 0.5 <= found / reach <= 2, (found, reach)
 

@@ -108,3 +108,53 @@ def test_attention_keeps_its_past_and_says_so() -> None:
     assert not of(cell="hyena").carries_no_past
     assert not of(cell="lstm", depth=2, hybrid="interleaved").carries_no_past
     assert of(cell="lstm", readout="attention").carries_no_past
+
+
+def by_windows(model: Model, inputs: Tensor, window: int) -> tuple[Tensor, list[Tensor]]:
+    """Truncated backpropagation by hand: a scan a window, the states cut loose between two."""
+    borders = [*range(LENGTH % window, LENGTH, window), LENGTH]
+    carried, pieces, first = model.initial_state(len(inputs)), [], 0
+    for end in borders:
+        if end:
+            stream, carried = model.scan(model.embed(inputs[:, first:end]), carried)
+            carried = carried.of([part.detach() for part in carried.tensors])
+            pieces.append(stream)
+        first = end
+    y = model.readout(torch.cat(pieces, dim=1), scored())
+    drawn = torch.randn(y.shape, generator=torch.Generator().manual_seed(2), dtype=y.dtype)
+    found = torch.autograd.grad(
+        (y * drawn).sum(), list(model.parameters()), materialize_grads=True, allow_unused=True
+    )
+    return y.detach(), list(found)
+
+
+TRUNCATED = ["lstm", "gru", "lru", "min_gru", "ntm", "transformer", "hyena"]
+
+
+@pytest.mark.parametrize("kind", TRUNCATED)
+def test_windows_end_the_gradient_where_they_begin(kind: str) -> None:
+    """Five windows of 14 steps, the first of 7, each whole or in two segments; some ask nothing."""
+    model = build(config_of("cell", kind), SYMBOLS, seed=0).double()
+    wanted, by_hand = by_windows(model, symbols(), 14)
+    for steps in (14, 7) if model.carries_no_past else (14,):
+        at = scored()
+        y = by_segments(model, symbols(), at, steps, window=14 // steps)
+        drawn = torch.randn(y.shape, generator=torch.Generator().manual_seed(2), dtype=y.dtype)
+        found = torch.autograd.grad(
+            (y * drawn).sum(), list(model.parameters()), materialize_grads=True, allow_unused=True
+        )
+        torch.testing.assert_close(y.detach(), wanted, rtol=0, atol=1e-11)
+        torch.testing.assert_close(list(found), by_hand, rtol=1e-9, atol=1e-9)
+    whole, by_whole = gradients(model, symbols(), None)
+    torch.testing.assert_close(whole, wanted, rtol=0, atol=1e-11)
+    assert any((a - b).abs().max() > 1e-6 for a, b in zip(by_hand, by_whole, strict=True))
+
+
+def test_a_read_out_that_looks_back_reaches_every_window() -> None:
+    config = ModelConfig.model_validate({"cell": "gru", "hidden_size": 8, "readout": "attention"})
+    model = build(config, SYMBOLS, seed=0).double()
+    _, by_hand = by_windows(model, symbols(), 14)
+    y = by_segments(model, symbols(), scored(), 14, window=1)
+    drawn = torch.randn(y.shape, generator=torch.Generator().manual_seed(2), dtype=y.dtype)
+    found = torch.autograd.grad((y * drawn).sum(), list(model.parameters()))
+    torch.testing.assert_close(list(found), by_hand, rtol=1e-9, atol=1e-9)

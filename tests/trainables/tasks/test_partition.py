@@ -14,6 +14,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from benchmarks.reviewer.rows import copies, near_copies, over
 from tests.trainables.tasks.labelled import seeded
 from tests.trainables.tasks.test_parquet_errors import refused
 from trainables.controls.guessers import blinded
@@ -220,23 +221,6 @@ def test_streams_too_short_are_counted(tmp_path: Path) -> None:
     task = Stream(Stream.Config(path=file, sequence="x", context=16, group="who"))
     assert task.account.used == 105
     assert task.account.left_out == (("shorter than the 24 steps of a window", 995),)
-
-
-def copies(things: int, of_each: int, jitter: float, seed: int = 0) -> tuple[Any, Any, Any]:
-    g = np.random.default_rng(seed)
-    which = np.repeat(np.arange(things), of_each)
-    rows = g.normal(size=(things, 16))[which] + jitter * g.normal(size=(len(which), 16))
-    return rows, g.integers(0, 2, things)[which], which
-
-
-def over(file: Path, rows: Any, labels: Any, **more: Any) -> Parquet:
-    keys = {key: more.pop(key) for key in ("group", "values") if key in more}
-    pq.write_table(pa.table({"x": rows.tolist(), "y": labels} | more), file)
-    return Parquet(Parquet.Config(path=file, sequence="x", target="y", **keys))
-
-
-def near_copies(task: Parquet) -> list[str]:
-    return [line for line in task.account.warnings if "near copies" in line]
 
 
 @pytest.mark.parametrize(

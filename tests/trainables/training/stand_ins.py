@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -61,6 +62,7 @@ class KnowingMember:
     """A member that is told, step by step, how well it does and what it loses."""
 
     number = 0
+    memory_bytes = math.inf
 
     def __init__(
         self, success: Callable[[int], float], loss: Callable[[int], float], seed: int = 0

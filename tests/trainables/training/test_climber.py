@@ -184,6 +184,17 @@ def test_the_weights_of_the_two_highest_solved_rungs_are_kept(
     assert {file.name for file in tmp_path.iterdir()} == files(16, 32)
 
 
+def test_the_reach_keeps_its_weights_where_a_rung_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 4, 16 and 32: while 16 is climbed and half solved, 4 is the reach."""
+    seen = watch(monkeypatch, tmp_path)
+    found = climbed(climber(tmp_path, ladder(**LADDER, skip=0.5)))
+    assert found.passed == (4, 16, 32)
+    half = {*(f"4-{m}.safetensors" for m in range(3)), *(f"16-{m}.safetensors" for m in range(2))}
+    assert seen.files[5] == half
+
+
 def test_the_weights_kept_are_those_that_solved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,7 +129,7 @@ def test_it_is_drawn_from_a_stream_that_no_member_was_tested_on(
     seeds: list[int] = []
 
     def note(
-        model: Any, task: Any, lag: int, sequences: int, draws: torch.Generator, _: Any
+        model: Any, task: Any, lag: int, sequences: int, draws: torch.Generator, *_: Any
     ) -> Tally:
         seeds.append(draws.initial_seed())
         return Tally(sequences, sequences)

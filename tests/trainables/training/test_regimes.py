@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from tests.trainables.training.stand_ins import seeded
-from trainables.regimes import Incremental, Mixed, Scratch
+from tests.trainables.training.stand_ins import attempt, knowing, ladder, no_tick, seeded
+from trainables.regimes import REGIMES, Incremental, Mixed, Scratch, StatePassing, Truncated
 
 
 def incremental(fraction: float) -> Incremental:
@@ -56,3 +58,31 @@ def test_mixed_draws_from_the_generator_alone() -> None:
     one, other = seeded(3), seeded(3)
     for _ in range(20):
         assert mixed.lag(8, [2, 4], one) == mixed.lag(8, [2, 4], other)
+
+
+def test_where_gradients_end_and_sequences_begin() -> None:
+    assert all(kind(kind.Config()).window is None for kind in (Incremental, Mixed, Scratch))
+    assert all(kind(kind.Config()).passed_fraction == 0 for kind in (Incremental, Mixed, Scratch))
+    truncated = Truncated(Truncated.Config(window=16))
+    assert (truncated.window, truncated.passed_fraction) == (16, 0)
+    passing = StatePassing(StatePassing.Config(passed_fraction=0.25))
+    assert (passing.window, passing.passed_fraction) == (None, 0.25)
+    assert truncated.carries_weights
+    assert passing.carries_weights
+
+
+@pytest.mark.parametrize("regime", [{"kind": "truncated", "window": 4}, {"kind": "state_passing"}])
+def test_they_rehearse_as_incremental_does(regime: dict[str, Any]) -> None:
+    kind = REGIMES[regime["kind"]]
+    other = kind(kind.Config.model_validate({**regime, "rehearsal_fraction": 0.5}))
+    one, another = seeded(3), seeded(3)
+    for _ in range(50):
+        assert other.lag(32, [4, 8], one) == incremental(0.5).lag(32, [4, 8], another)
+
+
+def test_a_sequence_that_is_only_read_costs_a_third_of_one_that_is_learned_from() -> None:
+    costs = []
+    for regime in ({"kind": "incremental"}, {"kind": "state_passing", "passed_fraction": 0.5}):
+        training = attempt(knowing(0.0), ladder(sequences=160, stall=None), regime=regime)
+        costs.append(training.run(no_tick).training_gflop)
+    assert costs[1] == pytest.approx(costs[0] * (1 + 0.5 / 3))

@@ -65,7 +65,7 @@ def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     at 95 % each would solve a third of them.
     """
 
-    def luck(model: Any, task: Any, lag: int, sequences: int, draws: Any, _: Any) -> Tally:
+    def luck(model: Any, task: Any, lag: int, sequences: int, draws: Any, *_: Any) -> Tally:
         if sequences == 256:  # the selection never holds a look back
             return Tally(256, 256)
         return Tally(int((torch.rand(sequences, generator=draws) < 0.8).sum()), sequences)
@@ -115,7 +115,7 @@ def test_the_selection_and_the_look_draw_each_from_a_split_of_its_own(
     drawn: list[tuple[int, Split | None, int]] = []
 
     def note(
-        model: Any, task: ThreeSplits, lag: int, sequences: int, draws: torch.Generator, _: Any
+        model: Any, task: ThreeSplits, lag: int, sequences: int, draws: torch.Generator, *_: Any
     ) -> Tally:
         drawn.append((sequences, task.name, draws.initial_seed()))
         return Tally(sequences, sequences)

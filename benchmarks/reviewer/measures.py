@@ -1,13 +1,11 @@
-"""What a hostile reviewer tries, with the figures before and after the rules that stop it.
-
-    python -m benchmarks.reviewer
+"""What is tried by the measure alone, without a model.
 
 - a *guesser*: a member that gives the most frequent class, on rows of which 91.5 % are of one class
   (two classes and three), `success: 0.9`, as a search of one-member trials would be judged. It is
   tried at the real looks with the real controls; before, a look asked for the rate alone.
 - *fishing*: certificates of one configuration with other seeds until one passes, q just below 0.8.
 - *shared errors*: members that are just below the rate asked for, tested on the same finite rows.
-- *flat progress*: what a sampler is told of a rung that nobody has solved.
+- *flat progress*: what a sampler is told of a rung that nobody has solved, before and now.
 """
 
 from __future__ import annotations
@@ -89,37 +87,13 @@ def passing_together(members: int, shared: bool, generator: np.random.Generator)
     return bool((right >= needed).all())
 
 
-def main() -> None:
-    """Print the tables."""
-    print("| guesser, 91.5 % of one class | passes by its rate | task refused | passes now |")
-    print("| --- | ---: | ---: | ---: |")
-    for name, shares in SHARES.items():
-        found = np.array([guesser(shares, seed) for seed in range(SEARCHES)]).sum(0)
-        print(f"| {name}, {SEARCHES} searches | " + " | ".join(map(str, found)) + " |")
-    print("\n| certificates tried | the best claims, before | what stands claims |")
-    print("| ---: | ---: | ---: |")
-    generator = np.random.default_rng(0)
-    for seeds in (1, 5, SEEDS):
-        found = np.array([fishing(Q, seeds, generator) for _ in range(FISHERS)]).mean(0)
-        print(f"| {seeds} | " + " | ".join(f"{share:.1%}" for share in found) + " |")
-    print("\n| members just below the rate, on 400 finite rows | all pass |")
-    print("| --- | ---: |")
-    for members in (1, 3):
-        for shared in (False, True) if members > 1 else (False,):
-            passed = [passing_together(members, shared, generator) for _ in range(SPLITS)]
-            words = (
-                f"{members}, erring on the same rows" if shared else f"{members}, each by itself"
-            )
-            print(f"| {words} | {np.mean(passed):.3%} |")
-    print("\n| what members show of a rung | progress before | now |")
-    print("| --- | ---: | ---: |")
-    for words, answers, chance, rate in FLAT:
-        row = MemberRung("copying", 8, 0, "budget", rate**answers, asked=SUCCESS, answers=answers,
-                         answer_rate=rate, chance=chance, test_sequences=SHOWN)  # fmt: skip
-        before = min(0.99, rate**answers / SUCCESS)
-        print(f"| {words}, {rate:.0%} of answers right | {before:.3f} | "
-              f"{achieved(row, SUCCESS):.3f} |")  # fmt: skip
+def flat(answers: int, chance: float, rate: float) -> tuple[float, float]:
+    """Of a rung where so many ``answers`` a sequence are right by ``rate``, the progress.
 
-
-if __name__ == "__main__":
-    main()
+    Returns:
+        as it was, by whole sequences, and as it is
+    """
+    right = rate**answers
+    row = MemberRung("copying", 8, 0, "budget", right, asked=SUCCESS, answers=answers,
+                     answer_rate=rate, chance=chance, test_sequences=SHOWN)  # fmt: skip
+    return min(0.99, right / SUCCESS), achieved(row, SUCCESS)

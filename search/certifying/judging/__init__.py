@@ -1,0 +1,1 @@
+"""Judging one layer, of whoever wrote it, in a process of its own that has limits."""

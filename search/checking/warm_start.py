@@ -1,0 +1,206 @@
+"""What others have found, to be tried first: ``search.warm_start``.
+
+The best configurations of earlier searches, of exports and of an Optuna study of the user's own are
+put into the spec as priors, as far as the space offers their parameters. Only what to try is taken
+from there, nothing of what was measured: on another task, ladder or budget that is
+another number, and a sampler that is told both learns which search a trial is of. So what they
+are worth here is measured here, by trials that say where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.ranking import rank
+from search.errors import UserError
+from search.proposing.new_study import new_study
+from search.proposing.study import contains
+from search.spec import Prior, Spec
+from search.spec.spaces import find_space
+from spaces import Space
+from trainables.exports import exported
+from trainables.messages import named, one_line
+
+MOST = 8
+"""Configurations that a search starts with, from all sources together."""
+
+STUDY = "optuna:"
+
+Found = tuple[str, Mapping[str, Any]]
+"""Where a configuration comes from, and its parameters, by their paths."""
+
+
+def with_priors(spec: Spec, runs: Path) -> Spec:
+    """The spec with the best of what its ``warm_start`` names, source by source in turns.
+
+    Raises:
+        UserError: in one line, if a source is none, or has nothing that the space offers.
+    """
+    space = find_space(spec)
+    sources = [_taken(source, runs, space) for source in spec.search.warm_start]
+    priors: list[Prior] = []
+    for prior in filter(None, chain.from_iterable(zip_longest(*sources))):
+        if all(prior.parameters != other.parameters for other in priors):
+            priors.append(prior)
+    changed = spec.search.model_copy(update={"priors": priors[:MOST]})
+    return spec.model_copy(update={"search": changed})
+
+
+def _taken(source: str, runs: Path, space: Space) -> list[Prior]:
+    """At most so many of a source as there may be in all, the best first."""
+    taken: list[Prior] = []
+    for origin, parameters in _of(source, runs):
+        offered, asked = _offered(parameters, space)
+        if 2 * len(offered) < asked or any(offered == prior.parameters for prior in taken):
+            continue
+        part = f"{len(offered)} of {asked} parameters"
+        taken.append(Prior(origin=f"{origin}; {part}", parameters=offered))
+        if len(taken) == MOST:
+            break
+    if not taken:
+        raise UserError(
+            f"search.warm_start: {source!r} has no trial that gives half of what the space asks for"
+        )
+    return taken
+
+
+def _of(source: str, runs: Path) -> Iterator[Found]:
+    """What a source has found, the best first.
+
+    Raises:
+        UserError: in one line, if it is none.
+    """
+    if source.startswith(STUDY):
+        return _of_study(source.removeprefix(STUDY))
+    folder = Path(source)
+    if (folder / exported.CONFIG).exists() and (folder / exported.OUTCOME).exists():
+        return _of_export(folder)
+    if folder.suffix == ".parquet":
+        raise UserError(
+            f"search.warm_start: {source!r}: an outcome file holds no parameters; name its search"
+        )
+    return _of_search(source, runs)
+
+
+def _of_search(source: str, runs: Path) -> Iterator[Found]:
+    path = Path(source)
+    folder = SearchFolder(runs if len(path.parts) == 1 else path.parent, path.name)
+    if not folder.exists:
+        raise UserError(
+            f"search.warm_start: {source!r} is no search under {folder.runs}, no exported folder "
+            f"and no {STUDY}URL"
+        )
+    tasks = folder.outline().tasks
+    on = ", ".join(str(t["kind"] if isinstance(t, Mapping) else t) for t in tasks)
+    for record in rank(Ledger(folder).records.values()):
+        if record.reach:
+            yield (
+                f"{folder.name}, trial {record.number}: reach {record.reach_text} on {on}",
+                record.parameters,
+            )
+
+
+def _of_export(folder: Path) -> Iterator[Found]:
+    try:
+        claim = exported.read(folder)
+    except ValueError as error:
+        raise UserError(f"search.warm_start: {one_line(error)}") from None
+    configuration = claim.config.configuration.model_dump(mode="json")
+    yield f"{folder}: lag {claim.lag} on {claim.config.task.kind}", dict(_flat(configuration))
+
+
+def _flat(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a nested configuration, by their paths."""
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}/")
+        else:
+            yield f"{above}{key}", value
+
+
+def _of_study(url: str) -> Iterator[Found]:
+    """The trials of an Optuna study that are complete, the best first; ``URL#NAME`` of several."""
+    where, _, name = url.partition("#")
+    try:
+        storage = _storage(where)
+        names = optuna.get_all_study_names(storage)
+        if not name and len(names) != 1:
+            raise UserError(
+                f"search.warm_start: {STUDY}{where} holds {len(names)} studies; give one as "
+                f"{STUDY}{where}#NAME: {', '.join(map(repr, names))}"
+            )
+        study = optuna.load_study(study_name=name or names[0], storage=storage)
+        trials = _best_first(study)
+    except UserError:
+        raise
+    except Exception as error:  # of whichever database it is
+        raise UserError(f"search.warm_start: {STUDY}{url} cannot be read: {named(error)}") from None
+    for trial in trials:
+        values = ", ".join(f"{value:g}" for value in trial.values)
+        yield f"study {study.study_name!r}, trial {trial.number}: {values}", trial.params
+
+
+def _storage(where: str) -> BaseStorage:
+    """A study's storage that is there: none is made."""
+    file = make_url(where).database if "://" in where else where
+    local = "://" not in where or where.startswith("sqlite")
+    if local and not Path(file or "").is_file():
+        raise UserError(f"search.warm_start: {STUDY}{where}: no such file")
+    if "://" in where:
+        return RDBStorage(where, skip_table_creation=True)
+    return JournalStorage(JournalFileBackend(where))
+
+
+def _best_first(study: optuna.Study) -> list[FrozenTrial]:
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if len(study.directions) > 1:
+        return list(study.best_trials)
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+
+
+def _offered(parameters: Mapping[str, Any], space: Space) -> tuple[dict[str, Any], int]:
+    """Those that the space suggests when it is answered with them, and how many it asks for."""
+    trial = new_study(sampler=_Answering(parameters)).ask()
+    space(trial)
+    offered = {
+        path: parameters[path]
+        for path, distribution in trial.distributions.items()
+        if path in parameters and contains(distribution, parameters[path])
+    }
+    return offered, len(trial.params)
+
+
+class _Answering(RandomSampler):
+    """Suggests what it is given, where that is offered; else something at random."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__init__(seed=0)
+        self._parameters = parameters
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """One parameter's value."""
+        value = self._parameters.get(param_name)
+        if param_name in self._parameters and contains(param_distribution, value):
+            return value
+        return super().sample_independent(study, trial, param_name, param_distribution)

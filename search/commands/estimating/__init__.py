@@ -1,0 +1,1 @@
+"""What a search may cost, before it runs: operations counted, seconds probed."""

@@ -1,0 +1,131 @@
+"""What trials of a spec cost at most, in operations, counted on models without numbers.
+
+At most: every member uses its whole budget on every rung. That no search does; what part of it one
+takes is known from measured trials alone (`LIKELY`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from search.proposing.constraints import Constraints
+from search.proposing.draws import flat_draws, nested
+from search.spec import Spec
+from spaces import Space
+from trainables.config import TrialConfig
+from trainables.measure.ladder_config import LadderConfig
+from trainables.models.model import Model, outline
+from trainables.tasks.task import Task
+from trainables.training.rung import SELECTION_SEQUENCES
+
+LIKELY = (0.03, 0.3)
+"""The part of the most that a search takes, from and to.
+
+The 96 draws of `everything` in `benchmarks/replay/trials.parquet` took 10, 9 and 8 % of it on
+recall, copying and digits, all together and without a scheduler; one draw in ten took 17 to 31 %.
+"""
+
+DRAWS = 64
+LONGEST_DRAWN = 2**16
+"""Steps; on longer lags answers are taken to be as many as there."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One member's attempt at a rung, at most.
+
+    Attributes:
+        a_sequence: training cost of one sequence, in GFLOP
+        sequences: training sequences
+        tests: held-out sequences, at a third of the cost each: a selection, a look, a comparison
+    """
+
+    task: str
+    lag: int
+    a_sequence: float
+    sequences: float
+    tests: int
+
+    @property
+    def gflop(self) -> float:
+        """Training cost."""
+        return self.a_sequence * self.sequences
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A configuration as a search might propose it, and what a trial of it costs at most.
+
+    Attributes:
+        parameters: by path, those that the space has chosen
+        attempts: of one member
+    """
+
+    parameters: Mapping[str, Any]
+    config: TrialConfig
+    attempts: tuple[Attempt, ...]
+    members: int
+
+    @property
+    def kind(self) -> str:
+        """Of its cell: what its speed depends on most."""
+        return self.config.model.cell.kind
+
+    @property
+    def gflop(self) -> float:
+        """Training cost of a trial, at most."""
+        return self.members * sum(attempt.gflop for attempt in self.attempts)
+
+
+def drawn(spec: Spec, tasks: Mapping[str, Task], space: Space, count: int = DRAWS) -> list[Drawn]:
+    """Random draws of the space, always the same, that keep the spec's constraints."""
+    sizes = {(name, lag): _size(task, lag) for name, task in tasks.items()
+             for lag in spec.ladder.rungs}  # fmt: skip
+    constraints = Constraints(spec)
+    found = []
+    for parameters in flat_draws(space, count):
+        config = TrialConfig.model_validate(nested(parameters))
+        if constraints.exceeded(config):
+            continue
+        models = {name: outline(config.model, task) for name, task in tasks.items()}
+        batch = config.training.batch_size
+        attempts = tuple(
+            attempt_of(name, lag, models[name], *sizes[name, lag], spec.ladder, batch)
+            for name in tasks
+            for lag in spec.ladder.rungs
+            if models[name].reads(sizes[name, lag][0])
+        )
+        found.append(Drawn(parameters, config, attempts, spec.ladder.members))
+    return found
+
+
+def attempt_of(
+    name: str, lag: int, model: Model, length: int, answers: int, ladder: LadderConfig, batch: int
+) -> Attempt:
+    """What a member spends on a rung at most: its sequences, or its GFLOP and one batch more."""
+    a_sequence = 3e-9 * model.flops(length, answers)
+    sequences = float(ladder.sequences)
+    if ladder.gflop is not None and a_sequence:
+        sequences = min(sequences, ladder.gflop / a_sequence + batch)
+    return Attempt(
+        name, lag, a_sequence, sequences, SELECTION_SEQUENCES + 2 * ladder.test_sequences
+    )
+
+
+def _size(task: Task, lag: int) -> tuple[int, int]:
+    """Steps of the longest sequence at ``lag``, and its answers."""
+    sample = task.sample(min(lag, LONGEST_DRAWN), 1, torch.Generator().manual_seed(0))
+    return task.length(lag), sample.targets.shape[1]
+
+
+def shares(draws: Sequence[Drawn]) -> dict[int, float]:
+    """The part of the most that each lag takes, over all draws."""
+    by_lag: dict[int, float] = {}
+    for attempt in (attempt for each in draws for attempt in each.attempts):
+        by_lag[attempt.lag] = by_lag.get(attempt.lag, 0.0) + attempt.gflop
+    total = sum(by_lag.values())
+    return {lag: cost / total for lag, cost in by_lag.items()} if total else {}

@@ -1,0 +1,1 @@
+"""What MLflow shows as the description of a run, in Markdown."""

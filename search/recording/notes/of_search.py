@@ -1,0 +1,84 @@
+"""The description of a search's run, in the Markdown that MLflow shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from search.disk.certificates import claimed, words_of
+from search.disk.ranking import rank
+from search.disk.record import Record
+from search.recording.notes.of_trial import LONGEST
+from search.results.leaderboard import leaderboard_markdown
+from search.results.review import story
+from search.spec import Spec
+from trainables.description import describe
+
+BEST = 10
+
+
+def note(
+    spec: Spec,
+    records: Sequence[Record],
+    decided: Sequence[Mapping[str, Any]],
+    links: Mapping[int, str],
+    pictures: Mapping[str, str],
+) -> str:
+    """One paragraph, the leaderboard, the ``decided`` certificates, and the pictures.
+
+    The ``links`` lead by trial to its run's page, the ``pictures`` by what they show to where.
+    """
+    found = ""
+    for top in range(BEST, 0, -1):
+        found = "\n\n".join(_parts(spec, records, decided, links, pictures, top))
+        if len(found) <= LONGEST:
+            return found
+    return found[:LONGEST]
+
+
+def _parts(
+    spec: Spec,
+    records: Sequence[Record],
+    decided: Sequence[Mapping[str, Any]],
+    links: Mapping[int, str],
+    pictures: Mapping[str, str],
+    top: int,
+) -> Iterator[str]:
+    ended = [record for record in records if record.finished]
+    won = [story.what_won(ended, spec, decided)] if ended else []
+    yield " ".join([*won, *_so_far(spec, len(ended))])
+    ranked = rank(ended, claimed(words_of(decided)))
+    if ranked:
+        yield leaderboard_markdown(ranked[:top], spec.ladder, links).strip()
+        if len(ranked) > top:
+            yield f"The best {top} of {len(ended)} trials that ended; below this run are all."
+    yield from _certificates(decided, {r.digest: r for r in records}, links)
+    for shown, address in pictures.items():
+        yield f"![{shown}]({address})"
+
+
+def _so_far(spec: Spec, ended: int) -> Iterator[str]:
+    wanted = spec.search.trials
+    if ended < wanted:
+        yield f"{ended or 'None'} of {wanted} trials {'has' if ended == 1 else 'have'} ended."
+
+
+def _certificates(
+    decided: Sequence[Mapping[str, Any]], by_digest: Mapping[str, Record], links: Mapping[int, str]
+) -> Iterator[str]:
+    """A line a certificate."""
+    lines = []
+    for found in decided:
+        record = by_digest.get(found["configuration_sha256"])
+        if record is not None:
+            words = f"trial {record.number} ({describe(record.configuration)})"
+            lines.append(
+                f"- Certificate of {linked(words, links.get(record.number))}: {found['claim']}"
+            )
+    if lines:
+        yield "\n".join(lines)
+
+
+def linked(words: str, address: str | None) -> str:
+    """Words that lead to an address, where there is one."""
+    return f"[{words}]({address})" if address else words

@@ -1,0 +1,49 @@
+"""What became of a trial, in words that need no glossary; the words of records are a program's."""
+
+from __future__ import annotations
+
+from search.disk.record import Record
+from trainables.measure.ladder_config import LadderConfig
+
+ENDS = {
+    "failed_rung": "failed",
+    "pruned": "stopped",
+    "memory": "out of memory",
+    "time": "out of time",
+    "length": "cannot read",
+    "error": "error",
+    None: "running",
+}
+"""How a trial ended, or what it does, at the rung above its reach."""
+
+
+def reach_in_words(record: Record, ladder: LadderConfig | None) -> str:
+    """``512``; ``≥ 512`` of a trial that may do more; ``below 8`` where the first rung failed.
+
+    A dash, where nothing was passed and nothing failed.
+    """
+    if record.reach:
+        return record.reach_text
+    if record.censored or ladder is None:
+        return "–" if record.censored else "0"
+    return f"below {ladder.start}"
+
+
+def end_in_words(record: Record, ladder: LadderConfig | None) -> str:
+    """``failed at 1024``, ``stopped at 1024``, ``passed the top``, ``running``, ``error``."""
+    if record.ended_by == "top":
+        return "passed the top"
+    said = ENDS.get(record.ended_by, str(record.ended_by))
+    if record.ended_by == "error" or ladder is None:
+        return said
+    tried = next((lag for lag in ladder.rungs if lag > record.reach), ladder.stop)
+    return f"{said} at {tried}"
+
+
+def in_words(record: Record, ladder: LadderConfig) -> str:
+    """Both: ``reach ≥ 512, stopped at 1024, may do more``; ``below 8``."""
+    end = end_in_words(record, ladder)
+    more = ", may do more" if record.ended_by in ("pruned", "top") else ""
+    if record.reach:
+        return f"reach {record.reach_text}, {end}{more}"
+    return reach_in_words(record, ladder) if not record.censored else f"{end}{more}"

@@ -1,0 +1,95 @@
+"""MLflow's pages in a browser, from the link that ``longspan ui`` prints."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
+from search.disk.record import Record
+from search.recording.tracker import Tracker
+from search.spec import read
+from tests.search.review.conftest import search_of
+from tests.search.review.trials import trial
+from tests.search.searched import COMMAND
+from tests.waiting import HANGS
+
+CHROMIUM = shutil.which("chromium")
+SLOW_PAGE = 120_000
+"""Milliseconds: MLflow's pages are large, and the machine may be busy."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt install chromium"),
+]
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+TRIALS = [
+    trial(0, 8),
+    replace(trial(1, 32, "lstm"), ended_ms=2),
+    replace(trial(2, 16, "rnn", ended_by="pruned"), ended_ms=3),
+    replace(trial(3, 0, ended_by="error", error="RuntimeError: no"), ended_ms=4),
+]
+
+
+@pytest.fixture(scope="module")
+def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What ``ui`` printed, while its server answers."""
+    folder = search_of(TRIALS, tmp_path_factory.mktemp("pages") / "runs")
+    record_all(folder, TRIALS)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(COMMAND), "ui", "made", "--runs", str(folder.runs), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        printed = re.search(r"http://\S+", server.stdout.readline())
+        assert printed is not None
+        deadline = time.monotonic() + HANGS
+        while not answers(port):
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield printed[0]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+def record_all(folder: SearchFolder, records: list[Record]) -> None:
+    tracker = Tracker(read(folder.spec), folder)
+    for record in records:
+        tracker.send(record)
+    tracker.end(list(Ledger(folder).records.values()), finished=True)
+    tracker.disconnect()
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def sheet(link: str) -> Iterator[sync_api.Page]:
+    """The page at the link, in a browser that has never been there."""
+    with sync_api.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page.set_default_timeout(SLOW_PAGE)
+        page.goto(link)
+        page.get_by_role("link", name="≥16 · rnn 8").first.wait_for()
+        yield page
+        browser.close()
