@@ -88,14 +88,18 @@ def judged(task: Task, outputs: Outputs, batch: Batch) -> Bool[Tensor, " N"]:
     return task.judge(outputs[:, None], batch)
 
 
-def places(answers: int) -> list[int]:
-    """Of a sequence's scored answers those looked at: the first, the middle and the last."""
-    return sorted({0, answers // 2, answers - 1})
+def places(answers: int, promises_lag: bool = True) -> list[int]:
+    """Of a sequence's scored answers those looked at: the first, the middle and the last.
+
+    Up to eight, evenly spaced, where single answers need no memory and only all of them tell.
+    """
+    parts = 2 if promises_lag else 7
+    return sorted({min(answers - 1, part * answers // parts) for part in range(parts + 1)})
 
 
-def each_place(batch: Batch) -> Iterator[Batch]:
+def each_place(task: Task, batch: Batch) -> Iterator[Batch]:
     """The same sequences with one answer each, for every place looked at."""
-    for place in places(batch.targets.shape[1]):
+    for place in places(batch.targets.shape[1], task.promises_lag):
         yield one_answer(batch, place)
 
 

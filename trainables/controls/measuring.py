@@ -147,7 +147,7 @@ def measure(task: Task, lag: int, seed: int = 0) -> Controls:
     test = next(iter(task.split("test").draw(lag, count, 2 * count, generator)))
     donors = draw_donors(task, lag, count, generator)
     found = []
-    for one, other in zip(each_place(train), each_place(test), strict=True):
+    for one, other in zip(each_place(task, train), each_place(task, test), strict=True):
         found.append(_of_answer(task, lag, one, other, donors, generator))
     whole = {c: _together([each[c] for each in found], each_counts=False) for c in CONTROLS}
     rates = whole

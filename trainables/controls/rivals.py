@@ -83,7 +83,7 @@ class Rivals:
         train = task.split("train").sample(lag, count, generator)
         donors = draw_donors(task, lag, count, generator)
         with torch.autocast("cpu", enabled=False):
-            self._guessers = [self._learned(one, donors) for one in each_place(train)]
+            self._guessers = [self._learned(one, donors) for one in each_place(task, train)]
 
     def compare(
         self,
@@ -123,7 +123,7 @@ class Rivals:
         task, count = self._task, len(batch.targets)
         donors = task.split("selection").sample(self._lag, count, generator)
         right = {control: torch.ones(count, dtype=torch.bool) for control in NEEDLESS}
-        for one, guessers in zip(each_place(batch), self._guessers, strict=True):
+        for one, guessers in zip(each_place(task, batch), self._guessers, strict=True):
             shown = dict.fromkeys(NEEDLESS, one)
             shown["blinded"] = blinded(task, one, donors, self._lag)
             for control, guess in guessers.items():

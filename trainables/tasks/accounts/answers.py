@@ -106,11 +106,8 @@ def _classes(
 
 def _right_as_nearest(labels: Labels | ColumnLabels, places: Places, near: Nearest) -> float:
     """How often all answers of the nearest row are right, its last for the last and so on."""
-    numbers, others = places.of(near.rows), places.of(near.nearest)
-    most = min(numbers.shape[1], others.shape[1])
+    numbers, known = places.of(near.rows), places.of(near.nearest)
     there = numbers != NO_ANSWER
-    known = np.full_like(numbers, NO_ANSWER)
-    known[:, numbers.shape[1] - most :] = others[:, others.shape[1] - most :]
     right, guessed = labels.targets[numbers], labels.targets[known]
     if isinstance(labels.answer, NumberAnswer):
         same = (right - guessed).abs() < labels.answer.tolerance

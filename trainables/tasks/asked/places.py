@@ -50,10 +50,13 @@ class Places:
         return np.bincount(self.of_row[chosen], minlength=len(self.ends)) > 0
 
     def of(self, rows: Int[np.ndarray, " B"]) -> Int[np.ndarray, "B S"]:
-        """The numbers of the rows' answers; where a row has fewer, its first are `NO_ANSWER`."""
-        most = int(self.counts[rows].max(initial=0))
-        numbers = self.ends[rows][:, None] + np.arange(-most, 0)
-        return np.where(np.arange(-most, 0) >= -self.counts[rows][:, None], numbers, NO_ANSWER)
+        """The numbers of the rows' answers, S = `most` of each, whichever rows are asked for.
+
+        Where a row has fewer, its first are `NO_ANSWER`.
+        """
+        back = np.arange(-self.most, 0)
+        numbers = self.ends[rows][:, None] + back
+        return np.where(back >= -self.counts[rows][:, None], numbers, NO_ANSWER)
 
     def told(self, columns: Sequence[Int[np.ndarray, " N"]]) -> Int[np.ndarray, " R"]:
         """64 bits a row that tell its answers from others': equal answers, equal bits."""
