@@ -21,7 +21,7 @@ from search.recording.tracker import Tracker
 from search.spec import read
 from tests.search.review.conftest import search_of
 from tests.search.review.trials import trial
-from tests.search.searched import COMMAND
+from tests.search.conftest import COMMAND
 from tests.waiting import HANGS
 
 CHROMIUM = shutil.which("chromium")
@@ -93,3 +93,11 @@ def sheet(link: str) -> Iterator[sync_api.Page]:
         page.get_by_role("link", name="≥16 · rnn 8").first.wait_for()
         yield page
         browser.close()
+
+
+def test_look(sheet):
+    import pathlib
+    sheet.wait_for_timeout(3000)
+    sheet.screenshot(path="/tmp/scripts/table.png")
+    pathlib.Path("/tmp/scripts/table.html").write_text(sheet.content())
+    print(sheet.inner_text("body")[:3000])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainables.test_trial import SPECS, Clock, CutOffError, run
+from tests.trainables.small_trials import SPECS, Clock, CutOffError, run
 from tests.trainables.training.stand_ins import CPU
 from trainables.files import checkpoint
 from trainables.measure.report import Report

@@ -8,6 +8,7 @@ from typing import Any
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
+from search.errors import UserError
 from search.spec import Spec
 
 REPORT = "report.html"
@@ -38,6 +39,9 @@ def stills(records: Sequence[Record], spec: Spec) -> Iterator[tuple[str, bytes]]
     if not any(record.reported for record in records):
         return
     for kind, title in TITLES.items():
-        drawn = figure(kind, records, spec, None, top=0)
+        try:
+            drawn = figure(kind, records, spec, None, top=0)
+        except UserError:  # of a space without choices, or where no trial has measured anything
+            continue
         if any(len(trace.x) for trace in drawn.data):
             yield f"{kind}.png", png(drawn, title)
