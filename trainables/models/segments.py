@@ -54,8 +54,9 @@ def by_segments(
 
     """
     B, T = inputs.shape[:2]
-    every = torch.arange(T, device=inputs.device).expand(B, T)
-    wanted = every if model.readout.looks_back else scored
+    wanted = scored
+    if model.readout.looks_back:
+        wanted = torch.arange(T, device=inputs.device).expand(B, T)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     kept = torch.is_grad_enabled() and bool(weights)
     cut = _Cut(model, inputs, wanted.contiguous(), steps, window)
