@@ -37,6 +37,7 @@ from search.disk.mlflow_database import (
     damage,
     follow,
     page_of_runs,
+    page_of_search,
     remove_stray_folders,
     tracking_uri,
     uri_of,
@@ -62,8 +63,9 @@ def ui(
 ) -> None:
     """Open MLflow's pages over the searches in the runs folder, or over a cluster's.
 
-    Prints the address of the runs, the longest reach first. Where the spec's `tracking.uri` or
-    MLFLOW_TRACKING_URI says that searches record elsewhere, it is that which is shown.
+    Prints the address of the runs, the longest reach first, and of the search's own. Where the
+    spec's `tracking.uri` or MLFLOW_TRACKING_URI says that searches record elsewhere, it is that
+    which is shown.
     """
     if cluster is not None:
         review(cluster, port)
@@ -75,17 +77,19 @@ def ui(
     if uri.startswith(("http://", "https://")):
         _say(f"MLflow: {_public(uri)} (a server of its own, as searches record to it)")
         return
-    page, store = "", ["--backend-store-uri", uri]
+    page, own, store = "", "", ["--backend-store-uri", uri]
     if uri == uri_of(database):
         artifacts = (database.parent / FOLDER).as_uri()
         _require_sound(database)
         follow(database, artifacts)
-        page = page_of_runs(
-            database, tracking.experiment_name, folder.known_identity if folder else None
-        )
+        identity = folder.known_identity if folder else None
+        page = page_of_runs(database, tracking.experiment_name, identity)
+        own = page_of_search(database, identity) if identity else ""
         store += ["--default-artifact-root", artifacts]
     shown = "" if page else f", over {_public(uri)}"
     _say(f"MLflow: http://127.0.0.1:{port}{page}{shown} (Ctrl-C ends it)")
+    if own:
+        _say(f"The search's own page: http://127.0.0.1:{port}{own}")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     said = runs.absolute() / SERVER_LOG
     code = _serve([*command, "--workers", "1", *store], said)

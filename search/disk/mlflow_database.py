@@ -95,6 +95,23 @@ def page_of_runs(database: Path, experiment: str, search: str | None = None) -> 
     return f"/#/experiments/{found[0]}/runs?{urlencode({**shown, **TRAINING})}"
 
 
+def page_of_search(database: Path, search: str) -> str:
+    """Of MLflow's pages, the path to a search's own run; empty where it has none."""
+    query = """
+        SELECT r.experiment_id, r.run_uuid FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid
+        WHERE t.key = ? AND t.value = ? AND r.lifecycle_stage = 'active' AND r.run_uuid NOT IN
+            (SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId')
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute(query, (SEARCH_TAG, search)).fetchone()
+    return f"/{page_of_run(*found)}" if found else ""
+
+
+def page_of_run(experiment: str, run: str) -> str:
+    """Of MLflow's pages, from one of them to a run's."""
+    return f"#/experiments/{experiment}/runs/{run}?{urlencode(TRAINING)}"
+
+
 def remove_stray_folders(database: Path) -> None:
     """Remove the empty folders that MLflow makes where it takes the address for a path."""
     stray = Path(uri_of(database).removeprefix("sqlite:///")).parent

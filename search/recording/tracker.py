@@ -195,7 +195,7 @@ class Tracker:
             self._parent = self._make_parent(client)
         parent = ParentRun(client, self._experiment, self._parent, self._spec, self._folder)
         parent.send_spec()
-        for shown in (view(), view(self._folder.identity, self._parent)):
+        for shown in (view(), view(self._folder.identity)):
             client.set_experiment_tag(self._experiment, *shown)
         self._parent_run = parent
 

@@ -89,7 +89,7 @@ def test_its_description_has_a_table_that_leads_to_the_trials(folder: SearchFold
     assert first.startswith("Trial 1 (lstm 8 ")
     assert "|---|---|---|" in said  # one dash, and MLflow shows no table
     run = tracker.run_id(1)
-    assert f"| 1 | [1](#/experiments/1/runs/{run}) | ≥ 32 |" in said
+    assert f"| 1 | [1](#/experiments/1/runs/{run}?workflowType=machine_learning) | ≥ 32 |" in said
     address = f"get-artifact?path=forgetting_curves.png&run_uuid={parent.info.run_id}"
     assert f"![forgetting curves]({address})" in said
 

@@ -14,7 +14,14 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from search.disk.folder import SearchFolder
-from search.disk.mlflow_database import FILE, SEARCH_TAG, page_of_runs, tracking_uri, uri_of
+from search.disk.mlflow_database import (
+    FILE,
+    SEARCH_TAG,
+    page_of_runs,
+    page_of_search,
+    tracking_uri,
+    uri_of,
+)
 from search.spec import TrackingConfig
 from tests.search.conftest import COMMAND, in_process
 from tests.search.review.trials import spec
@@ -42,6 +49,17 @@ def test_the_link_leads_to_the_longest_reach(folder: SearchFolder) -> None:
     client = MlflowClient(uri_of(folder.runs / FILE))
     assert len(client.search_runs(["1"], shown["searchFilter"][0])) == 1
     assert page_of_runs(folder.runs / FILE, "another") == ""
+
+
+def test_a_search_has_a_page_of_its_own(folder: SearchFolder) -> None:
+    """That of its own run, and not of a trial's."""
+    client = MlflowClient(uri_of(folder.runs / FILE))
+    (own,) = client.search_runs(["1"])
+    tags = {SEARCH_TAG: "another", "mlflow.parentRunId": own.info.run_id}
+    client.create_run("1", tags=tags)
+    page = page_of_search(folder.runs / FILE, folder.identity)
+    assert page.partition("?")[0] == f"/#/experiments/1/runs/{own.info.run_id}"
+    assert page_of_search(folder.runs / FILE, "another") == ""
 
 
 def test_where_mlflow_records_is_one_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

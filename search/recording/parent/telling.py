@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
+from search.disk.mlflow_database import page_of_run
 from search.disk.record import Record
 from search.recording import sending
 from search.recording.notes.of_search import note
@@ -88,9 +89,7 @@ class ParentRun:
         sending.file(client, self.run_id, page, REPORT, folder)
         for name, picture in stills(records, self._spec):
             sending.file(client, self.run_id, picture, name, folder, under=FOLDER)
-        links = {
-            number: f"#/experiments/{self._experiment}/runs/{run}" for number, run in runs.items()
-        }
+        links = {number: page_of_run(self._experiment, run) for number, run in runs.items()}
         pictures = {words: picture_address(self.run_id, name) for words, name in shown.items()}
         said = note(self._spec, records, decided, links, pictures)
         client.set_tag(self.run_id, NOTE_TAG, said)

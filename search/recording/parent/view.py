@@ -26,11 +26,8 @@ NARROW = 110
 NAME = ("attributes.`Run Name`", 300)
 
 
-def view(search: str | None = None, parent: str | None = None) -> tuple[str, str]:
-    """A tag of the experiment and its value: the view of one search, by its identity, or of all.
-
-    The search's own run is pinned above those of its trials.
-    """
+def view(search: str | None = None) -> tuple[str, str]:
+    """A tag of the experiment and its value: the view of one search, by its identity, or of all."""
     name, width = NAME
     columns = {column: WIDTHS.get(column, NARROW) for column in COLUMNS}
     state = {
@@ -44,6 +41,5 @@ def view(search: str | None = None, parent: str | None = None) -> tuple[str, str
         "selectedColumns": list(columns),
         "columnOrder": [name, *columns],
         "columnWidths": {name: width, **columns},
-        "runsPinned": [parent] if parent else [],
     }
     return VIEW_TAG + view_key(search), json.dumps(state)
