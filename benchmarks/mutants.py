@@ -82,6 +82,7 @@ MODULES: dict[str, tuple[str, list[str]]] = {
         [
             f"{SEARCH}/test_searcher.py",
             f"{SEARCH}/test_damage.py",
+            f"{SEARCH}/test_budget.py::test_what_is_under_way_when_the_gflop_are_used_up_goes_on_later",
             f"{CONSTRAINTS}what_breaks_a_constraint_is_no_trial",
             f"{CONSTRAINTS}a_resumed_search_proposes_and_refuses_the_same",
             f"{CONSTRAINTS}a_search_that_finds_nothing_small_enough_says_so",
