@@ -58,8 +58,7 @@ def prepare_for(
     **options: Any,
 ) -> tuple[TrialSpec, torch.device]:
     """The same, of something else than a search's trial; ``options`` are a `TrialSpec`'s."""
-    torch.set_num_threads(max(1, int(resources.cpus)))
-    kernels.describe()  # built now, once a machine, and in no trial's time
+    settle(resources)
     device = torch.device("cuda" if resources.gpus_at_least > 0 else "cpu")
     trial = TrialSpec(
         config=TrialConfig.model_validate(configuration),
@@ -71,6 +70,12 @@ def prepare_for(
         **options,
     )
     return trial, device
+
+
+def settle(resources: ResourcesConfig) -> None:
+    """Threads as a trial has them, and the kernels built: once a machine, and in no trial's time."""
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    kernels.describe()
 
 
 def memory_of(resources: ResourcesConfig, device: torch.device) -> float:

@@ -209,14 +209,15 @@ def refused_share(tmp_path: Path, sampler: str, seed: int) -> float:
 
     One proposal in eight keeps it; progress is the same for all, so it teaches nothing.
     """
-    study = optuna.create_study(direction="maximize")
     folder = SearchFolder(tmp_path, f"{sampler}-{seed}")
     folder.create("")
+    ledger = Ledger(folder)
+    study = restore_study(folder.journal, folder.name, SPACES["quick"], ledger)
     exceeded = Constraints(spec(max_parameters=3000)).exceeded
     search = StudySearch(
         SPACES["quick"],
         study,
-        Ledger(folder),
+        ledger,
         lambda number: make_sampler(sampler, seed, number),
         16,
         exceeded=exceeded,

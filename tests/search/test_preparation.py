@@ -91,7 +91,7 @@ def test_what_is_no_configuration_is_refused() -> None:
 
 
 def test_nobody_prepares_a_worker_otherwise() -> None:
-    """Threads, device and `TrialSpec` of a worker are made in one place."""
+    """Threads, device and `TrialSpec` of a worker are made in one place; an estimate is as if in one."""
     rooms = Path(__file__).parents[2] / "search"
     words = ("set_num_threads", "TrialSpec(", 'device("cuda"')
     found = {
@@ -99,4 +99,4 @@ def test_nobody_prepares_a_worker_otherwise() -> None:
         for path in rooms.rglob("*.py")
         if any(word in path.read_text() for word in words)
     }
-    assert found == {"scheduling/preparation.py"}
+    assert found == {"scheduling/preparation.py", "commands/estimating/as_in_a_worker.py"}

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
+from search.scheduling.preparation import settle
 from search.spec import ResourcesConfig
-from trainables.models import kernels
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
 """Of mallopt(3): a worker hands back no memory, and takes large pieces from the heap too."""
@@ -22,8 +22,7 @@ USUAL = {TRIM_THRESHOLD: 128 * 1024, MMAP_MAX: 65536}
 def as_in_a_worker(resources: ResourcesConfig) -> Iterator[torch.device | None]:
     """The device that a trial would have on this machine; None where it asks for one in vain."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, int(resources.cpus)))
-    kernels.describe()  # built now, and in no step's time
+    settle(resources)
     _allocate(KEEPING)
     try:
         yield _device(resources)
