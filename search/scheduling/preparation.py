@@ -73,7 +73,7 @@ def prepare_for(
 
 
 def settle(resources: ResourcesConfig) -> None:
-    """Threads as a trial has them, and the kernels built: once a machine, and in no trial's time."""
+    """Threads as a trial has them; and kernels built, once a machine and in no trial's time."""
     torch.set_num_threads(max(1, int(resources.cpus)))
     kernels.describe()
 

@@ -91,7 +91,10 @@ def test_what_is_no_configuration_is_refused() -> None:
 
 
 def test_nobody_prepares_a_worker_otherwise() -> None:
-    """Threads, device and `TrialSpec` of a worker are made in one place; an estimate is as if in one."""
+    """Threads, device and `TrialSpec` of a worker are made in one place.
+
+    An estimate, which is made as if in one, is in another.
+    """
     rooms = Path(__file__).parents[2] / "search"
     words = ("set_num_threads", "TrialSpec(", 'device("cuda"')
     found = {
