@@ -59,13 +59,23 @@ class Lstm(Recurrence):
 
     def forward(self, x: Stream) -> Stream:
         """The fused kernel's scan."""
-        return self.fused(x)[0]
+        return self._fused(x)[0]
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """The same from ``state`` on."""
         h, c = (part[None].to(x.dtype) for part in state)
-        y, (h, c) = self.fused(x, (h, c))
+        y, (h, c) = self._fused(x, (h, c))
         return y, (h[0], c[0])
+
+    def _fused(
+        self, x: Stream, state: tuple[Tensor, ...] | None = None
+    ) -> tuple[Stream, tuple[Tensor, ...]]:
+        """In the types of autocast, where the processor has a fused kernel in them."""
+        if not (x.device.type == "cpu" and torch.is_autocast_enabled("cpu")) or _fuses_bfloat16():
+            return self.fused(x, state)
+        with torch.autocast("cpu", enabled=False):
+            full = None if state is None else tuple(part.float() for part in state)
+            return self.fused(x.float(), full)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state (h, c)."""
@@ -82,3 +92,8 @@ class Lstm(Recurrence):
     def flops_per_step(self, length: int) -> float:
         """Four gates, each two square maps."""
         return 2.0 * 8 * self.width**2
+
+
+def _fuses_bfloat16() -> bool:
+    """oneDNN's LSTM in bfloat16 needs AVX-512; on other processors torch asks for it in vain."""
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
