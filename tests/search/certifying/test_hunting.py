@@ -161,6 +161,7 @@ def test_searches_claim_what_is_not_true_in_at_most_5_percent() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand  # a search that certifies: minutes
 def test_by_the_command(tmp_path: Path) -> None:
     """A search ends with a certificate in hand, before its trials have, and does not go on."""
     spec = SMALL.replace("trials: 14", "trials: 14, until: {certified: 8}")
