@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,7 +21,7 @@ from search.spec import read
 from tests.search.conftest import COMMAND
 from tests.search.review.conftest import search_of
 from tests.search.review.trials import trial
-from tests.waiting import HANGS
+from tests.waiting import HANGS, answers
 
 CHROMIUM = shutil.which("chromium")
 SLOW_PAGE = 60_000
@@ -72,14 +71,6 @@ def record_all(folder: SearchFolder, records: list[Record]) -> None:
         tracker.send(record)
     tracker.end(list(Ledger(folder).records.values()), finished=True)
     tracker.disconnect()
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.fixture

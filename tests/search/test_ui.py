@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -25,6 +24,7 @@ from search.disk.mlflow_database import (
 from search.spec import TrackingConfig
 from tests.search.conftest import COMMAND, in_process
 from tests.search.review.trials import spec
+from tests.waiting import answers
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +141,3 @@ def test_it_serves_and_ends_with_all_that_it_started(
 def alive(process: int) -> bool:
     stat = Path(f"/proc/{process}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
