@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.types
+import numpy as np
 import pytest
 
 from search.recording.logged_model import described, signature
