@@ -103,8 +103,7 @@ class Asked(Proposer):
         self._study.sampler = make_sampler(self._kind, self._order, self._played)
         asked = self._study.ask()
         SPACES[SPACE](asked)
-        self._notes = dict(asked.system_attrs)
-        self._study.tell(asked, state=TrialState.FAIL)
+        self._notes = self._study.tell(asked, state=TrialState.FAIL).system_attrs
         distances = np.where(self._left, self._table.distances(asked.params), np.inf)
         nearest = int(distances.argmin())
         self._left[nearest] = False

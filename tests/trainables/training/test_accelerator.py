@@ -90,10 +90,11 @@ def test_every_way_to_learn(training: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", REGIMES)
 def test_every_regime(kind: str) -> None:
     """Of a batch a step waits for one thing: what `learn` returns."""
+    regime = {"kind": kind, "window": 4} if kind == "truncated" else {"kind": kind}
     with pretended() as waits:
         member = Member(config({"cell": "min_gru"}), recall(), STREAMS, 0, LAG, ACCELERATOR)
         steps = ladder(start=2, stop=8)
-        under_way = attempt(member, steps, lag=8, regime={"kind": kind}, device=ACCELERATOR)
+        under_way = attempt(member, steps, lag=8, regime=regime, device=ACCELERATOR)
         generator = under_way.generators["train"]
         under_way.drawing = Drawing(under_way._draw, generator, ahead=False)
         under_way._learn_a_batch()
