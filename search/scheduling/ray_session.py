@@ -30,6 +30,9 @@ from trainables.models.kernels import switch
 
 log = logging.getLogger(__name__)
 
+NAMESPACE = "longspan"
+"""Of the Ray that a search starts, by which it is known."""
+
 STARTS = 3
 """Each is given 30 s by Ray."""
 
@@ -81,8 +84,16 @@ def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
 def local_ray() -> Iterator[RaySession]:
     """Ray on this machine, for the length of the block.
 
-    It listens on 127.0.0.1 alone, and asks for a token that its owner alone can read.
+    It listens on 127.0.0.1 alone, and asks for a token that its owner alone can read. A block
+    within a block has the outer one's.
+
+    Raises:
+        UserError: if it does not come up, or another one runs in this process.
     """
+    if ray.is_initialized():
+        _require_own()
+        yield RaySession(here(), None)
+        return
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
     _keep_token_to_its_owner()
     with _ended_as_by_ctrl_c() as again:
@@ -93,6 +104,15 @@ def local_ray() -> Iterator[RaySession]:
             yield RaySession(here(), None)
         finally:
             _shut_down()
+
+
+def _require_own() -> None:
+    """Whatever else is on a Ray would lose its workers to a search, and the search its own."""
+    if ray.get_runtime_context().namespace != NAMESPACE:
+        raise UserError(
+            "Ray runs already in this process, started by something else: end it with "
+            "`ray.shutdown()`, or search by the command `longspan search`, which starts its own"
+        )
 
 
 def _start() -> None:
@@ -106,6 +126,7 @@ def _start() -> None:
         try:
             ray.init(
                 address="local",
+                namespace=NAMESPACE,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,

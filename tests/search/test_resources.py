@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import torch
 from pydantic import ValidationError
 
@@ -68,8 +70,20 @@ def test_a_laptops_ray(tmp_path: Path) -> None:
     with local_ray() as session:
         found = resolved(session, tmp_path, memory="auto")
         assert {at for at, _ in listening(os.getpid())} == {"127.0.0.1"}
+        with local_ray() as within:
+            assert within == session
+        assert ray.is_initialized(), "it is the outer block's to end"
     assert isinstance(found.memory, float)
     assert 0.2 < found.memory < 4
+
+
+def test_another_ray_of_this_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = SimpleNamespace(namespace="a user's")
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: others)
+    monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("it is not a search's to end"))
+    with pytest.raises(UserError, match=r"started by something else.*ray\.shutdown"), local_ray():
+        pass
 
 
 def probing(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:

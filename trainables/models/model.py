@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
@@ -195,5 +196,14 @@ def build(config: ModelConfig, task: Interface, seed: int) -> Model:
 
 def outline(config: ModelConfig, task: Interface) -> Model:
     """A model for ``task`` without numbers in it: for what can be counted before it is trained."""
-    with torch.device("meta"):
+    with torch.device("meta"), _NothingDrawn():
         return build(config, task, seed=0)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Normal numbers are not drawn: without storage, torch would import its compiler to do it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.normal_, nn.init.normal_, nn.init.kaiming_normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
