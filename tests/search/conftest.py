@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from search.cli import main
+from search.recording.whole_database import make_whole
 from tests.waiting import HANGS
 
 COMMAND = Path(sys.executable).parent / "longspan"
@@ -91,6 +92,16 @@ def once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactor
             make(made)
             note.write_text(str(made))
     return Path(note.read_text())
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's, in which there is nothing yet: to be copied, for it takes seconds to make."""
+    return once("mlflow", _lay_a_database, tmp_path_factory) / "mlflow.db"
+
+
+def _lay_a_database(folder: Path) -> None:
+    make_whole(folder / "mlflow.db")
 
 
 def _search(runs: Path) -> None:

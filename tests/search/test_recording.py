@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def row(lag: int, member: int, solved: bool) -> dict[str, Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> SearchFolder:
+def folder(tmp_path: Path, empty_database: Path) -> SearchFolder:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     folder = SearchFolder(tmp_path, "s")
     folder.create("name: s")
     return folder

@@ -25,6 +25,7 @@ from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.recording import recorder as recording
+from search.recording import sending
 from search.recording import tracker as tracking
 from search.recording.parent import telling
 from search.recording.recorder import Recorder
@@ -40,10 +41,12 @@ TRIALS = 6
 
 
 @pytest.fixture(autouse=True)
-def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report and its pictures take seconds, and follow from the ledger as all else does."""
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report and all pictures take seconds, and follow from the ledger as all else does."""
     monkeypatch.setattr(telling, "report", lambda *_: b"")
     monkeypatch.setattr(telling, "stills", lambda *_: [])
+    monkeypatch.setattr(sending, "forgetting_curves", lambda *_: b"drawn")
+    monkeypatch.setattr(sending, "gradient_horizons", lambda *_: b"drawn")
 
 
 class Server:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import time
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import torch
 from mlflow.tracking import MlflowClient
 
+from search import certify
 from search import spec as specs
 from search.certifying.candidates import of_search
 from search.certifying.certificate import certificate
@@ -94,6 +94,13 @@ class Inline:
         return self._job, run_member(self._job)
 
 
+class Interrupted(Inline):
+    """Ctrl-C while the first is under way."""
+
+    def next(self) -> tuple[Job, Climbed]:
+        raise KeyboardInterrupt
+
+
 def without_times(found: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in TIMES}
 
@@ -116,9 +123,8 @@ def in_peace(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.fixture(scope="module")
 def certified(runs: Path) -> dict[str, Any]:
-    """Struck by ``kill -9`` after the first members, then by Ctrl-C, then finished."""
-    for blow in (signal.SIGKILL, signal.SIGINT):
-        strike(runs, blow)
+    """Struck by ``kill -9`` after the first members, then finished, in Ray's workers."""
+    strike(runs)
     done = longspan("certify", "small", *PLAN, "--runs", str(runs))
     assert done.returncode == 0, done.stderr + done.stdout
     assert "certificate goes along" in done.stdout
@@ -133,31 +139,31 @@ def ended(runs: Path) -> int:
     return len(list((runs / "small" / "certificates").glob("seed-0/*/members/*.json")))
 
 
-def strike(runs: Path, blow: signal.Signals) -> None:
-    """Start certifying and strike its driver once one more member has ended."""
-    before = ended(runs)
+def strike(runs: Path) -> None:
+    """Start certifying and end its driver by ``kill -9`` once a member has ended."""
     driver = subprocess.Popen(
         [str(COMMAND), "certify", "small", *PLAN, "--runs", str(runs)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell that runs the tests in its background has them ignore Ctrl-C.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + HANGS
-    while ended(runs) == before:
+    while not ended(runs):
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    driver.send_signal(blow)
-    output, errors = driver.communicate(timeout=HANGS)
-    if blow == signal.SIGINT:
-        assert driver.returncode == 130, errors
-        assert "longspan certify small" in output
+    driver.kill()
+    driver.communicate(timeout=HANGS)
 
 
-def test_cut_off_twice_it_is_the_certificate_made_in_peace(
+def in_this_process(monkeypatch: pytest.MonkeyPatch, pool: type[Inline]) -> None:
+    """Certify without Ray, whose start takes longer than the members."""
+    monkeypatch.setattr(certify, "local_ray", nullcontext)
+    monkeypatch.setattr(certify, "RayPool", lambda _: pool())
+
+
+def test_cut_off_it_is_the_certificate_made_in_peace(
     certified: dict[str, Any], in_peace: dict[str, Any]
 ) -> None:
     """Rungs, counts and the members' seeds and reaches: the same, through Ray or not."""
@@ -193,7 +199,7 @@ def test_members_lie_in_parquet_and_leave_no_checkpoints(
 
 def test_mlflow_holds_it_once(certified: dict[str, Any], runs: Path) -> None:
     """Sent at every certify and resume; the same rows each time."""
-    again = longspan("certify", "small", *PLAN, "--runs", str(runs))
+    again = in_process("certify", "small", *PLAN, "--runs", str(runs))
     assert again.returncode == 0, again.stderr
     client = MlflowClient(f"sqlite:///{runs / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("longspan")
@@ -263,15 +269,16 @@ def test_the_export_carries_the_certificate(certified: dict[str, Any], exported:
 
 
 def test_an_exported_folder_is_certified_on_other_members(
-    certified: dict[str, Any], exported: Path
+    certified: dict[str, Any], exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seed 0 is known there already; seed 1 gives new members and a new card."""
-    known = longspan("certify", str(exported), *PLAN, "--json")
+    in_this_process(monkeypatch, Inline)
+    known = in_process("certify", str(exported), *PLAN, "--json")
     assert known.returncode == 0, known.stderr
     assert json.loads(known.stdout) == {"finished": True, "certificates": [certified]}
     assert read_certificate(exported / "certificate.json") == certified
-    done = longspan("certify", str(exported), "--seed", "1", "--reliability", "0.3",
-                    "--confidence", "0.8", "--failures", "0")  # fmt: skip
+    done = in_process("certify", str(exported), "--seed", "1", "--reliability", "0.3",
+                      "--confidence", "0.8", "--failures", "0")  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
     (file,) = (exported / "certificates" / "seed-1").glob("*/certificate.json")
     found = read_certificate(file)
@@ -282,10 +289,18 @@ def test_an_exported_folder_is_certified_on_other_members(
     seeds = [{member["seed"] for member in c["members"]} for c in (certified, found)]
     assert not seeds[0] & seeds[1]
     assert stands["claim"] in (exported / "CARD.md").read_text()
-    again = longspan("certify", str(exported), *PLAN)
+    again = in_process("certify", str(exported), *PLAN)
     assert again.returncode == 0, again.stderr
     assert read_certificate(exported / "certificate.json") == stands, "it stays"
     assert "--seed 2\n" in again.stdout, "a seed that was used is not offered"
+
+
+def test_ctrl_c_says_how_to_go_on(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch, Interrupted)
+    done = in_process("certify", "small", *PLAN, "--seed", "7", "--runs", str(runs))
+    assert done.returncode == 130, done.stderr
+    assert "longspan certify small" in done.stdout
+    assert "--seed 7" in done.stdout
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str) -> str:
