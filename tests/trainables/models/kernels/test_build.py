@@ -45,7 +45,7 @@ def fake_compiler(folder: Path, then: str) -> str:
 def copying(library: str) -> str:
     """What a compiler does that has the library at hand, and takes as long as it likes."""
     named = 'while [ $# -gt 0 ] && [ "$1" != -o ]; do shift; done'
-    return f'{named}; [ $# -eq 0 ] && exit; sleep 2; cp "{library}" "$2"'
+    return f'{named}; [ $# -eq 0 ] && exit; sleep 1; cp "{library}" "$2"'
 
 
 @pytest.fixture
@@ -100,8 +100,11 @@ def test_a_cache_that_cannot_be_written(
     answers_as_torch_does()
 
 
-def test_a_damaged_library_is_built_anew(cache: Path) -> None:
+def test_a_damaged_library_is_built_anew(
+    built: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It loads as nothing, is said to be removed, and the next process has a whole one."""
+    monkeypatch.setenv("CC", fake_compiler(tmp_path, copying(built)))
     name, definitions = build.NUMBERS[torch.float32]
     digest = build.digest(build.find_compiler(), definitions)
     cache.mkdir()
