@@ -27,7 +27,7 @@ from trainables.regimes import REGIMES
 from trainables.tasks import TASKS
 
 LAG = 64
-DRAWS = 900
+DRAWS = 400
 PARTS = {
     "cell": LAYERS,
     "front_end": FRONT_ENDS,
