@@ -1,0 +1,48 @@
+"""`verify` counts as right what `predict` answers as the file has it: also several answers a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import trainables
+from tests.search.test_same_answers import of_file, write
+from trainables.exports import exported
+from trainables.tasks.split.splitting import PARTS
+
+LAG = 3
+
+
+def asked_of(row: Any) -> Iterator[tuple[int, Any]]:
+    """Places among a row's answers, and what is right there, by what the file says."""
+    if "hot" in row:  # columns of labels
+        yield from enumerate((row.y, row.hot))
+        return
+    for place, label in enumerate(row.y):
+        if "asks" not in row:  # labels after the gap
+            yield from [(place, label)] if label != -100 else []
+        elif row.asks[place] and LAG <= row.back[place] < 2 * LAG:  # a label a step
+            yield place, label
+
+
+@pytest.mark.parametrize("name", ["a label a step", "labels after the gap", "columns of labels"])
+def test_verify_counts_what_predict_answers(tmp_path: Path, name: str) -> None:
+    asked = replace(of_file(tmp_path, name), lag=LAG)
+    folder = write(tmp_path / "export", asked, "gru")
+    table = pd.read_parquet(tmp_path / "rows.parquet")
+    held_out = table[asked.task.parts == PARTS.index("test")]
+    answers = trainables.load(folder).predict(held_out)
+    right = [
+        [answer[place] == label for place, label in asked_of(row)]
+        for answer, (_, row) in zip(answers, held_out.iterrows(), strict=True)
+    ]
+    right = [row for row in right if row]
+    tally = exported.measure(exported.read(folder), seed=1, task=asked.task)
+    assert (tally.successes, tally.sequences) == (sum(map(all, right)), len(right))
+    assert (tally.answers_right, tally.answers) == (sum(map(sum, right)), sum(map(len, right)))
+    assert 0 < tally.answers_right < tally.answers
