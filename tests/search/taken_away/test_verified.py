@@ -1,4 +1,4 @@
-"""`verify` counts as right what `predict` answers as the file has it: also several answers a row."""
+"""`verify` counts as right what `predict` answers as the file has it, also of several a row."""
 
 from __future__ import annotations
 
