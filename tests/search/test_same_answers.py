@@ -134,12 +134,16 @@ def of_stream(folder: Path, values: str) -> Asked:
     )
 
 
-def write(folder: Path, asked: Asked, kind: str) -> Path:
-    """An export of an untrained model, as ``longspan export`` leaves it."""
+def write(folder: Path, asked: Asked, kind: str, gain: float = 1.0) -> Path:
+    """An export of an untrained model, as ``longspan export`` leaves it; ``gain`` on its weights.
+
+    With a high one the answers to a row differ from place to place.
+    """
     folder.mkdir()
     config, task = trial_config(kind, hidden_size=8), asked.task
     model = build(config.model, task, seed=5)
-    save_file(model.state_dict(), folder / exported.WEIGHTS)
+    tensors = {name: tensor * gain for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / exported.WEIGHTS)
     content = {
         "configuration": config.model_dump(mode="json"),
         "task": task.config.portable.model_dump(mode="json"),

@@ -33,7 +33,7 @@ def asked_of(row: Any) -> Iterator[tuple[int, Any]]:
 @pytest.mark.parametrize("name", ["a label a step", "labels after the gap", "columns of labels"])
 def test_verify_counts_what_predict_answers(tmp_path: Path, name: str) -> None:
     asked = replace(of_file(tmp_path, name), lag=LAG)
-    folder = write(tmp_path / "export", asked, "gru")
+    folder = write(tmp_path / "export", asked, "rnn", gain=30.0)
     table = pd.read_parquet(tmp_path / "rows.parquet")
     held_out = table[asked.task.parts == PARTS.index("test")]
     answers = trainables.load(folder).predict(held_out)
