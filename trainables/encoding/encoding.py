@@ -176,9 +176,10 @@ class Encoding(Config):
         """
         if not self.after_gap:
             if gap not in (None, 0):
+                where = "steps" if self.each_step else "last step"
                 raise ValueError(
                     f"gap: {gap} is not allowed; this {self.task} model answers at a row's own"
-                    " last step, without filler after it"
+                    f" {where}, without filler after it"
                 )
             return 0
         gap = lag if gap is None else gap
