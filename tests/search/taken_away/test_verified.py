@@ -13,6 +13,7 @@ import pytest
 import trainables
 from tests.search.test_same_answers import of_file, write
 from trainables.exports import exported
+from trainables.tasks import TASKS, make_task
 from trainables.tasks.split.splitting import PARTS
 
 LAG = 3
@@ -46,3 +47,20 @@ def test_verify_counts_what_predict_answers(tmp_path: Path, name: str) -> None:
     assert (tally.successes, tally.sequences) == (sum(map(all, right)), len(right))
     assert (tally.answers_right, tally.answers) == (sum(map(sum, right)), sum(map(len, right)))
     assert 0 < tally.answers_right < tally.answers
+
+
+def test_a_length_is_not_called_a_dependency(tmp_path: Path) -> None:
+    """Answers within rows whose author says no lag, and the papers' protocols; else it is one."""
+    asked = of_file(tmp_path, "a label a step")
+    told = {"lag": exported.read(write(tmp_path / "lag", asked, "gru")).learned}
+    config = asked.task.config.model_copy(update={"lag": None, "mask": None})
+    task = type(asked.task)(config)
+    told["none"] = exported.read(write(tmp_path / "none", replace(asked, task=task), "gru")).learned
+    for protocol in ("lag", "paper"):
+        task = make_task(TASKS["copying"].Config(protocol=protocol))
+        folder = write(tmp_path / f"of {protocol}", replace(asked, task=task), "gru")
+        told[f"copying {protocol}"] = exported.read(folder).learned
+    a_dependency = {name for name, said in told.items() if "a dependency of **8 steps**" in said}
+    assert a_dependency == {"lag", "copying lag"}
+    assert "Learned sequences of **8 steps**" in told["none"]
+    assert told["none"] == told["copying paper"]
