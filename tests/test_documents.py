@@ -94,6 +94,15 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))], ids=str
+)
+def test_no_table_is_cut_in_two(page: Path) -> None:
+    """Behind an empty line a table begins anew: with a head, and dashes under it."""
+    cut = re.findall(r"\|\n\n(\|.*)\n(?!\|[ :|-]+\n)", page.read_text())
+    assert not cut
+
+
 def test_every_command_stands_on_its_page() -> None:
     page = (ROOT / "docs" / "commands.md").read_text()
     rows = re.findall(r"^\| `longspan ([a-z\\|-]+)", page, flags=re.MULTILINE)

@@ -46,11 +46,10 @@ def description(folder: Path) -> str:
     """An exported folder in a few lines of Markdown: what it is, what it learned, how sure."""
     found = exported.read(folder)
     outcome, certificate = found.outcome, read_certificate(folder / "certificate.json")
-    reach = f"{'at least ' if outcome.get('censored') else ''}{outcome['lag']}"
     certified = "None yet." if certificate is None else certificate["claim"]
     configuration = found.config.configuration.model_dump(mode="json")
     return (
-        f"{describe(configuration)}. Learned a dependency of **{reach} steps** on"
+        f"{describe(configuration)}. {found.learned} on"
         f" `{outcome['task']}`: {outcome['success_rate']:.1%} of {outcome['test_sequences']}"
         f" held-out sequences right at lag {outcome['lag']}, asked for {outcome['success']:.0%}."
         f"\n\nCertificate: {certified}\n\nSearch `{outcome['search']}`, trial {outcome['trial']}."

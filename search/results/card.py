@@ -28,7 +28,7 @@ def card_of(folder: Path) -> str:
     encoding = _encoding(folder / exported.ENCODING)
     parts = [
         front_matter(outcome),
-        _title(config["configuration"], outcome),
+        _title(config["configuration"], outcome, exported.read(folder).learned),
         _measured(outcome),
         read_section(outcome),
         _certified(read_certificate(folder / "certificate.json")),
@@ -42,12 +42,12 @@ def card_of(folder: Path) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _title(configuration: dict[str, Any], outcome: dict[str, Any]) -> str:
-    at_least = "at least " if outcome["censored"] else ""
+def _title(configuration: dict[str, Any], outcome: dict[str, Any], learned: str) -> str:
+    censored = ", so reach is censored" if outcome["censored"] else ""
     return f"""\
 # {describe(configuration)}
 
-Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"]}`:
+{learned} on `{outcome["task"]}`:
 {outcome["solved"]} of {outcome["members"]} independently trained members solved that lag
 (quorum {outcome["quorum"]}). These weights are member {outcome["member"]}'s.
 
@@ -58,7 +58,7 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | success asked for | {outcome["success"]:.0%} |
 {_control(outcome)}\
 {_skill(outcome)}\
-| how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
+| how the trial ended | {outcome["ended_by"]}{censored} |
 {_by_task(outcome.get("by_task"))}\
 | parameters | {outcome["parameters"]:,} |
 | state carried per sequence | {outcome["state_bytes"]:,} bytes |

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.entities import LoggedModel
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from mlflow.models.utils import _enforce_schema
 from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import AnyType, Array, TensorSpec
 
 import trainables
 from search.disk.folder import SearchFolder
@@ -131,3 +136,24 @@ def test_signatures_and_examples(kind: str, columns: list[str], step: Any) -> No
     encoding = TASKS[kind](TASKS[kind].Config()).encoding
     assert signature(encoding).outputs.input_names() == columns
     assert example(encoding)["sequence"].tolist() == [[step] * 4]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        [ColSpec(AnyType(), "x")], [ColSpec(AnyType())], [ColSpec(AnyType(), "x", required=False)],
+        [ColSpec(Array(DataType.double), "x")], [TensorSpec(np.dtype("float64"), (-1, -1))],
+        [TensorSpec(np.dtype(object), (-1,))], [TensorSpec(np.dtype(object), (-1,), "x")],
+    ],
+)  # fmt: skip
+def test_no_schema_of_inputs_would_let_all_rows_through(schema: list[Any]) -> None:
+    """Why the signature has none: each refuses some, or cuts them. If one does not, use it."""
+    ragged = [[1.0, 2.0], [3.0]]
+    kept = []
+    for rows in (pd.DataFrame({"x": ragged}), ragged, np.zeros((2, 5)), np.zeros((2, 5, 3))):
+        try:
+            given = _enforce_schema(rows, Schema(schema))
+        except (MlflowException, ValueError):
+            continue
+        kept.append(np.asarray(given).size >= np.asarray(rows, dtype=object).size)
+    assert sum(kept) < 4

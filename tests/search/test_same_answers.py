@@ -29,7 +29,8 @@ import trainables
 from search.recording.logged_model import signature
 from tests.trainables.test_exported import outcome
 from tests.trainables.training.stand_ins import seeded, trial_config
-from trainables.encoding.answers import ClassAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers
+from trainables.encoding.encoding import Encoding
 from trainables.exports import exported, pyfunc
 from trainables.exports.formats import FORMATS
 from trainables.exports.formats.format import program
@@ -85,10 +86,24 @@ def of_file(folder: Path, name: str) -> Asked:
     elif name == "missing":
         rows = [[-999.0, None, *rng.normal(500, 20, n)] for n in lengths]
         options |= {"missing": [-999, "null"], "missing_indicator": True, "scale": "robust"}
+    elif name == "characters":
+        rows = ["".join(rng.choice(["a", "b", "ä"], n)) for n in lengths]
+        options["values"] = "characters"
     elif name == "numbers as answers":
         target, options["tolerance"] = (1e3 + 7.0 * np.arange(60)).tolist(), 5.0
+    elif name == "a label a step":
+        target = [[["up", "down"][int(v[0] > 500)] for v in row] for row in rows]
+        options |= {"mask": "asks", "lag": "back"}
+    elif name == "labels after the gap":
+        target = [[k % 2, k % 3, k % 2 if k % 4 else -100] for k in range(60)]
+        options |= {"asked": "after", "ignore": -100}
     columns = {"x": rows, "y": target}
     sequence: str | list[str] = "x"
+    if name == "columns of labels":
+        columns["hot"], options["target"] = [k % 2 == 0 for k in range(60)], ["y", "hot"]
+    if name == "a label a step":
+        columns["asks"] = [[t % 2 == 1 for t in range(n)] for n in lengths]
+        columns["back"] = [[max(1, t) for t in range(n)] for n in lengths]
     if name == "columns":
         sequence = ["u", "v"]
         columns |= {c: [[step[f] for step in row] for row in rows] for f, c in enumerate("uv")}
@@ -102,9 +117,8 @@ def of_file(folder: Path, name: str) -> Asked:
     pq.write_table(pa.table(columns), path)
     config = {"path": path, "sequence": sequence, "target": "y", **options}
     task = Parquet(Parquet.Config.model_validate(config))
-    near = [k for k in range(60) if name != "lags" or lengths[k] - 1 < 16][:12]
-    batch = task.show(np.array(near), 8, seeded())
-    return Asked(task, 8, [rows[k] for k in near], batch)
+    batch = task.show(np.arange(12), 8, seeded())
+    return Asked(task, 8, rows[:12], batch)
 
 
 def of_stream(folder: Path, values: str) -> Asked:
@@ -120,12 +134,16 @@ def of_stream(folder: Path, values: str) -> Asked:
     )
 
 
-def write(folder: Path, asked: Asked, kind: str) -> Path:
-    """An export of an untrained model, as ``longspan export`` leaves it."""
+def write(folder: Path, asked: Asked, kind: str, gain: float = 1.0) -> Path:
+    """An export of an untrained model, as ``longspan export`` leaves it; ``gain`` on its weights.
+
+    With a high one the answers to a row differ from place to place.
+    """
     folder.mkdir()
     config, task = trial_config(kind, hidden_size=8), asked.task
     model = build(config.model, task, seed=5)
-    save_file(model.state_dict(), folder / exported.WEIGHTS)
+    tensors = {name: tensor * gain for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / exported.WEIGHTS)
     content = {
         "configuration": config.model_dump(mode="json"),
         "task": task.config.portable.model_dump(mode="json"),
@@ -155,33 +173,77 @@ def require_one_answer(folder: Path, asked: Asked, graph: ModuleType | None = No
     model = trainables.load(folder)
     encoding = model.encoding
     assert encoding is not None
-    with torch.no_grad():
-        expected = model(asked.batch.inputs, asked.batch.scored).numpy()
-    np.testing.assert_allclose(model.outputs_of(asked.rows), expected, **CLOSE)
-    labels = encoding.answer.decode(expected)
-    require_labels(model.predict(asked.rows), labels)
+    expected = own_answers(model, asked)
+    require_close(model.outputs_of(asked.rows), expected)
+    labels = [encoding.answer.decode(row[None])[0] for row in expected]
+    require_labels(in_lists(model.predict(asked.rows), encoding), labels)
     flavor = {"python_function": {"loader_module": pyfunc.__name__}}
     about = LoggedModel(signature=signature(encoding), flavors=flavor)
     served = PyFuncModel(about, pyfunc._load_pyfunc(str(folder)))
     records = [encoding.in_columns(row) for row in asked.rows]
+    if isinstance(asked.rows[0], str):
+        records = [{encoding.column: row} for row in asked.rows]
     tables = [served.predict(pd.DataFrame(records)), served.predict(asked.rows)]
     tables.append(answered(served, {"dataframe_records": records}))
     if len({len(row) for row in asked.rows}) == 1:
         tables.append(answered(served, {"inputs": asked.rows}))
-    if graph is not None:
-        tables.append(pd.DataFrame({"label": of_graph(folder, model, graph, asked)}))
     for table in tables:
-        require_labels(table["label"].tolist(), labels)
-        if isinstance(encoding.answer, ClassAnswers) and len(table.columns) > 1:
-            names = pyfunc.probability_columns(encoding.answer)
-            shares = np.stack([np.array(table[name].tolist()) for name in names], axis=-1)
-            wanted = torch.from_numpy(expected).softmax(-1).numpy()
-            np.testing.assert_allclose(shares.reshape(wanted.shape), wanted, **CLOSE)
+        require_table(table, encoding, expected, labels)
+    if graph is not None:
+        said = of_graph(folder, model, graph, asked)
+        require_labels(in_lists(said, encoding), labels)
     for number, row in enumerate(asked.rows[:2]):
         stream = model.stream(1)
         for step in row:
             stream.step([step])
-        np.testing.assert_allclose(stream.outputs(), expected[number : number + 1], **CLOSE)
+        last = expected[number][-1:] if encoding.each_step else expected[number]
+        np.testing.assert_allclose(stream.outputs()[0], last, **CLOSE)
+
+
+def own_answers(model: Predictor, asked: Asked) -> list[np.ndarray]:
+    """What the task's own batch is answered, row by row; also where its labels ask for fewer."""
+    batch, encoding = asked.batch, asked.task.encoding
+    steps = batch.inputs.shape[1]
+    with torch.no_grad():
+        answers = model(batch.inputs, batch.scored)
+        if asked.task.config.kind != "parquet" or not encoding.is_several:
+            return [row.numpy() for row in answers]
+        every = model(batch.inputs, torch.arange(steps).expand(len(answers), -1))
+    scored = batch.scored[..., None].expand_as(answers)
+    np.testing.assert_allclose(every.gather(1, scored), answers, **CLOSE)
+    counts = [len(row) if encoding.each_step else encoding.answers for row in asked.rows]
+    return [row[steps - count :].numpy() for row, count in zip(every, counts, strict=True)]
+
+
+def in_lists(answers: Any, encoding: Encoding) -> list[Any]:
+    """A list of answers of each row, also where it has but one."""
+    return list(answers) if encoding.is_several else [[answer] for answer in answers]
+
+
+def require_table(
+    table: pd.DataFrame, encoding: Encoding, expected: list[np.ndarray], labels: list[np.ndarray]
+) -> None:
+    """The labels and, of classes, their probabilities, under the names that the signature gives."""
+    assert list(table) == signature(encoding).outputs.input_names()
+    answer = encoding.answer
+    if isinstance(answer, ColumnsAnswers):
+        require_labels([list(row) for row in table[list(answer.columns)].to_numpy()], labels)
+        for place, (column, part) in enumerate(zip(answer.columns, answer.parts, strict=True)):
+            wanted = np.stack([part.shares(row[place, : len(part.names)]) for row in expected])
+            shares = table[pyfunc.shares_of(column, part)].to_numpy()
+            np.testing.assert_allclose(shares, wanted, **CLOSE)
+        return
+    require_labels(in_lists(table["label"], encoding), labels)
+    if isinstance(answer, ClassAnswers):
+        names = pyfunc.probability_columns(answer)
+        rows = table[names].itertuples(index=False)
+        shares = [np.array(row).reshape(len(names), -1).T for row in rows]
+        require_close(shares, [answer.shares(row) for row in expected])
+
+
+def require_close(given: Any, expected: list[np.ndarray]) -> None:
+    for one, other in zip(given, expected, strict=True):
+        np.testing.assert_allclose(one, other, **CLOSE)
 
 
 def of_graph(folder: Path, model: Predictor, reader: ModuleType, asked: Asked) -> list[Any]:
@@ -203,12 +265,12 @@ def answered(model: Any, body: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(json.loads(said.response)["predictions"])
 
 
-def require_labels(given: Any, labels: np.ndarray) -> None:
-    found = np.array(given, dtype=labels.dtype).reshape(labels.shape)
-    if labels.dtype.kind == "f":
-        np.testing.assert_allclose(found, labels, **CLOSE)
-    else:
-        assert found.tolist() == labels.tolist()
+def require_labels(given: list[Any], labels: list[np.ndarray]) -> None:
+    for one, other in zip(given, labels, strict=True):
+        if other.dtype.kind == "f":
+            np.testing.assert_allclose(list(one), other, **CLOSE)
+        else:
+            assert list(one) == other.tolist()
 
 
 @pytest.mark.parametrize("kind", GENERATED)
@@ -219,8 +281,8 @@ def test_every_generated_task(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["features", "columns", "columns that are steps", "tokens", "text", "missing",
-     "numbers as answers", "lags"],
+    ["features", "columns", "columns that are steps", "tokens", "text", "characters", "missing",
+     "numbers as answers", "lags", "a label a step", "labels after the gap", "columns of labels"],
 )  # fmt: skip
 def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
     asked = of_file(tmp_path, name)
@@ -241,7 +303,8 @@ def test_every_kind_of_layer(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["features", "missing", "text", "numbers as answers", "lags",
-                                  "stream", "recall"])  # fmt: skip
+                                  "stream", "recall", "a label a step", "labels after the gap",
+                                  "columns of labels"])  # fmt: skip
 def test_the_graph_answers_as_the_server(tmp_path: Path, name: str) -> None:
     """ONNX by the reader of the documents, which has neither torch nor Longspan."""
     if name == "stream":

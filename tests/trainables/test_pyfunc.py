@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +36,14 @@ def test_steps_are_counted_from_either_end(answering: Answering) -> None:
 def test_a_step_outside_is_refused(answering: Answering, step: int) -> None:
     with pytest.raises(ValueError, match=rf"scored: \[{step}\] is not allowed; .* 6 steps"):
         answering.predict({"inputs": np.zeros((1, 6), np.int64)}, {"scored": [step]})
+
+
+@pytest.mark.parametrize("rows", [[[1, 2]], {"sequence": [[1, 2]]}, np.zeros((1, 2))])
+def test_raw_rows_are_told_what_lacks(answering: Answering, rows: Any) -> None:
+    """In one line: of a folder of the version before, which keeps no encoding."""
+    with pytest.raises(ValueError, match="rows: this export is of a version that kept no") as told:
+        answering.predict(rows)
+    assert "\n" not in str(told.value)
 
 
 def test_numbers_come_in_the_targets_units(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ class Encoding(Config):
         answer = self.answer
         if isinstance(answer, ColumnsAnswers) and len(answer.columns) != self.answers:
             raise ValueError("answers: one of each column")
-        if self.each_step and (self.answers > 1 or self.after_gap):
+        is_columns = isinstance(answer, ColumnsAnswers)
+        if self.each_step and (self.answers > 1 or self.after_gap or is_columns):
             raise ValueError("each_step: it is of rows that are answered at their own steps")
         pool = self.filler.pool if self.filler is not None else ()
         if self.filler is not None and self.filler.kind == "resample" and not pool:
@@ -175,9 +176,10 @@ class Encoding(Config):
         """
         if not self.after_gap:
             if gap not in (None, 0):
+                where = "steps" if self.each_step else "last step"
                 raise ValueError(
                     f"gap: {gap} is not allowed; this {self.task} model answers at a row's own"
-                    " last step, without filler after it"
+                    f" {where}, without filler after it"
                 )
             return 0
         gap = lag if gap is None else gap

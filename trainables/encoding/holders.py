@@ -30,6 +30,7 @@ def numbered(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
     columns = columns_of(rows)
     if columns is not None:
         _require_column(name, columns)
+        _require_together(rows[name], encoding)
         channels = encoding.channels
         if len(channels) > 1 and all(each in columns for each in channels):
             for each in channels:
@@ -91,6 +92,8 @@ def _rows_of(rows: Any, name: str, encoding: Encoding) -> list[Any]:
     """The rows of one column."""
     rows = listed(rows, name)
     if isinstance(rows, np.ndarray) and rows.dtype != object and rows.shape != (0,):
+        if rows.ndim == 1 and rows.dtype.kind == "U" and is_text_row("", encoding):
+            return list(rows.tolist())
         if rows.ndim < 2:
             raise ValueError(
                 f"rows: {name!r}: an array of shape {rows.shape} holds no rows; allowed: (N, T) or"
@@ -176,6 +179,18 @@ def _require_column(name: str, columns: list[Any]) -> None:
         raise ValueError(f"rows: {name!r} is not a column of the table; its columns: {there}")
     if count > 1:
         raise ValueError(f"rows: {name!r} names {count} columns of the table; allowed: one")
+
+
+def _require_together(column: Any, encoding: Encoding) -> None:
+    """Refuse a file's table as it lies there, where each of its rows is but one step of one."""
+    group, order = encoding.columns.get("group_by"), encoding.columns.get("order_by")
+    cells = _cells(column, encoding.column) if group is not None else []
+    if cells and isinstance(cells[0], Number | np.generic | str):
+        sort = "" if order is None else f".sort_values({order!r})"
+        raise ValueError(
+            f"rows: {encoding.column!r} has one step a row, and this model takes a list of them;"
+            f" allowed: table{sort}.groupby({group!r}, sort=False).agg(list)"
+        )
 
 
 def _require_as_many(parts: list[list[Any]], channels: Sequence[str]) -> None:

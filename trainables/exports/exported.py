@@ -39,7 +39,15 @@ from trainables.plugins import load_plugins, require_loaded
 from trainables.randomness import Streams
 from trainables.tasks import TASKS, make_task
 from trainables.tasks.held_out import TEST_SHARE
-from trainables.tasks.task import ClassAnswer, NumberAnswer, Reals, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    ClassAnswer,
+    NumberAnswer,
+    ProtocolConfig,
+    Reals,
+    Symbols,
+    Task,
+    TaskConfig,
+)
 from trainables.training.evaluation import Tally, evaluate
 from trainables.training.memory import host_bytes
 
@@ -106,6 +114,22 @@ class Exported:
     def success(self) -> float:
         """The success rate claimed."""
         return float(self.outcome["success"])
+
+    @property
+    def learned(self) -> str:
+        """What is claimed, in words of Markdown: a dependency, or where none is known a length.
+
+        Under the papers' own protocols, and where rows are answered at their steps and no column
+        says how far back each answer's evidence lies, an answer may need less than the lag.
+        """
+        steps = f"**{'at least ' if self.outcome.get('censored') else ''}{self.lag} steps**"
+        task = self.config.task
+        is_length = isinstance(task, ProtocolConfig) and task.protocol == "paper"
+        if self.encoding is not None and self.encoding.each_step:
+            is_length = "lag" not in self.encoding.columns
+        if is_length:
+            return f"Learned sequences of {steps} (a length: how far back answers need is not said)"
+        return f"Learned a dependency of {steps}"
 
     @property
     def data(self) -> DataIdentity | None:

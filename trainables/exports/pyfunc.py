@@ -17,7 +17,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from trainables.encoding.answers import ClassAnswers, ColumnsAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.exports.exported import Exported, read
-from trainables.exports.predicting import Predictor
+from trainables.exports.predicting import NO_ENCODING, Predictor
 from trainables.messages import one_line
 from trainables.tasks.task import NumberAnswer
 
@@ -127,8 +127,10 @@ class AnsweringEncoded:
             params: ``scored``, the S steps to answer at; negative ones count from the end
 
         Raises:
-            ValueError: if a scored step lies outside of the sequences.
+            ValueError: in one line, if they are raw rows, or a scored step lies outside of them.
         """
+        if not isinstance(sequences, Mapping) or "inputs" not in sequences:
+            raise RefusedRowsError(ValueError(f"rows: {NO_ENCODING}; or give encoded 'inputs'"))
         inputs = torch.from_numpy(np.ascontiguousarray(sequences["inputs"]))
         length = inputs.shape[1]
         steps = torch.as_tensor((params or {}).get("scored", [-1]))

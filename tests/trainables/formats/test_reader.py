@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.trainables.encoding.test_predict import numbers_file, parquet, table
-from trainables.encoding.answers import ClassAnswers, NumberAnswers
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers, NumberAnswers
 from trainables.encoding.encoding import Encoding, Filler, Padding
 from trainables.encoding.rows import read_rows
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
@@ -63,6 +63,15 @@ def encodings(folder: Path) -> Iterator[tuple[str, Encoding, list[Any]]]:
     for filler in ("noise", "blank", "resample"):
         task = parquet(path, values="tokens", filler=filler)
         yield f"tokens {filler}", task.encoding, signed[:9]
+    texts = ["".join("abä"[n % 3] for n in row) for row in whole]
+    path = table(folder / "texts.parquet", {"readings": texts, "fault": [0, 1] * 30})
+    yield "characters", parquet(path, values="characters").encoding, texts[:9]
+    tags = [[("down", "up")[n % 2] for n in row] for row in whole]
+    path = table(folder / "tags.parquet", {"readings": whole, "fault": tags})
+    yield "a label a step", parquet(path).encoding, [row for row in whole if len(row) <= LAG]
+    several = [[n % 2, n % 3, 7] for n in range(60)]
+    path = table(folder / "after.parquet", {"readings": whole, "fault": several})
+    yield "labels after", parquet(path, asked="after").encoding, whole[:9]
     lags = [max(1, len(row) - 2) for row in whole]
     columns = {"readings": whole, "fault": [0, 1] * 30, "far": lags}
     lagged = parquet(table(folder / "lagged.parquet", columns), lag="far")
@@ -98,6 +107,9 @@ def test_answers_are_the_files_own(reader: ModuleType) -> None:
         value = ClassAnswers(names=names)
         model.encoding = {"answer": json.loads(value.model_dump_json())}
         assert model.answer(outputs) == value.decode(outputs).tolist()
+    columns = ColumnsAnswers(columns=("fault", "hot"), names=(("a", "b"), (False,)))
+    model.encoding = {"answer": json.loads(columns.model_dump_json())}
+    assert model.answer(outputs) == columns.decode(outputs[None])[0].tolist() == ["b", False]
     number = NumberAnswers(scale=7.0, offset=1000.0, tolerance=None)
     model.encoding = {"answer": json.loads(number.model_dump_json())}
     assert model.answer(outputs[:, :1]) == pytest.approx(number.decode(outputs[:, :1]).tolist())
@@ -111,7 +123,7 @@ def test_it_imports_what_it_says() -> None:
 
 def test_every_field_of_the_encoding_is_documented() -> None:
     values = (Encoding, Filler, Padding, NumberSteps, TokenSteps, SymbolSteps, PlainSteps)
-    for value in (*values, ClassAnswers, NumberAnswers):
+    for value in (*values, ClassAnswers, ColumnsAnswers, NumberAnswers):
         for field, info in value.model_fields.items():
             if field == "kind" and not isinstance(info.annotation, UnionType):
                 for kind in get_args(info.annotation):

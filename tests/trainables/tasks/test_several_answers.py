@@ -351,3 +351,14 @@ def test_columns_that_do_not_go_together(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         of_columns(tmp_path / "f", **options)
+
+
+def test_what_is_read_of_more_answers_than_rows(tmp_path: Path) -> None:
+    """A class of more answers than there are rows is no larger a neighbourhood than all rows."""
+    rng = np.random.default_rng(0)
+    rows = [rng.choice(["go", "stop"], n).tolist() for n in rng.integers(8, 14, ROWS)]
+    path = tmp_path / "f"
+    pq.write_table(pa.table({"tokens": rows, "labels": rows}), path)
+    read = task_of(path, ignore=None).answers_read()
+    assert sum(each.rows for each in read.classes) == sum(map(len, rows))
+    assert min(each.trained_on for each in read.classes) > 4 * 256

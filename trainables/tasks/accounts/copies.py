@@ -62,11 +62,12 @@ class Nearest:
 
 
 def nearest(
-    rows: Rows, parts: Int8[np.ndarray, " R"], fitted: Fitted, smallest_class: int | None
+    rows: Rows, parts: Int8[np.ndarray, " R"], fitted: Fitted, usual_class: int | None
 ) -> Nearest:
     """The nearest training row of each of some held-out rows, by what a model is shown of them.
 
-    ``smallest_class`` is how many training rows the usual class has; None where there are none.
+    ``usual_class`` is how many answers of training rows are of the usual class, which may be more
+    than there are rows; None where there are no classes.
     """
     held_out = _some(rows, parts == PARTS.index("test"), HELD_OUT)
     training = _some(rows, parts == PARTS.index("train"), TRAINING)
@@ -77,7 +78,7 @@ def nearest(
     squared = np.take_along_axis(squared, order, axis=1)
     distances = np.sqrt(np.maximum(squared, 0))
     distances[:, 0] = np.sqrt(((shown - known[order[:, 0]]) ** 2).sum(1))  # nothing is cancelled
-    most = len(training) // 2 if smallest_class is None else smallest_class // 2
+    most = (len(training) if usual_class is None else min(len(training), usual_class)) // 2
     share = max((_copies(distances, k) for k in NEIGHBOURS if 2 * k <= most), default=0.0)
     return Nearest(held_out, training[order[:, 0]], share if share >= COPIES else 0.0)
 

@@ -1,0 +1,48 @@
+"""Rows as they lie in a file and come over HTTP: texts in an array, a table with a step a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tests.trainables.encoding.test_predict import parquet, predictor, table
+
+TEXTS = ["abc"[n % 3] * (1 + n % 4) + "cab"[n % 2 :] + "abc"[n % 3] * (n // 4) for n in range(60)]
+
+
+def test_texts_are_rows_in_whatever_holds_them(tmp_path: Path) -> None:
+    """Also an array of them, which MLflow's server makes of a request's ``inputs``."""
+    path = table(tmp_path / "f", {"readings": TEXTS, "fault": [0, 1] * 30})
+    model = predictor(parquet(path, values="characters"))
+    expected = model.outputs_of([list(text) for text in TEXTS])
+    for rows in (TEXTS, np.array(TEXTS), pd.Series(TEXTS), pa.array(TEXTS), {"readings": TEXTS}):
+        np.testing.assert_array_equal(model.outputs_of(rows), expected)
+    with pytest.raises(ValueError, match="the symbol 'd', which is not in the model's vocabulary"):
+        model.predict(np.array(["abd"]))
+
+
+@pytest.mark.parametrize("channels", [("readings",), ("readings", "other")])
+def test_a_table_with_a_step_a_row_is_told_how_to_go_on(
+    tmp_path: Path, channels: tuple[str, ...]
+) -> None:
+    """As it was read by ``group_by``: what is said to be allowed is, and answers in its order."""
+    rng = np.random.default_rng(0)
+    machine = rng.permutation(np.repeat(np.arange(60), 4))
+    columns = {"machine": machine, "when": rng.permutation(240), "fault": machine % 2}
+    columns |= {name: rng.normal(0, 1, 240) for name in ("readings", "other")}
+    path = table(tmp_path / "f", columns)
+    model = predictor(parquet(path, sequence=list(channels), group_by="machine", order_by="when"))
+    lying = pd.DataFrame(columns)
+    with pytest.raises(ValueError, match="rows: 'readings' has one step a row") as told:
+        model.predict(lying)
+    assert "\n" not in str(told.value)
+    how = str(told.value).split("allowed: table")[1]
+    assert how == ".sort_values('when').groupby('machine', sort=False).agg(list)"
+    together = lying.sort_values("when").groupby("machine", sort=False).agg(list)
+    answers = model.predict(together)
+    assert answers.tolist() == model.predict(together[::-1])[::-1].tolist()
+    assert len(answers) == 60
