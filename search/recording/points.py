@@ -40,6 +40,8 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
         yield Point("reach", float(record.reach), 0)
         if record.skill is not None:
             yield Point("skill", record.skill, 0)
+        if record.no_gap is not None:
+            yield Point("no_gap", record.no_gap, 0)
         for name, limits in record.report.limits.items():
             for limit, steps in limits.finite.items():
                 yield Point(metric_key(f"limit_{limit}", name, spec), steps, 0)

@@ -83,6 +83,8 @@ def _skill(outcome: dict[str, Any]) -> str:
         return ""
     regime = outcome.get("regime")
     rows = [f"| skill, success at lag {outcome['ladder']['start']} | {outcome['skill']:.1%} |"]
+    if outcome.get("no_gap") is not None:
+        rows.append(f"| the same weights at no gap | {outcome['no_gap']:.1%} |")
     if outcome.get("limited_by"):
         rows.append(f"| limited by | {outcome['limited_by']} |")
     if outcome.get("why"):

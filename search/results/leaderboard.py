@@ -46,6 +46,8 @@ def leaderboard(
     )
     for name in ("#", "trial", "reach", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
+    if gapped := any(record.no_gap is not None for record in best):
+        table.add_column("no gap", justify="right", no_wrap=True)
     if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
     on = fronts(ranked, objectives) if len(objectives) > 1 else {}
@@ -66,6 +68,7 @@ def leaderboard(
             str(record.number),
             reach_in_words(record, asked),
             _skill(record, limit),
+            *([_rate(record.no_gap)] if gapped else []),
             *([claim] if certified and not several else []),
             *([str(on.get(record.number, ""))] if on else []),
             _ended(end_in_words(record, asked), record, limit),
@@ -77,6 +80,8 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
+        if gapped:
+            table.caption += "; no gap: of the same weights where the question follows at once"
         if BY_SKILL in limits:
             table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
@@ -100,10 +105,10 @@ def leaderboard_markdown(
     """
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
-    lines = [
-        f"| # | trial | reach |{by_task} progress | skill | regime | ended by | architecture |"
-    ]
-    lines.append("|---" * (9 if several else 8) + "|")
+    gapped = any(record.no_gap is not None for record in best)
+    skill = "skill | no gap" if gapped else "skill"
+    head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
@@ -111,6 +116,7 @@ def leaderboard_markdown(
         ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
         trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
         numbers = f"{r.progress:.2f} | {_skill(r, None)}"
+        numbers += f" | {_rate(r.no_gap)}" if gapped else ""
         lines.append(
             f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
         )
@@ -130,6 +136,8 @@ def _ended(ended: str, record: Record, limit: str | None) -> str:
 
 def _skill(record: Record, limit: str | None) -> str:
     """The skill; with a star, if that is what limits the trial."""
-    if record.skill is None:
-        return ""
-    return f"{record.skill:.1%}{STAR if limit == BY_SKILL else ''}"
+    return f"{_rate(record.skill)}{STAR if record.skill is not None and limit == BY_SKILL else ''}"
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:.1%}"

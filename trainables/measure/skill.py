@@ -41,6 +41,15 @@ def least_skill(rows: Sequence[MemberRung]) -> float | None:
     return min((one.rate for one in found if one is not None), default=None)
 
 
+def no_gap_of(rows: Iterable[MemberRung]) -> float | None:
+    """The best member's success rate at no gap, the least over the tasks that have one."""
+    best: dict[str, float] = {}
+    for row in rows:
+        if row.no_gap_sequences:
+            best[row.task] = max(row.no_gap_rate, best.get(row.task, 0.0))
+    return min(best.values(), default=None)
+
+
 def shown_by(row: MemberRung) -> Shown:
     """What a member showed at its last look."""
     return Shown(round(row.success_rate * row.test_sequences), row.test_sequences)

@@ -92,7 +92,8 @@ class Parquet(RowsTask):
             config.partition,
             config.scaling,
         )
-        self.promises_lag = asked.places.lags is None or config.lag is not None
+        self.has_gap = asked.places.lags is None
+        self.promises_lag = self.has_gap or config.lag is not None
         self.padding = self._padding()
         self.answer, self.inputs = self.labels.answer, self.fitted.inputs
 
@@ -138,6 +139,11 @@ class Parquet(RowsTask):
     def lags(self) -> Int[np.ndarray, " N"] | None:
         """Of each answer; None where a gap says it."""
         return self.asked.places.lags
+
+    @property
+    def shortest_lag(self) -> int:
+        """With a gap, none of it: the answer at the row's own last step."""
+        return 0 if self.has_gap else 1
 
     @property
     def encoding(self) -> Encoding:

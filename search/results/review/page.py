@@ -150,6 +150,7 @@ HEADINGS = {
     "certified": "certified",
     "progress": "progress",
     "skill": "skill",
+    "no_gap": "at no gap",
     "limited_by": "limited by",
     "why": "why",
     "ended_by": "ended",
@@ -160,17 +161,19 @@ HEADINGS = {
     "training_gflop": "GFLOP",
     "busy_seconds": "minutes",
 }
+IF_KNOWN = ("certified", "no_gap")
+"""Columns that are left out where they are empty."""
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    names = [name for name in HEADINGS if name != "certified" or table[name].notna().any()]
+    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
     by_task = [name for name in table if name.startswith("reach/")]
     return [*(HEADINGS[name] for name in names), *by_task, *tables.parameters(table)]
 
 
 def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
     """Of every trial, each column's text and what it is sorted by."""
-    names = [name for name in HEADINGS if name != "certified" or table[name].notna().any()]
+    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
     names += [name for name in table if name.startswith("reach/")] + tables.parameters(table)
     return [[_cell(name, row) for name in names] for row in table.to_dict("records")]
 
@@ -182,7 +185,7 @@ def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     if name == "reach":
         text = ("≥ " if row["censored"] else "") + str(value)
         return text if value else "none", value
-    if name == "skill":
+    if name in ("skill", "no_gap"):
         return f"{value:.1%}", value
     if name == "ended_by":
         return ENDS.get(value, value), value
