@@ -12,6 +12,7 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
+from search.results.words import small
 from trainables.controls.seen import LOOKUP
 from trainables.description import describe
 from trainables.encoding.encoding import Encoding
@@ -56,6 +57,7 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | success on held-out sequences at lag {outcome["lag"]} | {outcome["success_rate"]:.1%} of \
 {outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
 | success asked for | {outcome["success"]:.0%} |
+{single_answers(outcome)}\
 {_control(outcome)}\
 {_skill(outcome)}\
 | how the trial ended | {outcome["ended_by"]}{", so reach is censored" if at_least else ""} |
@@ -67,6 +69,16 @@ Learned a dependency of **{at_least}{outcome["lag"]} steps** on `{outcome["task"
 | found by | search `{outcome["search"]}`, trial {outcome["trial"]}, seed {outcome["seed"]} |
 | configuration | SHA-256 `{outcome["configuration_sha256"]}` |
 """
+
+
+def single_answers(outcome: dict[str, Any]) -> str:
+    """Of several answers a sequence, how many are wrong, each by itself."""
+    if outcome.get("answers", 0) < 2:
+        return ""
+    is_flip_flop = outcome["task"].startswith("flip_flop")
+    what = "reads: the glitch rate" if is_flip_flop else "of those sequences"
+    words = f"single answers wrong, of all {what}"
+    return f"| {words} | {small(1 - outcome['answer_rate'])} |\n"
 
 
 def _control(outcome: dict[str, Any]) -> str:

@@ -302,6 +302,8 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "limited_by": limited,
         "why": None if reached[task].censored else record.why(limited),
         "limits": limits and limits.to_json(),
+        "answers": row.answers,
+        "answer_rate": row.answer_rate,
         "control": row.control,
         "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,

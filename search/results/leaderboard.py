@@ -9,7 +9,7 @@ from rich.table import Table
 from search.disk.certificates import claimed
 from search.disk.ranking import fronts, places, rank
 from search.disk.record import Record
-from search.results.words import end_in_words, reach_in_words
+from search.results.words import beside, end_in_words, reach_in_words
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.skill import BY_SKILL
@@ -46,8 +46,9 @@ def leaderboard(
     )
     for name in ("#", "trial", "reach", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
-    if gapped := any(record.no_gap is not None for record in best):
-        table.add_column("no gap", justify="right", no_wrap=True)
+    known = beside(best)
+    for column in known:
+        table.add_column(column.head, justify="right", no_wrap=True)
     if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
     on = fronts(ranked, objectives) if len(objectives) > 1 else {}
@@ -68,7 +69,7 @@ def leaderboard(
             str(record.number),
             reach_in_words(record, asked),
             _skill(record, limit),
-            *([_rate(record.no_gap)] if gapped else []),
+            *(column.cell(record) for column in known),
             *([claim] if certified and not several else []),
             *([str(on.get(record.number, ""))] if on else []),
             _ended(end_in_words(record, asked), record, limit),
@@ -80,8 +81,7 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
-        if gapped:
-            table.caption += "; no gap: of the same weights where the question follows at once"
+        table.caption += "".join(f"; {column.head}: {column.about}" for column in known)
         if BY_SKILL in limits:
             table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
@@ -105,8 +105,8 @@ def leaderboard_markdown(
     """
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
-    gapped = any(record.no_gap is not None for record in best)
-    skill = "skill | no gap" if gapped else "skill"
+    known = beside(best)
+    skill = " | ".join(["skill", *(column.head for column in known)])
     head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
@@ -115,15 +115,16 @@ def leaderboard_markdown(
         limit = None if asked is None else r.limited_by(asked)
         ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
         trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
-        numbers = f"{r.progress:.2f} | {_skill(r, None)}"
-        numbers += f" | {_rate(r.no_gap)}" if gapped else ""
+        cells = [f"{r.progress:.2f}", _skill(r, None), *(column.cell(r) for column in known)]
+        numbers = " | ".join(cells)
         lines.append(
             f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
         )
     if asked is not None:
         lines.append(
             f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
-            f" skill: success at lag {asked.start}."
+            f" skill: success at lag {asked.start}"
+            f"{''.join(f'; {column.head}: {column.about}' for column in known)}."
         )
     return "\n".join(lines) + "\n"
 
@@ -136,8 +137,6 @@ def _ended(ended: str, record: Record, limit: str | None) -> str:
 
 def _skill(record: Record, limit: str | None) -> str:
     """The skill; with a star, if that is what limits the trial."""
-    return f"{_rate(record.skill)}{STAR if record.skill is not None and limit == BY_SKILL else ''}"
-
-
-def _rate(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:.1%}"
+    if record.skill is None:
+        return ""
+    return f"{record.skill:.1%}{STAR if limit == BY_SKILL else ''}"

@@ -68,7 +68,7 @@ ROWS_SINCE = {
 """What a row says since then."""
 
 METRICS_SINCE = {
-    *("skill", "no_gap", "success_at_reach", "lower_bound_at_reach"),
+    *("skill", "no_gap", "wrong_answers", "success_at_reach", "lower_bound_at_reach"),
     *(f"limit_{name}" for name in ("gradient", "capacity", "precision", "window", "cost")),
 }
 """What MLflow holds of the best since then."""

@@ -1,4 +1,4 @@
-"""Success at no gap: what the weights of the shortest rung do where the question follows at once."""
+"""Success at no gap: the shortest rung's weights where the question follows at once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from search.disk.record import Record
 from search.results.leaderboard import leaderboard, leaderboard_markdown
+from search.results.review import tables
 from tests.trainables.training.stand_ins import CPU, ladder, no_tick, recall, trial_config
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
@@ -84,8 +85,13 @@ def test_it_stands_beside_the_skill() -> None:
     report = Report(3, 8, {"recall": 8}, rows=(rung(0.947, 100),))
     record = Record(0, {}, trial_config().model_dump(mode="json"), "", 0, 1, "top", None, report)
     assert "| 90.0% | 94.7% |" in leaderboard_markdown([record])
+    reads = replace(rung(0.9, 100), answers=20, answer_rate=0.9988)
+    several = replace(record, report=replace(report, rows=(reads,)))
+    assert "| 90.0% | 90.0% | 0.12% |" in leaderboard_markdown([several])
+    (trial,) = tables.trials([several]).to_dict("records")
+    assert trial["wrong_answers"] == pytest.approx(0.0012)
     silent = replace(record, report=replace(report, rows=(rung(0.0, 0),)))
-    assert "no gap" not in leaderboard_markdown([silent])
+    assert not {"no gap", "wrong"} & set(leaderboard_markdown([silent]).split(" | "))
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(leaderboard([record]))
     assert "94.7%" in console.export_text()

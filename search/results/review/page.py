@@ -19,6 +19,7 @@ from search.disk.ranking import rank
 from search.disk.record import ENDS
 from search.results.review import charts, story, tables
 from search.results.review.importance import importances
+from search.results.words import small
 from search.spec import Spec
 
 OVERLAID = 6
@@ -151,6 +152,7 @@ HEADINGS = {
     "progress": "progress",
     "skill": "skill",
     "no_gap": "at no gap",
+    "wrong_answers": "answers wrong",
     "limited_by": "limited by",
     "why": "why",
     "ended_by": "ended",
@@ -161,7 +163,7 @@ HEADINGS = {
     "training_gflop": "GFLOP",
     "busy_seconds": "minutes",
 }
-IF_KNOWN = ("certified", "no_gap")
+IF_KNOWN = ("certified", "no_gap", "wrong_answers")
 """Columns that are left out where they are empty."""
 
 
@@ -187,6 +189,8 @@ def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
         return text if value else "none", value
     if name in ("skill", "no_gap"):
         return f"{value:.1%}", value
+    if name == "wrong_answers":
+        return small(value), value
     if name == "ended_by":
         return ENDS.get(value, value), value
     if name == "busy_seconds":
