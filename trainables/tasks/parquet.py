@@ -25,7 +25,7 @@ from trainables.encoding.plain import is_list
 from trainables.encoding.steps import FillerKind
 from trainables.tasks.accounts.account import AnswersRead
 from trainables.tasks.accounts.answers import Answered, answers_read
-from trainables.tasks.answer import NO_CLASS
+from trainables.tasks.answer import not_asked
 from trainables.tasks.asked.columns import ColumnLabels, labels_of_columns, target_keys
 from trainables.tasks.asked.config import AnswersConfig
 from trainables.tasks.asked.lags import lags_of
@@ -224,7 +224,7 @@ class Parquet(RowsTask):
         back = places.back[np.where(is_none, first, numbers)]
         targets = self.labels.targets[torch.from_numpy(numbers)]
         if is_none.any():
-            targets = targets.masked_fill(torch.from_numpy(is_none), NO_CLASS)
+            targets = not_asked(targets, torch.from_numpy(is_none))
         return targets, torch.from_numpy(back)
 
     def left_out(self) -> Iterator[tuple[str, int]]:
