@@ -105,7 +105,7 @@ class NumberAnswer:
     def loss(
         self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
     ) -> Tensor:
-        """Mean squared error of what is asked, in units of ``scale`` squared; no label to smooth."""
+        """Mean squared error of what is asked, in units of ``scale`` squared; without labels."""
         share = asked(targets).float().mean()
         return self._squares(predictions, targets).mean() / share
 
