@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reviewer import measures
-from benchmarks.reviewer.cheats import CHEATS, refusal
+from benchmarks.reviewer.cheats import CHEATS, EVADING, refusal, refusal_when_solved
 from benchmarks.reviewer.rows import by_heart
 
 DATA_SETS, SUCCESS = 20, 0.85
@@ -65,10 +65,11 @@ def main() -> None:
             for words, answers, chance, rate in measures.FLAT
         ),
     )  # fmt: skip
-    said = [refusal(cheat) for cheat in CHEATS]
+    cheats = [*CHEATS, *EVADING]
+    said = [refusal(cheat) or refusal_when_solved(cheat) for cheat in cheats]
     table(
         ("layer that cheats", "what is said now; before, all were let through"),
-        ((f"`{cheat.__name__}`", words) for cheat, words in zip(CHEATS, said, strict=True)),
+        ((f"`{cheat.__name__}`", words) for cheat, words in zip(cheats, said, strict=True)),
     )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.parquet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 
 import torch
@@ -10,12 +12,22 @@ from torch import Tensor
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
 from trainables.models.layer import Layer
-from trainables.models.model import build
-from trainables.models.promises import BrokenPromiseError, require_promises
+from trainables.models.model import Model, build
+from trainables.models.promises import (
+    MOST_SEQUENCES,
+    MOST_STEPS,
+    BrokenPromiseError,
+    require_promises,
+)
+from trainables.tasks.flip_flop import FlipFlop
 from trainables.tasks.recall import Recall
+from trainables.tasks.task import Task
+from trainables.training.evaluation import require_nothing_ahead
 
 TASK = Recall(Recall.Config())
 LAGS = [8, 16, 32, 200]
+READS = FlipFlop(FlipFlop.Config(protocol="paper"))
+MANY = 1000
 
 
 class Cheat(torch.nn.Module):
@@ -67,6 +79,58 @@ def remembers_calls(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
     return y + 0.1 * layer.calls  # type: ignore[operator]  # of a Cheat
 
 
+def reads_its_neighbour(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    """By strides: the memory beside its own row."""
+    flat = x.contiguous().as_strided((x.numel(),), (1,))
+    return y + 0.1 * flat.roll(x[0].numel()).view_as(x)
+
+
+def remembers_inputs(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    """Those of the last batch as large, also between training and test."""
+    before = _KEPT.get(x.shape, x.detach())
+    _KEPT[x.shape] = x.detach().clone()
+    return y + 0.1 * before
+
+
+def changes_buffers(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    if "mean" not in dict(layer.named_buffers()):
+        layer.register_buffer("mean", torch.zeros(x.shape[2]))
+    layer.mean = 0.9 * layer.mean + 0.1 * x.detach().mean((0, 1))
+    return y + layer.mean
+
+
+def of_the_system(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + 0.1 * int.from_bytes(os.urandom(2), "little") / 2**16
+
+
+def of_the_clock(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + time.perf_counter_ns() % 7
+
+
+def flips_time_at_times(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + x.flip(1) if layer.calls % 3 == 0 else y  # type: ignore[operator]  # of a Cheat
+
+
+def of_another_type(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y.double() + x.double()
+
+
+def acausal_after_many_calls(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + x.flip(1) if layer.calls > MANY else y  # type: ignore[operator]  # of a Cheat
+
+
+def acausal_in_bf16(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + x.flip(1) if torch.is_autocast_enabled("cpu") else y
+
+
+def acausal_if_many(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + x.flip(1) if len(x) > MOST_SEQUENCES else y
+
+
+def acausal_if_longer(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + x.flip(1) if x.shape[1] > MOST_STEPS else y
+
+
 def not_finite(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
     return y / (x.shape[1] < 100)
 
@@ -85,16 +149,54 @@ CHEATS = {
     its_place: "than among",
     global_randomness: "shown again",
     remembers_calls: "shown again",
+    reads_its_neighbour: "than among",
+    remembers_inputs: "alone",
+    changes_buffers: "shown again",
+    of_the_system: "shown again",
+    of_the_clock: "other",
+    flips_time_at_times: "shown again",
+    of_another_type: "they must be torch.float32",
     not_finite: "finite",
     shorter: "they must be",
 }
 """Each, with what is said of it."""
 
+EVADING = (acausal_after_many_calls, acausal_in_bf16, acausal_if_many, acausal_if_longer)
+"""What behaves while it is tried; found where a rung would be solved."""
+
+_KEPT: dict[torch.Size, Tensor] = {}
+
 
 def refusal(cheat: Callable[[Layer, Tensor, Tensor], Tensor]) -> str | None:
     """What is said of a model whose recurrent layers cheat; None if it is let through."""
+    _KEPT.clear()
+    model = cheating(cheat, TASK)
+    try:
+        require_promises(model, TASK, LAGS, 8, torch.device("cpu"))
+    except BrokenPromiseError as error:
+        return str(error)
+    return None
+
+
+def refusal_when_solved(cheat: Callable[[Layer, Tensor, Tensor], Tensor]) -> str | None:
+    """What is said of it where it would solve a rung of reads that each are shown a step later."""
+    model = cheating(cheat, READS)
+    for part in model.modules():
+        if isinstance(part, Cheat):
+            part.calls = MANY
+    generator, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
+    try:
+        with torch.autocast("cpu", torch.bfloat16, enabled=cheat is acausal_in_bf16):
+            require_nothing_ahead(model, READS, MOST_STEPS // 2 + 1, generator, cpu)
+    except BrokenPromiseError as error:
+        return str(error)
+    return None
+
+
+def cheating(cheat: Callable[[Layer, Tensor, Tensor], Tensor], task: Task) -> Model:
+    """A model whose recurrent layers cheat."""
     config = {"hidden_size": 8, "cell": "gru", "residual": "none"}
-    model = build(ModelConfig.model_validate(config), TASK, seed=3)
+    model = build(ModelConfig.model_validate(config), task, seed=3)
     honest = [
         (owner, name)
         for owner in model.modules()
@@ -103,8 +205,4 @@ def refusal(cheat: Callable[[Layer, Tensor, Tensor], Tensor]) -> str | None:
     ]
     for owner, name in honest:
         setattr(owner, name, Cheat(getattr(owner, name), cheat))
-    try:
-        require_promises(model, TASK, LAGS, 8, torch.device("cpu"))
-    except BrokenPromiseError as error:
-        return str(error) if honest else None
-    return None
+    return model

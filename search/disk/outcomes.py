@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
         ("answer_rate", pa.float64()),
         ("chance", pa.float64()),
         ("seen", pa.float64()),
+        ("no_gap_rate", pa.float64()),
+        ("no_gap_sequences", pa.int64()),
         ("configuration", pa.string()),
     ]
 )

@@ -10,7 +10,7 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
 from trainables.measure.records import Limits, MemberRung, of_task
 from trainables.measure.report import Report
-from trainables.measure.skill import BY_SKILL, least_skill
+from trainables.measure.skill import BY_SKILL, least_skill, no_gap_of, wrong_answers
 
 ENDS = {
     "top": "reached the top",
@@ -117,6 +117,16 @@ class Record:
     def skill(self) -> float | None:
         """The best member's success rate at the shortest lag, the least over the tasks."""
         return least_skill(self.rows)
+
+    @property
+    def no_gap(self) -> float | None:
+        """The best member's success rate at no gap; None where no task has a gap."""
+        return no_gap_of(self.rows)
+
+    @property
+    def wrong_answers(self) -> float | None:
+        """The share of single answers that the best member has wrong at the reach."""
+        return wrong_answers(self.rows, self.report.reaches)
 
     @property
     def parameters_of_model(self) -> int:

@@ -40,6 +40,10 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
         yield Point("reach", float(record.reach), 0)
         if record.skill is not None:
             yield Point("skill", record.skill, 0)
+        if record.no_gap is not None:
+            yield Point("no_gap", record.no_gap, 0)
+        if record.wrong_answers is not None:
+            yield Point("wrong_answers", record.wrong_answers, 0)
         for name, limits in record.report.limits.items():
             for limit, steps in limits.finite.items():
                 yield Point(metric_key(f"limit_{limit}", name, spec), steps, 0)
@@ -73,7 +77,8 @@ def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
 def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
     """``solved_fraction`` of the members, and what each showed at its last look on every rung.
 
-    Beside them the success ``asked`` for, and ``chance``: that of the best constant answer.
+    Of several answers a sequence also the share of them that is wrong, each by itself. Beside them
+    the success ``asked`` for, and ``chance``: that of the best constant answer.
     """
     for task in record.report.reaches:
         rows = of_task(record.rows, task)
@@ -84,6 +89,9 @@ def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
         if row.looks:
             key = by_lag(f"member_{row.member}", row.task, spec)
             yield Point(key, row.success_rate, row.lag)
+        if row.answers > 1:
+            key = by_lag(f"wrong_answers_member_{row.member}", row.task, spec)
+            yield Point(key, 1 - row.answer_rate, row.lag)
         if row.asked:
             levels[Point(by_lag("asked", row.task, spec), row.asked, row.lag)] = None
         if row.answers:

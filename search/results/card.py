@@ -12,6 +12,7 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
+from search.results.words import small
 from trainables.controls.seen import LOOKUP
 from trainables.description import describe
 from trainables.encoding.encoding import Encoding
@@ -56,6 +57,7 @@ def _title(configuration: dict[str, Any], outcome: dict[str, Any], learned: str)
 | success on held-out sequences at lag {outcome["lag"]} | {outcome["success_rate"]:.1%} of \
 {outcome["test_sequences"]}, lower bound {outcome["lower_bound"]:.1%} |
 | success asked for | {outcome["success"]:.0%} |
+{single_answers(outcome)}\
 {_control(outcome)}\
 {_skill(outcome)}\
 | how the trial ended | {outcome["ended_by"]}{censored} |
@@ -67,6 +69,16 @@ def _title(configuration: dict[str, Any], outcome: dict[str, Any], learned: str)
 | found by | search `{outcome["search"]}`, trial {outcome["trial"]}, seed {outcome["seed"]} |
 | configuration | SHA-256 `{outcome["configuration_sha256"]}` |
 """
+
+
+def single_answers(outcome: dict[str, Any]) -> str:
+    """Of several answers a sequence, how many are wrong, each by itself."""
+    if outcome.get("answers", 0) < 2:
+        return ""
+    is_flip_flop = outcome["task"].startswith("flip_flop")
+    what = "reads: the glitch rate" if is_flip_flop else "of those sequences"
+    words = f"single answers wrong, of all {what}"
+    return f"| {words} | {small(1 - outcome['answer_rate'])} |\n"
 
 
 def _control(outcome: dict[str, Any]) -> str:
@@ -83,6 +95,8 @@ def _skill(outcome: dict[str, Any]) -> str:
         return ""
     regime = outcome.get("regime")
     rows = [f"| skill, success at lag {outcome['ladder']['start']} | {outcome['skill']:.1%} |"]
+    if outcome.get("no_gap") is not None:
+        rows.append(f"| the same weights at no gap | {outcome['no_gap']:.1%} |")
     if outcome.get("limited_by"):
         rows.append(f"| limited by | {outcome['limited_by']} |")
     if outcome.get("why"):

@@ -30,7 +30,7 @@ from trainables.files import sums, weights
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
 from trainables.measure.limits import limit_of
 from trainables.measure.records import FinalPoints, best_member, of_task
-from trainables.measure.skill import least_skill
+from trainables.measure.skill import least_skill, no_gap_of
 from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task
@@ -298,9 +298,12 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "member": member,
         "success_rate": row.success_rate,
         "skill": least_skill(rows),
+        "no_gap": no_gap_of(rows),
         "limited_by": limited,
         "why": None if reached[task].censored else record.why(limited),
         "limits": limits and limits.to_json(),
+        "answers": row.answers,
+        "answer_rate": row.answer_rate,
         "control": row.control,
         "control_rate": row.control_rate,
         "lower_bound": row.lower_bound,

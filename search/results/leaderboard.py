@@ -9,7 +9,7 @@ from rich.table import Table
 from search.disk.certificates import claimed
 from search.disk.ranking import fronts, places, rank
 from search.disk.record import Record
-from search.results.words import end_in_words, reach_in_words
+from search.results.words import beside, end_in_words, reach_in_words
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.skill import BY_SKILL
@@ -46,6 +46,9 @@ def leaderboard(
     )
     for name in ("#", "trial", "reach", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
+    known = beside(best)
+    for column in known:
+        table.add_column(column.head, justify="right", no_wrap=True)
     if certified and not several:
         table.add_column("certified", justify="right", no_wrap=True)
     on = fronts(ranked, objectives) if len(objectives) > 1 else {}
@@ -66,6 +69,7 @@ def leaderboard(
             str(record.number),
             reach_in_words(record, asked),
             _skill(record, limit),
+            *(column.cell(record) for column in known),
             *([claim] if certified and not several else []),
             *([str(on.get(record.number, ""))] if on else []),
             _ended(end_in_words(record, asked), record, limit),
@@ -77,6 +81,7 @@ def leaderboard(
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: success at lag {asked.start}"
         )
+        table.caption += "".join(f"; {column.head}: {column.about}" for column in known)
         if BY_SKILL in limits:
             table.caption += f"; {STAR}: limited by {BY_SKILL}"
     if len(regimes) == 1:
@@ -100,24 +105,26 @@ def leaderboard_markdown(
     """
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
-    lines = [
-        f"| # | trial | reach |{by_task} progress | skill | regime | ended by | architecture |"
-    ]
-    lines.append("|---" * (9 if several else 8) + "|")
+    known = beside(best)
+    skill = " | ".join(["skill", *(column.head for column in known)])
+    head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
         ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
         trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
-        numbers = f"{r.progress:.2f} | {_skill(r, None)}"
+        cells = [f"{r.progress:.2f}", _skill(r, None), *(column.cell(r) for column in known)]
+        numbers = " | ".join(cells)
         lines.append(
             f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
         )
     if asked is not None:
         lines.append(
             f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
-            f" skill: success at lag {asked.start}."
+            f" skill: success at lag {asked.start}"
+            f"{''.join(f'; {column.head}: {column.about}' for column in known)}."
         )
     return "\n".join(lines) + "\n"
 

@@ -153,4 +153,7 @@ class Display:
 
 
 def _skill(record: Record) -> str:
-    return "" if record.skill is None else f", skill {record.skill:.1%}"
+    if record.skill is None:
+        return ""
+    gap = "" if record.no_gap is None else f" ({record.no_gap:.1%} at no gap)"
+    return f", skill {record.skill:.1%}{gap}"

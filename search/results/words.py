@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from search.disk.record import Record
 from trainables.measure.ladder_config import LadderConfig
 
@@ -47,3 +50,50 @@ def in_words(record: Record, ladder: LadderConfig) -> str:
     if record.reach:
         return f"reach {record.reach_text}, {end}{more}"
     return reach_in_words(record, ladder) if not record.censored else f"{end}{more}"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A column of rates.
+
+    Attributes:
+        of: a trial's, None where it has none
+        said: as it is written
+        about: what it is, for a caption
+    """
+
+    head: str
+    of: Callable[[Record], float | None]
+    said: Callable[[float], str]
+    about: str
+
+    def cell(self, record: Record) -> str:
+        """As it is written, or nothing."""
+        rate = self.of(record)
+        return "" if rate is None else self.said(rate)
+
+
+def small(rate: float) -> str:
+    """In per cent, to two digits: 0.012%."""
+    return f"{100 * rate:.2g}%"
+
+
+COLUMNS = (
+    Beside(
+        "no gap",
+        lambda record: record.no_gap,
+        "{:.1%}".format,
+        "of the same weights where the question follows at once",
+    ),
+    Beside(
+        "wrong",
+        lambda record: record.wrong_answers,
+        small,
+        "of all single answers at the reach (of flip-flop's reads: the glitch rate)",
+    ),
+)
+
+
+def beside(records: Sequence[Record]) -> list[Beside]:
+    """The columns in which one of the records has something."""
+    return [one for one in COLUMNS if any(one.of(record) is not None for record in records)]

@@ -63,11 +63,12 @@ SINCE = {"censored_progress", "final_measured", "deaths", "losses", "kernels", "
 ROWS_SINCE = {
     *("data", "control", "control_rate"),
     *("asked", "answers", "answer_rate", "chance", "seen"),
+    *("no_gap_rate", "no_gap_sequences"),
 }
 """What a row says since then."""
 
 METRICS_SINCE = {
-    *("skill", "success_at_reach", "lower_bound_at_reach"),
+    *("skill", "no_gap", "wrong_answers", "success_at_reach", "lower_bound_at_reach"),
     *(f"limit_{name}" for name in ("gradient", "capacity", "precision", "window", "cost")),
 }
 """What MLflow holds of the best since then."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from search.results.card import worse_below_the_reach
+from search.results.card import single_answers, worse_below_the_reach
 
 
 def outcome(*points: tuple[int, int], lag: int = 16) -> dict[str, Any]:
@@ -35,3 +35,11 @@ def test_one_sentence_names_the_worst_shorter_lag() -> None:
 )
 def test_nothing_is_said_where_nothing_is_clear(points: list[tuple[int, int]]) -> None:
     assert worse_below_the_reach(outcome(*points)) == []
+
+
+def test_single_answers_wrong_stand_on_the_card_and_are_flip_flops_glitches() -> None:
+    told = {"task": "flip_flop", "answers": 26, "answer_rate": 0.99988}
+    assert "reads: the glitch rate | 0.012% |" in single_answers(told)
+    assert "glitch" not in single_answers({**told, "task": "copying"})
+    assert single_answers({**told, "answers": 1}) == ""
+    assert single_answers({"task": "flip_flop"}) == ""  # an export of an earlier version

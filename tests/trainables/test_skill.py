@@ -8,7 +8,7 @@ import pytest
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.limits import limit_of, ratio_at_least, ratio_at_most
 from trainables.measure.records import CurvePoint, MemberRung
-from trainables.measure.skill import Shown, least_skill, skill_of
+from trainables.measure.skill import Shown, least_skill, skill_of, wrong_answers
 
 TRIALS, SEQUENCES = 4000, 359
 
@@ -71,3 +71,17 @@ def test_skill_is_the_best_members_at_the_shortest_lag() -> None:
     assert skill_of([MemberRung("recall", 8, 0, "nan")]) is None
     assert least_skill([*rows, row(8, 0.5, False, task="parity")]) == pytest.approx(0.5, abs=0.01)
     assert least_skill([]) is None
+
+
+def test_single_answers_wrong_are_the_best_members_at_the_reach() -> None:
+    """At the shortest rung, where nothing was passed; the most over the tasks."""
+
+    def reads(lag: int, right: float, answers: int = 20, task: str = "flip_flop") -> MemberRung:
+        return MemberRung(task, lag, 0, "solved", answers=answers, answer_rate=right)
+
+    rows = [reads(8, 0.9), reads(16, 0.99), reads(16, 0.995), reads(32, 0.5)]
+    assert wrong_answers(rows, {"flip_flop": 16}) == pytest.approx(0.005)
+    assert wrong_answers(rows, {"flip_flop": 0}) == pytest.approx(0.1)
+    assert wrong_answers([reads(8, 0.9, answers=1)], {"flip_flop": 8}) is None
+    several = [*rows, reads(8, 0.97, task="copying")]
+    assert wrong_answers(several, {"flip_flop": 16, "copying": 8}) == pytest.approx(0.03)

@@ -34,6 +34,9 @@ class MemberRung:
         answer_rate: share of all their answers that were right, each by itself
         chance: the share that the best constant answer is right on
         seen: share of held-out sequences at this lag whose inputs training shows as well
+        no_gap_rate: at the shortest rung, the success rate of the same weights where the question
+            follows the evidence at once (`trainables.tasks.task.Task.no_gap`)
+        no_gap_sequences: held-out sequences of that; 0 if the task has no gap
         looks: looks at held-out sequences
         sequences: training sequences used
         seconds: wall time
@@ -66,6 +69,8 @@ class MemberRung:
     answer_rate: float = 0.0
     chance: float = 0.0
     seen: float = 0.0
+    no_gap_rate: float = 0.0
+    no_gap_sequences: int = 0
 
     @property
     def solved(self) -> bool:

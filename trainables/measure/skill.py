@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +39,29 @@ def least_skill(rows: Sequence[MemberRung]) -> float | None:
     tasks = dict.fromkeys(row.task for row in rows)
     found = [skill_of([row for row in rows if row.task == task]) for task in tasks]
     return min((one.rate for one in found if one is not None), default=None)
+
+
+def no_gap_of(rows: Iterable[MemberRung]) -> float | None:
+    """The best member's success rate at no gap, the least over the tasks that have one."""
+    best: dict[str, float] = {}
+    for row in rows:
+        if row.no_gap_sequences:
+            best[row.task] = max(row.no_gap_rate, best.get(row.task, 0.0))
+    return min(best.values(), default=None)
+
+
+def wrong_answers(rows: Sequence[MemberRung], reaches: Mapping[str, int]) -> float | None:
+    """The share of single answers that the best member has wrong, the most over the tasks.
+
+    At the task's reach, or, where nothing was passed, at the shortest rung. None where no sequence
+    has several answers. Of ``flip_flop`` under ``protocol: paper`` it is the glitch rate.
+    """
+    wrong: dict[str, float] = {}
+    for row in rows:
+        start = min(other.lag for other in rows if other.task == row.task)
+        if row.answers > 1 and row.lag == (reaches.get(row.task) or start):
+            wrong[row.task] = min(1 - row.answer_rate, wrong.get(row.task, 1.0))
+    return max(wrong.values(), default=None)
 
 
 def shown_by(row: MemberRung) -> Shown:

@@ -6,10 +6,12 @@ each sequence by itself, and always answers the same. Tried is that
 - a state changes with no later input, by value and, on a short sequence, by gradient;
 - a sequence's states are the same alone, among others, and at any place in the batch;
 - the same sequences give the same states, whatever was shown in between;
-- states are finite, one a step, and as wide as the stream;
+- states are finite, one a step, as wide as the stream and of its type;
 
 each as it trains and as it is tested, on sequences of the task from short to long. It is a trial
-and no proof: what a model does on longer sequences only, or after so many, is not seen.
+and no proof: what a model does on longer sequences only, or after so many, is not seen here. Where
+a rung is solved it is tried once more that no answer changes with what comes after it
+(`trainables.training.evaluation.require_nothing_ahead`).
 """
 
 from __future__ import annotations
@@ -103,13 +105,15 @@ def _require_shape(shown: _Shown, states: Tensor) -> None:
     wanted = (*shown.inputs.shape[:2], shown.model.config.hidden_size)
     if tuple(states.shape) != wanted:
         raise shown.breach(f"its states are {tuple(states.shape)}; they must be {wanted}")
+    if states.dtype != torch.float32:
+        raise shown.breach(f"its states are {states.dtype}; they must be {torch.float32}")
     if not states.isfinite().all():
         raise shown.breach("its states are not all finite")
 
 
 def _require_same(shown: _Shown, states: Tensor) -> None:
     shown.states(shown.inputs.flip(0)[: SEQUENCES // 2])
-    if _differ(shown.states(shown.inputs), states):
+    if differ(shown.states(shown.inputs), states):
         raise shown.breach("the same sequences give other states when they are shown again")
 
 
@@ -124,7 +128,7 @@ def _require_rows_alone(shown: _Shown, states: Tensor) -> None:
         (some, "among fewer others"),
         (dealt, "at another place in the batch"),
     ):
-        if _differ(shown.states(shown.inputs[rows]), states[rows], rounding):
+        if differ(shown.states(shown.inputs[rows]), states[rows], rounding):
             raise shown.breach(f"a sequence's states are others {said} than among {count}")
 
 
@@ -136,7 +140,7 @@ def _require_no_future(shown: _Shown, states: Tensor) -> None:
         changed = shown.inputs.clone()
         changed[:, last + 1 :] = shown.inputs.roll(1, 0)[:, last + 1 :].flip(1)
         kept = slice(None, last + 1)
-        if _differ(shown.states(changed)[:, kept], states[:, kept]):
+        if differ(shown.states(changed)[:, kept], states[:, kept]):
             raise shown.breach(f"states up to step {last} change with later inputs")
 
 
@@ -156,7 +160,8 @@ def _require_no_gradient_from_the_future(shown: _Shown) -> None:
             raise shown.breach(f"the state at step {last} has a gradient in later inputs")
 
 
-def _differ(found: Tensor, wanted: Tensor, rounding: float = RELATIVE) -> bool:
+def differ(found: Tensor, wanted: Tensor, rounding: float = RELATIVE) -> bool:
+    """Whether numbers differ by more than ``rounding``, a part of the largest that is wanted."""
     if found.shape != wanted.shape:
         return True
     return bool((found - wanted).abs().max() > rounding * wanted.abs().max() + 1e-6)

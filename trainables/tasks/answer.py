@@ -1,7 +1,7 @@
 """What is asked at a scored step: one of several classes, or a number.
 
-Sequences of a batch may be asked for classes different numbers of times. Where nothing is asked,
-the target is `NO_CLASS`: it is neither learned from nor ever wrong.
+Sequences of a batch may be asked different numbers of times. Where nothing is asked, the target is
+`NO_CLASS`, or NaN in place of a number: it is neither learned from nor ever wrong.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ NO_CLASS = -1
 
 
 def asked(targets: Targets) -> Bool[Tensor, "B S"]:
-    """Which of the targets are answers; numbers always are."""
-    return (
-        torch.ones_like(targets, dtype=torch.bool)
-        if targets.is_floating_point()
-        else (targets != NO_CLASS)
-    )
+    """Which of the targets are answers."""
+    return ~targets.isnan() if targets.is_floating_point() else targets != NO_CLASS
+
+
+def not_asked(targets: Targets, none: Bool[Tensor, "B S"]) -> Targets:
+    """The targets, but for ``none``, where nothing is asked."""
+    return targets.masked_fill(none, torch.nan if targets.is_floating_point() else NO_CLASS)
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,22 @@ class NumberAnswer:
         return self.offset + self.scale * predictions[..., 0]
 
     def right(self, predictions: Predictions, targets: Targets) -> Bool[Tensor, "B S"]:
-        """Which answers are right."""
-        return (self.value(predictions) - targets).abs() < self.tolerance
+        """Which answers are right; one that is not asked is."""
+        off = (self.value(predictions) - targets).abs()
+        return (off < self.tolerance) | ~asked(targets)
 
     def loss(
         self, predictions: Predictions, targets: Targets, label_smoothing: float = 0.0
     ) -> Tensor:
-        """Mean squared error, in units of ``scale`` squared; there are no labels to smooth."""
-        outputs = (targets - self.offset) / self.scale
-        return torch.nn.functional.mse_loss(predictions[..., 0], outputs)
+        """Mean squared error of what is asked, in units of ``scale`` squared; without labels."""
+        share = asked(targets).float().mean()
+        return self._squares(predictions, targets).mean() / share
 
     def losses(self, predictions: Predictions, targets: Targets) -> Float[Tensor, " B"]:
         """Mean squared error of each sequence."""
+        return self._squares(predictions, targets).mean(1) / asked(targets).float().mean(1)
+
+    def _squares(self, predictions: Predictions, targets: Targets) -> Float[Tensor, "B S"]:
+        """Squared errors in units of ``scale`` squared, 0 where nothing is asked."""
         outputs = (targets - self.offset) / self.scale
-        return (predictions[..., 0] - outputs).square().mean(1)
+        return (predictions[..., 0] - outputs).where(asked(targets), 0).square()

@@ -55,6 +55,8 @@ class AssociativeRecall(Task):
                 )
             return self
 
+    has_gap = True
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.first_value = 1 + config.keys

@@ -37,6 +37,8 @@ class Copying(Task):
         symbols: int = Field(default=10, ge=1, le=10_000)
         alphabet: int = Field(default=8, ge=2, le=100_000)
 
+    has_gap = True
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.inputs = Symbols(2 + config.alphabet)

@@ -64,6 +64,7 @@ class DelayedPattern(Task):
                 )
             return self
 
+    has_gap = True
     inputs = Reals(2)
 
     def __init__(self, config: Config) -> None:

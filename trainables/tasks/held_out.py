@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainables.measure.reliability import look_confidence, lower_bound, trials_needed
 from trainables.shapes import Targets
-from trainables.tasks.answer import NO_CLASS, asked
+from trainables.tasks.answer import asked, not_asked
 from trainables.tasks.task import ClassAnswer, NumberAnswer, Split, Task
 
 TEST_SHARE = 0.2
@@ -69,14 +69,13 @@ def _require_memory(task: Task, success: float, lag: int) -> None:
 def _only_answer(targets: Targets) -> Tensor:
     """What one and the same answer must be to be right wherever a row is asked (B,).
 
-    `NO_CLASS` where there is none.
+    None is asked where there is no such. Numbers are the same only if they are equal.
     """
-    if targets.shape[1] == 1 or targets.is_floating_point():
+    if targets.shape[1] == 1:
         return targets[:, 0]
     there = asked(targets)
-    least = targets.masked_fill(~there, torch.iinfo(targets.dtype).max).amin(1)
-    most = targets.amax(1)
-    return torch.where(least == most, most, NO_CLASS)
+    first = targets.gather(1, there.int().argmax(1, keepdim=True))
+    return not_asked(first, ((targets != first) & there).any(1, keepdim=True))[:, 0]
 
 
 def most_alike(targets: Tensor, answer: ClassAnswer | NumberAnswer) -> int:

@@ -25,7 +25,7 @@ from trainables.encoding.plain import is_list
 from trainables.encoding.steps import FillerKind
 from trainables.tasks.accounts.account import AnswersRead
 from trainables.tasks.accounts.answers import Answered, answers_read
-from trainables.tasks.answer import NO_CLASS
+from trainables.tasks.answer import not_asked
 from trainables.tasks.asked.columns import ColumnLabels, labels_of_columns, target_keys
 from trainables.tasks.asked.config import AnswersConfig
 from trainables.tasks.asked.lags import lags_of
@@ -92,7 +92,8 @@ class Parquet(RowsTask):
             config.partition,
             config.scaling,
         )
-        self.promises_lag = asked.places.lags is None or config.lag is not None
+        self.has_gap = asked.places.lags is None
+        self.promises_lag = self.has_gap or config.lag is not None
         self.padding = self._padding()
         self.answer, self.inputs = self.labels.answer, self.fitted.inputs
 
@@ -138,6 +139,11 @@ class Parquet(RowsTask):
     def lags(self) -> Int[np.ndarray, " N"] | None:
         """Of each answer; None where a gap says it."""
         return self.asked.places.lags
+
+    @property
+    def shortest_lag(self) -> int:
+        """With a gap, none of it: the answer at the row's own last step."""
+        return 0 if self.has_gap else 1
 
     @property
     def encoding(self) -> Encoding:
@@ -218,7 +224,7 @@ class Parquet(RowsTask):
         back = places.back[np.where(is_none, first, numbers)]
         targets = self.labels.targets[torch.from_numpy(numbers)]
         if is_none.any():
-            targets = targets.masked_fill(torch.from_numpy(is_none), NO_CLASS)
+            targets = not_asked(targets, torch.from_numpy(is_none))
         return targets, torch.from_numpy(back)
 
     def left_out(self) -> Iterator[tuple[str, int]]:

@@ -35,6 +35,8 @@ class Recall(Task):
         alphabet: int = Field(default=8, ge=2, le=100_000)
         distractors: Literal["disjoint", "same"] = "disjoint"
 
+    has_gap = True
+
     def __init__(self, config: Config) -> None:
         self.config = config
         self.alphabet = config.alphabet

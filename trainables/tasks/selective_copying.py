@@ -36,6 +36,8 @@ class SelectiveCopying(Task):
         symbols: int = Field(default=16, ge=1, le=10_000)
         vocabulary: int = Field(default=16, ge=4, le=100_000)
 
+    has_gap = True
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.inputs = Symbols(config.vocabulary)

@@ -145,6 +145,9 @@ class Task(ABC):
     promises_lag: bool = True
     """Whether every answer needs inputs ``lag`` steps back; else ``lag`` names a length."""
 
+    has_gap: bool = False
+    """Whether something without meaning lies between the evidence and the question alone."""
+
     inputs: Symbols | Reals
     answer: ClassAnswer | NumberAnswer
 
@@ -157,6 +160,11 @@ class Task(ABC):
     def shortest_lag(self) -> int:
         """The shortest lag that can be drawn."""
         return 1
+
+    @property
+    def no_gap(self) -> int | None:
+        """The lag at which the question follows the evidence at once; None without a gap."""
+        return self.shortest_lag if self.has_gap and self.promises_lag else None
 
     @property
     def encoding(self) -> Encoding:

@@ -25,6 +25,7 @@ from trainables.models.model import outline
 from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
+from trainables.training.evaluation import evaluate
 from trainables.training.member import Member
 from trainables.training.memory import out_of_memory, peak_bytes, reset_peak
 from trainables.training.rung import RungTraining
@@ -89,6 +90,7 @@ class Climber:
     def _train(self, lag: int, number: int) -> MemberRung:
         reset_peak(self.device)
         row = self._trained(lag, number)
+        row = self._without_a_gap(row)
         if row.solved:
             self._keep_weights(self.members[number], lag)
         else:
@@ -116,6 +118,23 @@ class Climber:
         row = training.run(self.tick)
         self.training = None
         return row
+
+    def _without_a_gap(self, row: MemberRung) -> MemberRung:
+        """The row with what the same weights do at no gap, where that is shorter than all rungs."""
+        no_gap, ladder, member = self.task.no_gap, self.ladder, self.members.get(row.member)
+        if no_gap is None or not no_gap < row.lag == ladder.start or not row.test_sequences:
+            return row
+        assert member is not None
+        tally = evaluate(
+            member.judged,
+            self.task.split("test"),
+            no_gap,
+            ladder.test_sequences,
+            self.streams.generator("curve", no_gap, row.member),
+            self.device,
+            self.memory_bytes,
+        )
+        return replace(row, no_gap_rate=tally.rate, no_gap_sequences=tally.sequences)
 
     def _member(self, lag: int, number: int) -> Member:
         """The member as it came from the rung below, or a fresh one where nothing is carried."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model
+from trainables.models.promises import BrokenPromiseError, differ
 from trainables.models.room import Room
 from trainables.shapes import Predictions, Targets
 from trainables.tasks.answer import asked
@@ -108,7 +109,7 @@ def each_shown(
     places, or by what lies beside them, would learn nothing from it. If ``mixed``,
     every batch's rows are shown in another order than they were drawn in.
     """
-    batch_size = max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
+    batch_size = _at_once(task, lag)
     order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)
     room = Room(model, memory_bytes)
     was_training = model.training
@@ -123,6 +124,50 @@ def each_shown(
         else:
             answers = room.answers(there.inputs, there.scored)
         yield batch, task.judge_answers(answers, there).cpu()
+    model.train(was_training)
+
+
+def _at_once(task: Task, lag: int) -> int:
+    return max(1, min(256, STEPS_AT_ONCE // task.length(lag)))
+
+
+@torch.no_grad()
+def require_nothing_ahead(
+    model: Model,
+    task: Task,
+    lag: int,
+    generator: torch.Generator,
+    device: torch.device,
+    memory_bytes: float = math.inf,
+) -> None:
+    """Try the trained model as it is tested: no answer changes with what comes after it.
+
+    `trainables.models.promises` tries a model before it is trained, on few and short sequences.
+    This is on as many at once, as long and as precise as those of a look; where all answers stand
+    at the last step nothing comes after them.
+
+    Raises:
+        BrokenPromiseError: in one line.
+    """
+    at_once = _at_once(task, lag)
+    batch = next(iter(task.draw(lag, at_once, at_once, generator))).to(device)
+    there = asked(batch.targets)
+    early = batch.scored[there & (batch.scored < batch.inputs.shape[1] - 1)].unique()
+    if not len(early):
+        return
+    room, was_training = Room(model, memory_bytes), model.training
+    model.eval()
+    answers = room.answers(batch.inputs, batch.scored)
+    for last in {int(early[0]), int(early[len(early) // 2]), int(early[-1])}:
+        changed = batch.inputs.clone()
+        changed[:, last + 1 :] = batch.inputs.roll(1, 0)[:, last + 1 :].flip(1)
+        before = there & (batch.scored <= last)
+        others = room.answers(changed, batch.scored)
+        if differ(others[before], answers[before]):
+            raise BrokenPromiseError(
+                f"model: answers up to step {last} change with later inputs, as it is tested at"
+                f" lag {lag}"
+            )
     model.train(was_training)
 
 

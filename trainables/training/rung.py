@@ -21,7 +21,7 @@ from trainables.randomness import Streams
 from trainables.regimes import Regime
 from trainables.tasks.drawing import Drawing
 from trainables.tasks.task import Batch, Split, Task
-from trainables.training.evaluation import Tally, each_shown, evaluate
+from trainables.training.evaluation import Tally, each_shown, evaluate, require_nothing_ahead
 from trainables.training.member import Member
 from trainables.training.memory import out_of_memory
 from trainables.training.stall import Stretches
@@ -242,12 +242,23 @@ class RungTraining:
         confidence = self.asked.confidence(self.progress.looks)
         if tally.lower_bound(confidence) < self.asked.success:
             return tally, False
+        self._require_nothing_ahead()
         if self.splits["test"].paired:
             return tally, True
         self.compared = self._compare(before)
         again = Tally(self.compared.right, self.compared.sequences)
         held = again.lower_bound(confidence) >= self.asked.success
         return tally, held and self.compared.beaten(confidence)
+
+    def _require_nothing_ahead(self) -> None:
+        require_nothing_ahead(
+            self.member.judged,
+            self.splits["test"],
+            self.lag,
+            self.streams.generator("probe", self.lag, self.member.number),
+            self.device,
+            self.member.memory_bytes,
+        )
 
     def _compare(self, drawn_from: torch.Tensor) -> Compared:
         """The member and the task's controls on the sequences of the look that was just taken.
@@ -259,7 +270,7 @@ class RungTraining:
         again = self.streams.generator("test", self.lag, number)
         again.set_state(drawn_from)
         shown = each_shown(
-            self.member.model,
+            self.member.judged,
             self.splits["test"],
             self.lag,
             self.asked.test_sequences,

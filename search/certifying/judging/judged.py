@@ -205,6 +205,7 @@ def _said(record: Record, spec: Spec) -> dict[str, Any]:
         "censored": record.censored,
         "progress": record.progress,
         "skill": record.skill,
+        "no_gap": record.no_gap,
         "ended_by": record.ended_by,
         "rungs": rungs,
         "members": [row.to_json() for row in rows],

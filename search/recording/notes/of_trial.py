@@ -40,7 +40,9 @@ def _outcome(record: Record, spec: Spec) -> str:
     limit = record.limited_by(spec.ladder)
     if record.skill is not None:
         limited = f"; it is limited by {limit}" if limit else ""
-        sentences.append(f"Skill, success at lag {spec.ladder.start}: {record.skill:.1%}{limited}.")
+        gap = "" if record.no_gap is None else f", at no gap {record.no_gap:.1%}"
+        skill = f"{record.skill:.1%}{gap}{limited}"
+        sentences.append(f"Skill, success at lag {spec.ladder.start}: {skill}.")
     return " ".join(sentences)
 
 

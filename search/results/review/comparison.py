@@ -80,6 +80,7 @@ def _result(side: Side) -> dict[str, Any]:
         "reach": best.reach_text if best else None,
         "certified": side.certified.get(best.digest) if best else None,
         "skill": best.skill if best else None,
+        "at no gap": best.no_gap if best else None,
         "progress": best.progress if best else None,
         "trial": best.number if best else None,
         "architecture": describe(best.configuration) if best else None,

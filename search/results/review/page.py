@@ -19,6 +19,7 @@ from search.disk.ranking import rank
 from search.disk.record import ENDS
 from search.results.review import charts, story, tables
 from search.results.review.importance import importances
+from search.results.words import small
 from search.spec import Spec
 
 OVERLAID = 6
@@ -150,6 +151,8 @@ HEADINGS = {
     "certified": "certified",
     "progress": "progress",
     "skill": "skill",
+    "no_gap": "at no gap",
+    "wrong_answers": "answers wrong",
     "limited_by": "limited by",
     "why": "why",
     "ended_by": "ended",
@@ -160,17 +163,19 @@ HEADINGS = {
     "training_gflop": "GFLOP",
     "busy_seconds": "minutes",
 }
+IF_KNOWN = ("certified", "no_gap", "wrong_answers")
+"""Columns that are left out where they are empty."""
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    names = [name for name in HEADINGS if name != "certified" or table[name].notna().any()]
+    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
     by_task = [name for name in table if name.startswith("reach/")]
     return [*(HEADINGS[name] for name in names), *by_task, *tables.parameters(table)]
 
 
 def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
     """Of every trial, each column's text and what it is sorted by."""
-    names = [name for name in HEADINGS if name != "certified" or table[name].notna().any()]
+    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
     names += [name for name in table if name.startswith("reach/")] + tables.parameters(table)
     return [[_cell(name, row) for name in names] for row in table.to_dict("records")]
 
@@ -182,8 +187,10 @@ def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     if name == "reach":
         text = ("≥ " if row["censored"] else "") + str(value)
         return text if value else "none", value
-    if name == "skill":
+    if name in ("skill", "no_gap"):
         return f"{value:.1%}", value
+    if name == "wrong_answers":
+        return small(value), value
     if name == "ended_by":
         return ENDS.get(value, value), value
     if name == "busy_seconds":

@@ -50,7 +50,8 @@ def _skill(best: Record, ladder: LadderConfig) -> str:
     if (why := best.why(limit)) and limit != BY_SKILL:
         end += f", and of the limits known before training its {why} ends there"
     regime = f", trained by regime {best.regime}" if best.regime else ""
-    return f"Its skill, success at lag {ladder.start}, is {best.skill:.1%}{regime}{end}."
+    gap = "" if best.no_gap is None else f" ({best.no_gap:.1%} at no gap)"
+    return f"Its skill, success at lag {ladder.start}, is {best.skill:.1%}{gap}{regime}{end}."
 
 
 def _ahead(ranked: Sequence[Record]) -> str:

@@ -20,6 +20,8 @@ MEASURED = (
     "certified",
     "progress",
     "skill",
+    "no_gap",
+    "wrong_answers",
     "limited_by",
     "why",
     "ended_by",
@@ -50,6 +52,8 @@ def trials(
 
     ``reach`` is in steps, the least over the tasks, ``reach/TASK`` that on each of several;
     ``censored`` says that it is a lower bound; ``skill`` is the success rate at the shortest lag,
+    ``no_gap`` that of the same weights without a gap, where the task has one, ``wrong_answers`` the
+    share of single answers wrong at the reach, where a sequence has several,
     ``limited_by``, where the ``ladder`` is given, what the trial is limited by, ``why`` the
     smallest limit that explains where it ended, and ``certified`` what certificates show, by
     digest. Parameters that a trial did not have are missing.
@@ -80,6 +84,8 @@ def _trial(
         "certified": certified.get(record.digest),
         "progress": record.progress,
         "skill": record.skill,
+        "no_gap": record.no_gap,
+        "wrong_answers": record.wrong_answers,
         "limited_by": limit,
         "why": None if ladder is None else record.why(limit),
         "ended_by": record.ended_by or "running",

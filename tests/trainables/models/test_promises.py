@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from benchmarks.reviewer.cheats import CHEATS, LAGS, TASK, acausal, refusal
+from benchmarks.reviewer.cheats import (
+    CHEATS,
+    EVADING,
+    LAGS,
+    TASK,
+    acausal,
+    refusal,
+    refusal_when_solved,
+)
 from tests.trainables.training.stand_ins import CPU, trial_config
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
@@ -51,6 +59,18 @@ def test_cheats_are_refused(cheat: Callable[..., Tensor], said: str) -> None:
     assert said in found
     assert "\n" not in found
     assert refusal(lambda layer, x, y: y) is None
+
+
+@pytest.mark.parametrize("cheat", EVADING, ids=lambda x: x.__name__)
+def test_cheats_that_behave_while_they_are_tried_solve_nothing(
+    cheat: Callable[..., Tensor],
+) -> None:
+    """They are found where a rung would be solved, as long, as many and as precise as there."""
+    assert refusal(cheat) is None
+    found = refusal_when_solved(cheat)
+    assert found is not None
+    assert "change with later inputs, as it is tested at lag 513" in found
+    assert refusal_when_solved(lambda layer, x, y: y) is None
 
 
 def test_a_trial_tries_it_before_anything_is_trained(

@@ -171,5 +171,5 @@ def test_a_part_without_rows(tmp_path: Path) -> None:
 
 def test_too_short_a_lag() -> None:
     task = digits()
-    refused(lambda: task.sample(0, 2, seeded()), "lag: 0", "parquet", "1")
-    refused(lambda: next(task.draw(0, 2, 2, seeded())), "lag: 0", "parquet", "1")
+    refused(lambda: task.sample(-1, 2, seeded()), "lag: -1", "parquet", "0")
+    refused(lambda: next(task.draw(-1, 2, 2, seeded())), "lag: -1", "parquet", "0")

@@ -171,6 +171,36 @@ def test_lists_after_the_gap_are_asked_one_a_step(tmp_path: Path) -> None:
     assert task.promises_lag
 
 
+def test_lists_of_numbers_are_regression_at_several_steps(tmp_path: Path) -> None:
+    """NaN is not asked: it is neither learned from nor wrong; a row is right if all others are."""
+    rows = [[float(n), float(n + 1), 2.0][: 2 + n % 2] for n in range(300)]
+    labels = [[None, n / 10, n / 5][: 2 + n % 2] for n in range(300)]
+    pq.write_table(pa.table({"tokens": rows, "labels": labels}), tmp_path / "f")
+    task = task_of(tmp_path / "f", values="numbers", ignore=None, tolerance=0.05)
+    batch = task.split("train").show(np.array([3, 4]), 3, seeded())
+    assert batch.scored.tolist() == [[1, 2], [2, 2]]
+    assert batch.targets[0].tolist() == pytest.approx([0.3, 0.6])
+    assert batch.targets[1].isnan().tolist() == [True, False]
+    answer = task.answer
+    outputs = ((batch.targets.nan_to_num(7.0) - answer.offset) / answer.scale)[..., None]
+    assert task.judge(outputs, batch).tolist() == [True, True]
+    assert float(answer.loss(outputs, batch.targets)) == pytest.approx(0, abs=1e-9)
+    outputs[1, 1] += 3.0
+    assert task.judge(outputs, batch).tolist() == [True, False]
+    outputs.requires_grad_()
+    loss = answer.loss(outputs, batch.targets)
+    assert loss.item() == pytest.approx(9.0 / 3)  # of the three that are asked
+    (gradient,) = torch.autograd.grad(loss, outputs)
+    assert gradient.isfinite().all()
+    assert gradient[1, 0] == 0
+    assert answer.losses(outputs, batch.targets).tolist() == pytest.approx([0, 9.0])
+    assert all(one.targets.isfinite().all() for one in each_place(task, batch))
+    controls = measure(task, 3)
+    assert controls.whole["constant"].rate < 0.2
+    assert task.encoding.answer.kind == "number"
+    assert any("2" in line and "answers a row" in line for line in task.account.lines())
+
+
 def test_success_is_a_row_with_every_answer_right_and_single_ones_are_counted(file: Path) -> None:
     task = task_of(file, lag="back").split("train")
     batch = task.sample(8, 200, seeded())
@@ -245,7 +275,8 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"back": lambda row: [None] * len(row)}, {"lag": "back"}, "lag: 'back' of", "has a null"),
     ({"back": lambda row: row[1:]}, {"lag": "back"}, "lag: 'back' of", "lags for"),
     ({}, {"asked": "after"}, "target: 'labels' of", "as many are asked in each"),
-    ({"labels": lambda row: [0.5] * len(row)}, {}, "answer: number, but", "holds lists"),
+    ({"labels": lambda row: [0.5] * len(row)}, {}, "tolerance: this key is required", "number"),
+    ({"labels": lambda row: [1e39] * len(row)}, {"tolerance": 0.1}, "target: 'labels' of", "row 0"),
     ({"labels": lambda row: 3}, {}, "ignore: -100 is for lists", "int64"),
 ]
 

@@ -22,6 +22,7 @@ from tests.trainables.training.stand_ins import (
     trial_config,
 )
 from trainables.controls.rivals import Rivals
+from trainables.models.promises import BrokenPromiseError
 from trainables.randomness import Streams
 from trainables.tasks.parquet import Parquet
 from trainables.training.member import Member
@@ -64,6 +65,13 @@ class Recalls(nn.Module):
         return 1.0
 
 
+class Peeks(Recalls):
+    """Changes its mind at step 5 if the last step is even."""
+
+    def forward(self, inputs: Tensor, scored: Tensor) -> Tensor:
+        return super().forward(inputs, scored) * (1 + 0.1 * (inputs[:, -1:, None] % 2))
+
+
 class Knowing(KnowingMember):
     """A member whose model needs no training."""
 
@@ -92,6 +100,14 @@ def test_a_rung_asks_for_every_answer_and_counts_each(task: Parquet, knows_all: 
     assert outcome.chance == pytest.approx(0.25, abs=0.06)
     if knows_all:
         assert outcome.control_rate < 0.5
+
+
+def test_a_rung_is_not_solved_by_looking_ahead(task: Parquet) -> None:
+    rivals = functools.cache(lambda lag: Rivals(task, lag, seeded()))
+    peeking = Knowing(Peeks(knows_all=True))
+    trained = attempt(peeking, ladder(success=0.8, test_sequences=400), task=task, rivals=rivals)
+    with pytest.raises(BrokenPromiseError, match=r"up to step \d change with later inputs"):
+        trained.run(no_tick)
 
 
 def test_rivals_take_rows_of_one_answer_as_well(task: Parquet) -> None:

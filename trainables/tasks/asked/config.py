@@ -20,7 +20,7 @@ class AnswersConfig(RowsConfig):
 
     Attributes:
         target: a column of integers, text or booleans (classes), or of numbers; or of lists of
-            classes; or several columns of classes, which are answered one after the other, a step
+            either; or several columns of classes, which are answered one after the other, a step
             each, after the gap
         asked: of lists, ``within``: a label a step of the row, answered there; ``after``: the
             labels are answered one after the other, a step each, after the gap; null for

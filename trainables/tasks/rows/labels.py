@@ -129,12 +129,7 @@ def labels(
             raise ValueError(f"answer: class, but {error}; allowed: number") from None
     if not (is_float or is_whole):
         raise ValueError(f"answer: number, but {name} holds {kind}; allowed: class")
-    if of_row is not None:
-        raise ValueError(
-            f"answer: number, but {name} holds lists; allowed: lists of integers, text, booleans,"
-            " or `answer: class` of whole numbers"
-        )
-    return _numbers(column, name, tolerance, train)
+    return _numbers(column, name, tolerance, train, of_row)
 
 
 def _classes(column: pa.Array, name: str, tolerance: float | None) -> Labels:
@@ -175,7 +170,11 @@ def hardly_meant(
 
 
 def _numbers(
-    column: pa.Array, name: str, tolerance: float | None, train: Bool[np.ndarray, " R"]
+    column: pa.Array,
+    name: str,
+    tolerance: float | None,
+    train: Bool[np.ndarray, " R"],
+    of_row: Sequence[int] | np.ndarray | None,
 ) -> Labels:
     if tolerance is None:
         raise ValueError(
@@ -185,7 +184,8 @@ def _numbers(
     with np.errstate(over="ignore"):
         numbers = exact.astype(np.float32)
     if not np.isfinite(numbers).all():
-        row = int(np.argmin(np.isfinite(numbers)))
+        place = int(np.argmin(np.isfinite(numbers)))
+        row = place if of_row is None else of_row[place]
         raise ValueError(
             f"target: {name} has NaN, infinity or a number beyond float32 in row {row}"
         )
