@@ -156,6 +156,15 @@ class Encoding(Config):
         """The columns that sequences stand in, where they are several."""
         return tuple(name for key, name in self.columns.items() if key.split(" ")[0] == "sequence")
 
+    @property
+    def together(self) -> str:
+        """How pandas makes rows of a table with one step a row; empty where it has whole rows."""
+        group, order = self.columns.get("group_by"), self.columns.get("order_by")
+        if group is None:
+            return ""
+        sort = "" if order is None else f".sort_values({order!r})"
+        return f"{sort}.groupby({group!r}, sort=False).agg(list)"
+
     def in_columns(self, row: Sequence[Any]) -> dict[str, Any]:
         """What a table has of one row: its list of steps, or of several columns each one's part."""
         plain = [list(step) if isinstance(step, tuple) else step for step in row]
