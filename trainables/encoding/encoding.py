@@ -152,6 +152,13 @@ class Encoding(Config):
         return self.each_step or self.answers > 1
 
     @property
+    def asks_for(self) -> str:
+        """How many answers a row has, in words."""
+        if self.each_step:
+            return "an answer at each step"
+        return "one answer a row" if self.answers == 1 else f"{self.answers} answers a row"
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """The columns that sequences stand in, where they are several."""
         return tuple(name for key, name in self.columns.items() if key.split(" ")[0] == "sequence")
