@@ -34,7 +34,7 @@ from search.recording.tracker import Tracker
 from search.spec import Spec
 from trainables.encoding.answers import ClassAnswers, ColumnsAnswers
 from trainables.encoding.encoding import Encoding
-from trainables.encoding.steps import SymbolSteps
+from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps
 from trainables.exports import exported, pyfunc
 from trainables.messages import one_line
 
@@ -100,17 +100,20 @@ def _type_of(answer: ClassAnswers) -> DataType:
 def described(encoding: Encoding, lag: int) -> dict[str, Any]:
     """What the rows are, for the logged model's metadata."""
     features = encoding.steps.features
-    holds = f"lists of steps, {features} {encoding.steps.kind} a step, of any lengths"
+    is_number = isinstance(encoding.steps, NumberSteps | PlainSteps)
+    a_step = ("a number" if features == 1 else f"{features} numbers") if is_number else "a symbol"
+    holds = f"lists of steps, {a_step} a step, of any lengths"
     if len(encoding.channels) > 1:
         holds = "one step" if features == 1 else "lists of steps, a number a step, of any lengths"
         holds = f"each {holds}, in this order"
-    also = "(N, T)" if features == 1 else f"(N, T, {features})"
+    shape = "(N, T)" if features == 1 else f"(N, T, {features})"
+    also = f"arrays {shape} of any number type" if is_number else f"arrays {shape} of symbols"
     return {
         "encoding_sha256": encoding.digest,
         "inputs": {
             "columns": list(encoding.channels),
             "holds": f"{holds}, as the user has them",
-            "also": f"arrays {also} of any number type, and ragged lists of rows",
+            "also": f"{also}, and ragged lists of rows",
         },
         "gap": f"{lag} steps of filler, -1 for that" if encoding.after_gap else "none",
     }

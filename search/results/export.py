@@ -290,7 +290,7 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "success": spec.ladder.success,
         "censored": reached[task].censored,
         "regime": record.regime,
-        "ended_by": record.ended_by,
+        "ended_by": record.report.tasks_ended_by.get(task) or record.ended_by,
         "by_task": record.tasks_text,
         "members": spec.ladder.members,
         "quorum": spec.ladder.quorum,

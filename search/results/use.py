@@ -113,6 +113,8 @@ def _generated(encoding: Encoding) -> str:
 def _rows(encoding: Encoding, outcome: dict[str, Any]) -> str:
     rate = f"{outcome['success_rate']:.1%} of {outcome['test_sequences']} held-out rows"
     lines = ["Rows may differ in length, and are given as they are: nothing is scaled beforehand."]
+    if "group_by" in encoding.columns:
+        lines.append(f"The file has a step a row: give `table{encoding.together}`.")
     if encoding.each_step:
         lines.append(
             "A row is answered at each of its steps, with a list; which of them are asked for, the"
@@ -173,7 +175,7 @@ def _missing(steps: NumberSteps | TokenSteps | SymbolSteps | PlainSteps) -> str:
     missing = steps.missing if isinstance(steps, NumberSteps) else None
     if missing is None:
         return "refused"
-    which = _listed([str(value) for value in missing.values])
+    which = _listed([v if isinstance(v, str) else f"{v:g}" for v in missing.values])
     filled = _listed([f"{number:.6g}" for number in missing.fill])
     indicator = "; a feature more says which" if missing.indicator else ""
     return f"{which}: filled with {filled}{indicator}"
@@ -183,12 +185,16 @@ def _step(steps: NumberSteps | TokenSteps | SymbolSteps | PlainSteps) -> str:
     if isinstance(steps, NumberSteps):
         pairs = zip(steps.mean, steps.deviation, strict=True)
         means = _listed([f"{mean:.6g} ± {deviation:.6g}" for mean, deviation in pairs])
-        return f"{steps.features} numbers; {SCALES[steps.scale]} {means}"
+        return f"{_numbers(steps.features)}; {SCALES[steps.scale]} {means}"
     if isinstance(steps, TokenSteps):
         return f"one of {len(steps.vocabulary)} symbols: {_listed([*map(repr, steps.vocabulary)])}"
     if isinstance(steps, SymbolSteps):
         return f"one of {len(steps.names)} symbols: {_listed([*map(repr, steps.names)])}"
-    return f"{steps.features} numbers: {', '.join(steps.names)}"
+    return f"{_numbers(steps.features)}: {', '.join(steps.names)}"
+
+
+def _numbers(count: int) -> str:
+    return "1 number" if count == 1 else f"{count} numbers"
 
 
 def _listed(words: list[str], most: int = 12) -> str:

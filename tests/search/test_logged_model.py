@@ -22,7 +22,7 @@ from mlflow.types.schema import AnyType, Array, TensorSpec
 
 import trainables
 from search.disk.folder import SearchFolder
-from search.recording.logged_model import example, signature
+from search.recording.logged_model import described, example, signature
 from tests.search.conftest import in_process
 from tests.waiting import HANGS
 from trainables.tasks import TASKS
@@ -135,6 +135,10 @@ def test_signatures_and_examples(kind: str, columns: list[str], step: Any) -> No
     """Columns of what is answered by name, and a row that the model takes."""
     encoding = TASKS[kind](TASKS[kind].Config()).encoding
     assert signature(encoding).outputs.input_names() == columns
+    inputs = described(encoding, 4)["inputs"]
+    said = {"recall": "a symbol a step", "adding": "2 numbers a step"}[kind]
+    assert inputs["holds"] == f"lists of steps, {said}, of any lengths, as the user has them"
+    assert ("number" in inputs["also"]) == (kind == "adding")
     assert example(encoding)["sequence"].tolist() == [[step] * 4]
 
 

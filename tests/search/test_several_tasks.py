@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,3 +146,16 @@ def test_cards_name_every_task(folder: SearchFolder, tmp_path: Path) -> None:
         assert f"**at least 8 steps** on `{task}`" in card
         assert f"| reach by task, of the same trial | {ALIKE} |\n| parameters |" in card
         assert "| known before training, by limit | gradient 24, precision 8,388,608, " in card
+
+
+def test_a_card_says_how_its_own_task_ended(
+    folder: SearchFolder, unlike: Record, tmp_path: Path
+) -> None:
+    """Not how another's did, beside a reach that the ladder alone bounds."""
+    other = SearchFolder(shutil.copytree(folder.path.parent, tmp_path / "runs"), folder.name)
+    ledger = Ledger(other)
+    ledger.reported(0, unlike.report)
+    ledger.finished(0, str(unlike.ended_by))
+    first, second = (card_of(to) for to in export(other, SPEC, Wanted(), tmp_path / "to"))
+    assert "| how the trial ended | top, so reach is censored |" in first
+    assert "| how the trial ended | failed_rung |" in second

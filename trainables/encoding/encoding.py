@@ -152,9 +152,25 @@ class Encoding(Config):
         return self.each_step or self.answers > 1
 
     @property
+    def asks_for(self) -> str:
+        """How many answers a row has, in words."""
+        if self.each_step:
+            return "an answer at each step"
+        return "one answer a row" if self.answers == 1 else f"{self.answers} answers a row"
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """The columns that sequences stand in, where they are several."""
         return tuple(name for key, name in self.columns.items() if key.split(" ")[0] == "sequence")
+
+    @property
+    def together(self) -> str:
+        """How pandas makes rows of a table with one step a row; empty where it has whole rows."""
+        group, order = self.columns.get("group_by"), self.columns.get("order_by")
+        if group is None:
+            return ""
+        sort = "" if order is None else f".sort_values({order!r})"
+        return f"{sort}.groupby({group!r}, sort=False).agg(list)"
 
     def in_columns(self, row: Sequence[Any]) -> dict[str, Any]:
         """What a table has of one row: its list of steps, or of several columns each one's part."""

@@ -183,13 +183,11 @@ def _require_column(name: str, columns: list[Any]) -> None:
 
 def _require_together(column: Any, encoding: Encoding) -> None:
     """Refuse a file's table as it lies there, where each of its rows is but one step of one."""
-    group, order = encoding.columns.get("group_by"), encoding.columns.get("order_by")
-    cells = _cells(column, encoding.column) if group is not None else []
+    cells = _cells(column, encoding.column) if encoding.together else []
     if cells and isinstance(cells[0], Number | np.generic | str):
-        sort = "" if order is None else f".sort_values({order!r})"
         raise ValueError(
             f"rows: {encoding.column!r} has one step a row, and this model takes a list of them;"
-            f" allowed: table{sort}.groupby({group!r}, sort=False).agg(list)"
+            f" allowed: table{encoding.together}"
         )
 
 

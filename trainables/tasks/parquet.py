@@ -256,10 +256,15 @@ class Parquet(RowsTask):
         )
 
     def under(self, encoding: Encoding) -> Self:
-        if encoding == self.encoding:
+        own = self.encoding
+        if encoding == own:
             return self
         other = super().under(encoding)
         name = f"{self.config.target_name} of {self.rows.file}"
+        if (own.answers, own.each_step) != (encoding.answers, encoding.each_step):
+            raise ValueError(
+                f"target: {name} asks for {own.asks_for}; the model gives {encoding.asks_for}"
+            )
         other.labels = self.labels.named_as(encoding.answer, f"target: {name}")
         other.answer = other.labels.answer
         other.padding = encoding.padding or self.padding

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from search.results.use import how_to_use
 from tests.trainables.encoding.test_predict import parquet, predictor, table
 
 TEXTS = ["abc"[n % 3] * (1 + n % 4) + "cab"[n % 2 :] + "abc"[n % 3] * (n // 4) for n in range(60)]
@@ -42,6 +43,9 @@ def test_a_table_with_a_step_a_row_is_told_how_to_go_on(
     assert "\n" not in str(told.value)
     how = str(told.value).split("allowed: table")[1]
     assert how == ".sort_values('when').groupby('machine', sort=False).agg(list)"
+    assert model.encoding is not None
+    outcome = {"lag": 4, "success_rate": 0.9, "test_sequences": 40}
+    assert f"give `table{how}`" in how_to_use(model.encoding, outcome, []).replace("\n", " ")
     together = lying.sort_values("when").groupby("machine", sort=False).agg(list)
     answers = model.predict(together)
     assert answers.tolist() == model.predict(together[::-1])[::-1].tolist()

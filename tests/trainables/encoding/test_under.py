@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from tests.trainables.encoding.test_predict import numbers_file, parquet, table
 from tests.trainables.training.stand_ins import seeded
+from trainables.tasks.parquet import Parquet
 from trainables.tasks.stream import Stream
 from trainables.tasks.task import Task
 
@@ -64,3 +66,34 @@ def test_the_same_rows_are_the_same_data_in_any_order(tmp_path: Path) -> None:
     said = data.differences(parquet(table(tmp_path / "g.parquet", fewer)).data)
     assert said is not None
     assert "10 rows gone (50, not 60)" in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "given", "said"),
+    [
+        ([1, 0, 1], [1, 0], "asks for 2 answers a row; the model gives 3 answers a row"),
+        ([1, 0], [1, 0, 1], "asks for 3 answers a row; the model gives 2 answers a row"),
+        ([1, 0], 1, "asks for one answer a row; the model gives 2 answers a row"),
+        ("steps", 1, "asks for one answer a row; the model gives an answer at each step"),
+    ],
+)
+def test_as_many_answers_as_the_model_gives(
+    tmp_path: Path, kept: Any, given: Any, said: str
+) -> None:
+    """Fewer are no claim about it, and more it cannot give."""
+
+    def task(labels: Any, name: str) -> Parquet:
+        _, rows = numbers_file(tmp_path / f"{name}.parquet")
+        if labels == "steps":
+            target: list[Any] = [[(n + t) % 2 for t in range(len(r))] for n, r in enumerate(rows)]
+        elif isinstance(labels, int):
+            target = [n % 2 for n in range(len(rows))]
+        else:
+            target = [[(n + label) % 2 for label in labels] for n in range(len(rows))]
+        asked = {"asked": "after"} if isinstance(labels, list) else {}
+        file = table(tmp_path / f"{name}.parquet", {"readings": rows, "fault": target})
+        return parquet(file, **asked)
+
+    with pytest.raises(ValueError, match=said) as told:
+        task(given, "given").under(task(kept, "kept").encoding)
+    assert "\n" not in str(told.value)
