@@ -25,7 +25,6 @@ from search.commands import (
     Plugins,
     Runs,
     console,
-    plain_options_of,
     print_json,
     show_complaints,
 )
@@ -194,16 +193,16 @@ def report(
     from search.results.review.page import page
 
     folder = SearchFolder(runs, name)
-    spec, ledger, at = folder.look(), Ledger(folder), plain_options_of(runs)
+    spec, ledger = folder.look(), Ledger(folder)
     records = list(ledger.records.values())
     decided = list(certificates(folder.path))
-    html = page(name, spec, ledger, decided, at).encode()
+    html = page(folder, spec, ledger, decided).encode()
     target = _written(html, to or folder.path / "report.html", name if to is None else None)
     show_complaints(ledger.warnings)
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
-    for sentence, command in story.what_next(records, spec, name, at, decided):
+    for sentence, command in story.what_next(records, spec, folder, decided):
         console.print(f"{sentence}\n  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"The page: {target.as_uri()}", highlight=False, markup=False, soft_wrap=True)
 

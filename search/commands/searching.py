@@ -116,7 +116,7 @@ def resume(
     ] = None,
     stop: Annotated[
         int | None,
-        typer.Option(min=2, help="Go on to this lag with the trials that reached the top."),
+        typer.Option(min=2, help="Go on to this lag with the trials that passed the top."),
     ] = None,
     hours: Annotated[
         float | None, typer.Option(min=1e-6, help="End this run after so many hours.")
@@ -236,9 +236,9 @@ def status(
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
-        from search.results.review.tables import trials
+        from search.results.review.tables import of_search
 
-        table = trials(records, certified_words(folder.path), objectives=spec.search.objectives)
+        table = of_search(records, spec, certified_words(folder.path))
         print_json(
             {
                 "name": name,

@@ -51,9 +51,9 @@ def trials(
     found = ordered(ledger.records.values(), sort, certified)
     chosen = found if every else found[:top]
     if json:
-        from search.results.review.tables import trials as table_of
+        from search.results.review.tables import of_search
 
-        table = table_of(chosen, certified)
+        table = of_search(found, spec, certified)
         by_number = table.set_index("trial", drop=False).loc[[r.number for r in chosen]]
         print_json(by_number.astype(object).where(by_number.notna(), None).to_dict("records"))
         return

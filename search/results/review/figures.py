@@ -33,7 +33,7 @@ def figure(
     Raises:
         UserError: in one line, if there is no such kind, parameter or trial.
     """
-    table = tables.trials(records)
+    table = tables.of_search(records, spec)
     success = spec.ladder.success
     if kind == "forgetting_curves":
         best = [record for record in rank(records) if record.report.curve][:top]

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from search.disk.certificates import claimed, words_of
+from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import ENDS
@@ -38,24 +39,17 @@ class Picture:
 
 
 def page(
-    name: str,
-    spec: Spec,
-    ledger: Ledger,
-    decided: Sequence[Mapping[str, Any]],
-    at: str = "",
+    folder: SearchFolder, spec: Spec, ledger: Ledger, decided: Sequence[Mapping[str, Any]]
 ) -> str:
-    """The whole page of a search and its decided certificates.
-
-    Its commands end with ``at``, which says where the runs folder is.
-    """
+    """The whole page of a search and its decided certificates."""
     records = list(ledger.records.values())
     certified = words_of(decided)
-    table = tables.trials(records, certified, spec.ladder, spec.search.objectives)
+    table = tables.of_search(records, spec, certified)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
     return environment.get_template("page.html").render(
-        name=name,
+        name=folder.name,
         spec=spec,
         spec_yaml=spec.to_yaml(),
         won=story.what_won(records, spec, decided),
@@ -66,7 +60,7 @@ def page(
         columns=_columns(table),
         rows=_rows(table),
         pictures=_pictures(records, spec, table, claimed(certified)),
-        following=list(story.what_next(records, spec, name, at, decided)),
+        following=list(story.what_next(records, spec, folder, decided)),
         plotly=get_plotlyjs(),
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 from search.disk.certificates import claimed
 from search.disk.ranking import fronts, rank
 from search.disk.record import Record
+from search.spec import Outline
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 
@@ -40,6 +41,13 @@ MEASURED = (
 
 OF_SEVERAL_AIMS = ("front", "gflop_to_reach")
 """Columns where there are several objectives."""
+
+
+def of_search(
+    records: Iterable[Record], spec: Outline, certified: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """The `trials` of a search, with all that its spec lets be said of them."""
+    return trials(records, certified, spec.ladder, spec.search.objectives)
 
 
 def trials(
