@@ -98,6 +98,7 @@ def test_the_command(tmp_path: Path) -> None:
     found = json.loads(in_process("trials", "made", "--runs", str(runs), "--json").stdout)
     assert [row["trial"] for row in found] == [1, 0, 2]
     assert "model/cell/kind" in found[0]
+    assert {row["limited_by"] for row in found} == {"forgetting"}
     refused = in_process("trials", "made", "--runs", str(runs), "--sort", "size")
     assert refused.returncode == 2
     assert "--sort: 'size' is not known; allowed: reach, trial, skill" in refused.stderr
