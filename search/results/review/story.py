@@ -125,8 +125,8 @@ def what_next(
     if best is None and ended:
         shorter = max(2, ladder.start // 4)
         yield (
-            f"Nothing passed lag {ladder.start}: start lower, or give members more sequences.",
-            f"ladder: {{start: {shorter}, sequences: {4 * ladder.sequences}}}",
+            f"Nothing passed lag {ladder.start}: start lower, or let members train longer.",
+            f"ladder: {{start: {shorter}, {_budget(ladder)}}}",
         )
     if best is not None and best.number >= (1 - LATE) * len(records) and len(records) > 4:
         yield (
