@@ -37,8 +37,9 @@ def figure(
     success = spec.ladder.success
     if kind == "forgetting_curves":
         best = [record for record in rank(records) if record.report.curve][:top]
-        names = {record.number: f"trial {record.number}" for record in best}
-        return charts.forgetting_curves(tables.forgetting_curves(best), names, success)
+        names = {record.number: tables.name(record) for record in best}
+        curves, chance = tables.forgetting_curves(best), tables.chance(best)
+        return charts.forgetting_curves(curves, names, success, chance)
     if kind == "reach_over_time":
         return charts.reach_over_time(table)
     if kind == "importance":

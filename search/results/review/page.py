@@ -72,7 +72,7 @@ def _pictures(
         return []
     ranked = [record for record in rank(records, certified) if record.reach > 0]
     best = ranked[:OVERLAID]
-    words = {record.number: f"trial {record.number}" for record in best}
+    words = {record.number: tables.name(record) for record in best}
     found = []
     curves = tables.forgetting_curves(best)
     success = spec.ladder.success
@@ -82,7 +82,7 @@ def _pictures(
             _picture(
                 "Forgetting curves",
                 f"{about} Hollow: lags that were not trained on.",
-                charts.forgetting_curves(curves, words, success),
+                charts.forgetting_curves(curves, words, success, tables.chance(best)),
             )
         )
     found.append(
