@@ -44,6 +44,7 @@ def trials(
     """
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
+    from search.disk.ranking import fronts
     from search.results.trial_lines import SORTS, ordered, trial_lines
 
     if sort not in SORTS:
@@ -63,7 +64,9 @@ def trials(
         by_number = table.set_index("trial", drop=False).loc[[r.number for r in chosen]]
         print_json(by_number.astype(object).where(by_number.notna(), None).to_dict("records"))
         return
-    console.print(trial_lines(chosen, sort, spec.ladder))
+    aims = spec.search.objectives
+    on = fronts(ledger.records.values(), aims) if len(aims) > 1 else {}
+    console.print(trial_lines(chosen, sort, spec.ladder, on))
     if len(chosen) < len(found):
         console.print(f"{len(chosen)} of {len(found)}; --all shows the others", highlight=False)
     show_complaints(ledger.warnings)

@@ -143,6 +143,7 @@ HEADINGS = {
     "trial": "trial",
     "reach": "reach",
     "certified": "certified",
+    "front": "front",
     "progress": "progress",
     "skill": "skill",
     "no_gap": "at no gap",
@@ -155,6 +156,7 @@ HEADINGS = {
     "parameters": "parameters",
     "state_bytes": "state, bytes",
     "training_gflop": "GFLOP",
+    "gflop_to_reach": "GFLOP to reach",
     "busy_seconds": "minutes",
 }
 IF_KNOWN = ("certified", "no_gap", "wrong_answers")
@@ -162,15 +164,20 @@ IF_KNOWN = ("certified", "no_gap", "wrong_answers")
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
+    return [HEADINGS.get(name, name) for name in _names(table)]
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    """The columns that are shown: what is known of any trial, then the parameters."""
+    there = [name for name in HEADINGS if name in table]
+    known = [name for name in there if name not in IF_KNOWN or table[name].notna().any()]
     by_task = [name for name in table if name.startswith("reach/")]
-    return [*(HEADINGS[name] for name in names), *by_task, *tables.parameters(table)]
+    return [*known, *by_task, *tables.parameters(table)]
 
 
 def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
     """Of every trial, each column's text and what it is sorted by."""
-    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
-    names += [name for name in table if name.startswith("reach/")] + tables.parameters(table)
+    names = _names(table)
     return [[_cell(name, row) for name in names] for row in table.to_dict("records")]
 
 
