@@ -156,12 +156,7 @@ class Search:
         from search.disk.certificates import certified_words
         from search.results.review import tables
 
-        return tables.trials(
-            self.records,
-            certified_words(self.path),
-            self.spec.ladder,
-            self.spec.search.objectives,
-        )
+        return tables.of_search(self.records, self.spec, certified_words(self.path))
 
     @property
     def outcomes(self) -> pa.Table:
@@ -200,7 +195,7 @@ class Search:
         from search.results.review.page import page
 
         decided = list(certificates(self.path))
-        html = page(self.name, self.spec, self._ledger, decided)
+        html = page(self._folder, self.spec, self._ledger, decided)
         Path(to).write_text(html, encoding="utf-8")
         return Path(to)
 

@@ -22,9 +22,9 @@ from search.commands.faults import (
     speak_plainly,
 )
 from search.commands.judging import judge
-from search.commands.reviewing import compare, list_, report, ui
+from search.commands.reviewing import list_, report, ui
 from search.commands.searching import resume, search, status
-from search.commands.trials import trials
+from search.commands.trials import compare, trials
 from search.errors import UserError, outside
 from trainables.messages import one_line
 

@@ -19,7 +19,7 @@ from search.recording.logged_model import publish
 from search.recording.recorder import Recorder
 from search.results.export import export_best
 from search.results.live_table import Display
-from search.scheduling.ray_session import RaySession, ray_for
+from search.scheduling.ray_session import HOW_IN, RaySession, ray_for
 from search.scheduling.resources import resolve
 from search.scheduling.retries import disk_failed
 from search.scheduling.stopped_trials import measure_stopped
@@ -86,9 +86,11 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
             with (
                 suppress(KeyboardInterrupt),
-                ray_for(folder) as session,
+                ray_for(folder, spec.tracking.ray_dashboard) as session,
                 display.following(ledger),
             ):
+                if session.dashboard:
+                    display.say(f"Ray's dashboard: {session.dashboard}; {HOW_IN}")
                 if not _all_ended(spec, ledger):
                     resources = resolve(spec, folder, find_space(spec), session)
                     spec = spec.model_copy(update={"resources": resources})

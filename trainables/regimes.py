@@ -37,6 +37,14 @@ class Regime(ABC):
         return 0.0
 
     @property
+    def passes(self) -> float:
+        """What a sequence costs in training, in those of one that begins with the first state.
+
+        One that is only read, to leave its final state to another, costs a third.
+        """
+        return 1 + self.passed_fraction / 3
+
+    @property
     @abstractmethod
     def carries_weights(self) -> bool:
         """Whether a member starts a rung with what it learned below."""

@@ -91,7 +91,7 @@ def _of(source: str, runs: Path) -> Iterator[Found]:
         return _of_export(folder)
     if folder.suffix == ".parquet":
         raise UserError(
-            f"search.warm_start: {source!r}: an outcome file holds no parameters; name its search"
+            f"search.warm_start: {source!r}: an outcome file is no source; name its search"
         )
     return _of_search(source, runs)
 

@@ -6,15 +6,18 @@ import errno
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+import time
+import webbrowser
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from search.commands import (
@@ -25,7 +28,6 @@ from search.commands import (
     Plugins,
     Runs,
     console,
-    plain_options_of,
     print_json,
     show_complaints,
 )
@@ -45,7 +47,6 @@ from search.disk.mlflow_database import (
 from search.errors import UserError
 
 if TYPE_CHECKING:
-    from search.results.review.comparison import Row, Side
     from search.spec import TrackingConfig
 
 SECONDS_TO_END = 10
@@ -60,6 +61,9 @@ def ui(
     runs: Runs = RUNS,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
     cluster: ClusterFile = None,
+    browser: Annotated[
+        bool, typer.Option(help="Open it in the browser, from a terminal on a desktop.")
+    ] = True,
 ) -> None:
     """Open MLflow's pages over the searches in the runs folder, or over a cluster's.
 
@@ -87,17 +91,20 @@ def ui(
         own = page_of_search(database, identity) if identity else ""
         store += ["--default-artifact-root", artifacts]
     shown = "" if page else f", over {_public(uri)}"
-    _say(f"MLflow: http://127.0.0.1:{port}{page}{shown} (Ctrl-C ends it)")
+    if answers(port):
+        raise UserError(f"--port: {port} is taken; give another")
+    address = f"http://127.0.0.1:{port}{page}"
+    _say(f"MLflow: {address}{shown} (in some seconds; Ctrl-C ends it)")
     if own:
         _say(f"The search's own page: http://127.0.0.1:{port}{own}")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     said = runs.absolute() / SERVER_LOG
-    code = _serve([*command, "--workers", "1", *store], said)
+    opened = address if browser and _on_a_desktop() else None
+    code = _serve([*command, "--workers", "1", *store], said, port, opened)
     remove_stray_folders(database)
     if code:
         raise UserError(
-            f"--port: MLflow's server on {port} ended with {code}; is it taken? Give another. "
-            f"What it said is in {said}"
+            f"--port: MLflow's server on {port} ended with {code}; what it said is in {said}"
         )
 
 
@@ -142,10 +149,34 @@ def _complaints(folders: Iterable[SearchFolder]) -> Iterator[str]:
         yield from Ledger(folder).complaints
 
 
-def _serve(command: list[str], said: Path) -> int:
+def answers(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _on_a_desktop() -> bool:
+    """Whether a person looks on who has a browser here, and not at the end of a wire."""
+    if not console.is_terminal or "SSH_CONNECTION" in os.environ:
+        return False
+    return sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
+
+
+def open_when_up(server: subprocess.Popen[bytes], port: int, address: str) -> None:
+    """Show a page in the browser as soon as the server answers; never where it ends before."""
+    while server.poll() is None:
+        if answers(port):
+            webbrowser.open(address)
+            return
+        time.sleep(0.2)
+
+
+def _serve(command: list[str], said: Path, port: int, opened: str | None) -> int:
     """Run a server until it ends, or Ctrl-C or SIGTERM ends it with all that it started.
 
-    What it says is written to ``said``, and lost where nothing may be written.
+    What it says is written to ``said``, and lost where nothing may be written. Once it answers, the
+    page that is to be ``opened`` is shown.
     """
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -156,6 +187,9 @@ def _serve(command: list[str], said: Path) -> int:
                 command, start_new_session=True, env=environment, stdout=log, stderr=log
             ) as server,
         ):
+            if opened:
+                arguments = (server, port, opened)
+                threading.Thread(target=open_when_up, args=arguments, daemon=True).start()
             try:
                 return server.wait()
             except KeyboardInterrupt:
@@ -194,16 +228,16 @@ def report(
     from search.results.review.page import page
 
     folder = SearchFolder(runs, name)
-    spec, ledger, at = folder.look(), Ledger(folder), plain_options_of(runs)
+    spec, ledger = folder.look(), Ledger(folder)
     records = list(ledger.records.values())
     decided = list(certificates(folder.path))
-    html = page(name, spec, ledger, decided, at).encode()
+    html = page(folder, spec, ledger, decided).encode()
     target = _written(html, to or folder.path / "report.html", name if to is None else None)
     show_complaints(ledger.warnings)
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
-    for sentence, command in story.what_next(records, spec, name, at, decided):
+    for sentence, command in story.what_next(records, spec, folder, decided):
         console.print(f"{sentence}\n  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"The page: {target.as_uri()}", highlight=False, markup=False, soft_wrap=True)
 
@@ -224,62 +258,6 @@ def _written(html: bytes, target: Path, name: str | None) -> Path:
             raise
         return _written(html, Path(f"{name}-report.html"), None)
     return target
-
-
-def compare(
-    one: Annotated[str, typer.Argument(help="A search's name.", show_default=False)],
-    other: Annotated[str, typer.Argument(help="Another's.", show_default=False)],
-    runs: Runs = RUNS,
-    json: Json = False,
-) -> None:
-    """Show two searches side by side: in what their specs differ, and what came of each."""
-    from search.results.review import comparison
-
-    left, right = (_side(SearchFolder(runs, name)) for name in (one, other))
-    differ, came = comparison.differences(left, right), comparison.results(left, right)
-    unlike = comparison.unlike(differ)
-    if json:
-        sides = {"spec": differ, "results": came}
-        found = {
-            part: {key: {"one": a, "other": b} for key, a, b in rows}
-            for part, rows in sides.items()
-        }
-        print_json({"one": one, "other": other, "unlike": unlike, **found})
-        return
-    if differ:
-        console.print(_side_by_side("In what the specs differ", one, other, differ))
-    else:
-        console.print("The specs say the same.")
-    console.print(_side_by_side("What came of each", one, other, came))
-    if unlike:
-        keys = ", ".join(unlike)
-        console.print(f"Reaches do not mean the same: they differ in {keys}", style="yellow")
-
-
-def _side(folder: SearchFolder) -> Side:
-    from search.disk.certificates import certified_words
-    from search.disk.ledger import Ledger
-    from search.results.review.comparison import Side
-
-    spec, ledger = folder.outline(), Ledger(folder)
-    show_complaints(ledger.warnings)
-    records = list(ledger.records.values())
-    return Side(folder.name, spec, records, certified_words(folder.path))
-
-
-def _side_by_side(title: str, one: str, other: str, rows: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("", one, other):
-        table.add_column(name, overflow="fold")
-    for key, *values in rows:
-        table.add_row(key, *(escape(_shown(value)) for value in values))
-    return table
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def list_(

@@ -116,7 +116,7 @@ def resume(
     ] = None,
     stop: Annotated[
         int | None,
-        typer.Option(min=2, help="Go on to this lag with the trials that reached the top."),
+        typer.Option(min=2, help="Go on to this lag with the trials that passed the top."),
     ] = None,
     hours: Annotated[
         float | None, typer.Option(min=1e-6, help="End this run after so many hours.")
@@ -195,19 +195,20 @@ def _search(folder: SearchFolder) -> None:
             highlight=False,
         )
         raise typer.Exit(EXIT_INTERRUPTED)
-    one = f" {folder.name}" if spec.tracking.uri else ""  # whose spec says where it is recorded
     option = _more(ended.budget)
     more = f"longspan resume {folder.name}{at} --{option}" if option else ""
     why = f": {ended.budget}" if ended.budget else ""
     console.print(f"Ended after {duration(ended.seconds)}{why}. Next:", highlight=False)
     hints = {
         f"longspan report {folder.name}{at}": "what won, why, what mattered",
-        f"longspan ui{one}{at}": "review every trial in MLflow",
+        f"longspan ui {folder.name}{at}": "review every trial in MLflow",
         f"longspan certify {folder.name}{at}": "try the winner on fresh members",
         f"longspan export {folder.name} --top 3 --to best{at}": "weights and cards of the best",
     }
-    for command, what in ({more: "go on"} | hints if more else hints).items():
-        console.print(f"  {command:<41} {what}", highlight=False, soft_wrap=True)
+    hints = {more: "go on"} | hints if more else hints
+    width = max(map(len, hints))
+    for command, what in hints.items():  # behind #, so that the whole line can be pasted
+        console.print(f"  {command:<{width}}  # {what}", highlight=False, soft_wrap=True)
 
 
 def _more(budget: str | None) -> str:
@@ -236,9 +237,9 @@ def status(
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
-        from search.results.review.tables import trials
+        from search.results.review.tables import of_search
 
-        table = trials(records, certified_words(folder.path), objectives=spec.search.objectives)
+        table = of_search(records, spec, certified_words(folder.path))
         print_json(
             {
                 "name": name,

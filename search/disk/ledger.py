@@ -207,7 +207,7 @@ class Ledger:
         for number, record in self.records.items():
             found = self._folder.outcomes, number, record.digest, record.rows
             if record.rows and not outcomes.holds(*found):
-                part = outcomes.write(*found)
+                part = outcomes.write(*found, record.parameters)
                 log.warning("%s: was missing or damaged; written anew from the ledger", part)
 
     def _put(self, record: Record) -> None:
@@ -215,7 +215,8 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         before = self.records.get(record.number)
         if record.rows and (before is None or record.rows != before.rows):
-            outcomes.write(self._folder.outcomes, record.number, record.digest, record.rows)
+            found = self._folder.outcomes, record.number, record.digest, record.rows
+            outcomes.write(*found, record.parameters)
         write_json(folder / "record.json", record.to_json())
         self.records[record.number] = record
         for listener in self._listeners:

@@ -1,10 +1,11 @@
-"""Outcomes as Arrow tables: one row a trial, task, member and rung."""
+"""Outcomes as Arrow tables: one row a trial, task, member and rung, with the trial's parameters."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,18 +46,24 @@ SCHEMA = pa.schema(
     ]
 )
 """`trainables.measure.records.MemberRung`, with the trial's number and its configuration's
-SHA-256."""
+SHA-256. Behind these stand the trial's parameters, each under its path."""
 
 KEY = ("trial", "task", "lag", "member")
 
 _MEASURED = [name for name in SCHEMA.names if name not in ("trial", "configuration")]
 
 
-def write(folder: Path, trial: int, configuration: str, rows: Sequence[MemberRung]) -> Path:
+def write(
+    folder: Path,
+    trial: int,
+    configuration: str,
+    rows: Sequence[MemberRung],
+    parameters: Mapping[str, Any] = {},
+) -> Path:
     """Write all rows of one trial to its own file, whole or not at all, in place of the last."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    table = _table(trial, configuration, rows)
+    table = _table(trial, configuration, rows, parameters)
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     write_aside(part(folder, trial), buffer.getvalue())
     return part(folder, trial)
@@ -68,12 +75,12 @@ def part(folder: Path, trial: int) -> Path:
 
 
 def holds(folder: Path, trial: int, configuration: str, rows: Sequence[MemberRung]) -> bool:
-    """Whether the trial's file holds exactly these rows."""
+    """Whether the trial's file holds exactly these rows; an earlier version left parameters out."""
     try:
         found = read_part(part(folder, trial))
     except (FileNotFoundError, DamagedFileError):
         return False
-    return bool(found.equals(_table(trial, configuration, rows)))
+    return bool(found.select(SCHEMA.names).equals(_table(trial, configuration, rows, {})))
 
 
 def read_part(file: Path) -> pa.Table:
@@ -84,7 +91,9 @@ def read_part(file: Path) -> pa.Table:
         DamagedFileError: in one line, if it is not as it was written.
     """
     try:
-        return pq.read_table(file, schema=SCHEMA, page_checksum_verification=True)
+        own = [field for field in pq.read_schema(file) if field.name not in SCHEMA.names]
+        schema = pa.schema([*SCHEMA, *own])
+        return pq.read_table(file, schema=schema, page_checksum_verification=True)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
@@ -92,19 +101,52 @@ def read_part(file: Path) -> pa.Table:
         raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
 
 
-def _table(trial: int, configuration: str, rows: Sequence[MemberRung]) -> pa.Table:
+def _table(
+    trial: int, configuration: str, rows: Sequence[MemberRung], parameters: Mapping[str, Any]
+) -> pa.Table:
     measured = {name: [getattr(row, name) for row in rows] for name in _MEASURED}
     count = len(rows)
     columns = {"trial": [trial] * count, **measured, "configuration": [configuration] * count}
-    return pa.Table.from_pydict(columns, schema=SCHEMA)
+    table = pa.Table.from_pydict(columns, schema=SCHEMA)
+    for name, value in parameters.items():
+        if name not in SCHEMA.names:
+            table = table.append_column(name, pa.array([value] * count))
+    return table
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all; a parameter that is a number here and a word there is a word."""
+    kinds: dict[str, list[pa.DataType]] = {}
+    for field in (field for table in tables for field in table.schema):
+        if field.type not in kinds.setdefault(field.name, []) and not pa.types.is_null(field.type):
+            kinds[field.name].append(field.type)
+    mixed = {
+        name for name, of_it in kinds.items() if len(of_it) > 1 and not all(map(_number, of_it))
+    }
+    alike = [_worded(table, mixed & set(table.column_names)) for table in tables]
+    return pa.concat_tables(alike, promote_options="permissive")
+
+
+def _worded(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """The table with these columns as text."""
+    for name in names:
+        words = [None if value is None else str(value) for value in table[name].to_pylist()]
+        table = table.set_column(table.column_names.index(name), name, pa.array(words))
+    return table
+
+
+def _number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def read(folder: Path) -> pa.Table:
     """Every row of a search, by trial, task, lag and member.
 
+    Of parameters that a trial did not have the values are null.
+
     Raises:
         DamagedFileError: in one line, if a file is not as it was written.
     """
     tables = [read_part(file) for file in sorted(folder.glob("*.parquet"))]
-    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    table = _together(tables) if tables else SCHEMA.empty_table()
     return table.sort_by([(key, "ascending") for key in KEY])

@@ -13,16 +13,16 @@ from trainables.measure.report import Report
 from trainables.measure.skill import BY_SKILL, least_skill, no_gap_of, wrong_answers
 
 ENDS = {
-    "top": "reached the top",
+    "top": "passed the top",
     "failed_rung": "failed a rung",
     "pruned": "stopped",
     "running": "running",
-    "time": "time was over",
+    "time": "out of time",
     "memory": "out of memory",
-    "length": "longer than its positions",
-    "error": "failed",
+    "length": "out of positions",
+    "error": "failed by error",
 }
-"""How a trial ended, in the words of every page that shows it."""
+"""How a trial ended, in the words of every page that shows it; records keep the keys."""
 
 
 @dataclass(frozen=True)

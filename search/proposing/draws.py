@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import BaseTrial
 
 from search.proposing.new_study import new_study
@@ -35,6 +36,28 @@ def flat_draws(space: Space, count: int) -> list[dict[str, Any]]:
     """The same as the space gives them: each parameter by its path."""
     study = new_study(sampler=make_sampler("random", 0, 0))
     return [_chosen(space, study.ask()) for _ in range(count)]
+
+
+def untried(space: Space, tried: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Of parameters that were chosen in any of the ``tried``, the choices that were in none.
+
+    Kinds stand first; a parameter that is chosen from a range has no choices.
+    """
+    study = new_study(sampler=make_sampler("random", 0, 0))
+    offered: dict[str, Sequence[Any]] = {}
+    for _ in range(DRAWS):
+        trial = study.ask()
+        space(trial)
+        for name, of_it in trial.distributions.items():
+            if isinstance(of_it, CategoricalDistribution):
+                offered[name] = of_it.choices
+    found = {}
+    for name in sorted(offered, key=lambda name: (not name.endswith("/kind"), name)):
+        chosen = [parameters[name] for parameters in tried if name in parameters]
+        left = [choice for choice in offered[name] if choice not in chosen]
+        if chosen and left:
+            found[name] = left
+    return found
 
 
 def _chosen(space: Space, trial: BaseTrial) -> dict[str, Any]:

@@ -150,7 +150,10 @@ class StudySearch(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Keep how a trial ended. One that lost its worker has not: it is under way still."""
+        """Keep how a trial ended. One that lost its worker has not: it is under way still.
+
+        One that the scheduler stopped where its rung had failed has failed, and may do no more.
+        """
         number = self._under_way.get(trial_id)
         if error or number is None:
             return
@@ -160,7 +163,7 @@ class StudySearch(Searcher):
         if self._over() and report.ended_by is None:
             del self._under_way[trial_id]
             return
-        self.end(trial_id, report.ended_by or "pruned", report.error)
+        self.end(trial_id, report.ended_by or report.failed_by or "pruned", report.error)
 
     def is_under_way(self, trial_id: str) -> bool:
         """Whether a trial was handed out under this id and has not ended."""

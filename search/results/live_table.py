@@ -75,6 +75,10 @@ class Display:
         if not self._console.is_terminal and done == 0:
             self._console.print(f"Measuring the forgetting curves of {total} stopped trials")
 
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def certifying(self, what: str) -> None:
         """Say what is known of a candidate while the trials wait."""
         self._stage = what

@@ -54,16 +54,24 @@ def ordered(records: Iterable[Record], by: str, certified: Mapping[str, str]) ->
     return sorted(ranked, key=key)
 
 
-def trial_lines(records: Sequence[Record], by: str, ladder: LadderConfig) -> Table:
+def trial_lines(
+    records: Sequence[Record], by: str, ladder: LadderConfig, on: Mapping[int, int] = {}
+) -> Table:
     """A table of the records in their order, each on one line of eighty columns.
 
     Words of an architecture that all of them share stand in the caption alone; so does a regime.
+    Where there are several objectives, ``on`` which Pareto front a trial is, by number.
     """
     shown = SORTS[by]
     words = [[r.regime, *describe(r.configuration).split(SEPARATOR)] for r in records]
     shared = set.intersection(*map(set, words)) if len(words) > 1 else {r.regime for r in records}
     rates = any(word.startswith(RATE) and word not in shared for word in itertools.chain(*words))
-    heads = [*([shown[0]] if shown else []), *(["lr"] if rates else []), "architecture"]
+    heads = [
+        *(["front"] if on else []),
+        *([shown[0]] if shown else []),
+        *(["lr"] if rates else []),
+        "architecture",
+    ]
     rows = [["trial", "reach", "then", *heads]]
     for record, each in zip(records, words, strict=True):
         apart = [word for word in each if word and word not in shared]
@@ -73,6 +81,7 @@ def trial_lines(records: Sequence[Record], by: str, ladder: LadderConfig) -> Tab
                 str(record.number),
                 reach_in_words(record, ladder),
                 end_in_words(record, ladder),
+                *([str(on.get(record.number, ""))] if on else []),
                 *([_number(record, shown)] if shown else []),
                 *([rate] if rates else []),
                 SEPARATOR.join(word for word in apart if not word.startswith(RATE)),

@@ -8,17 +8,6 @@ from dataclasses import dataclass
 from search.disk.record import Record
 from trainables.measure.ladder_config import LadderConfig
 
-ENDS = {
-    "failed_rung": "failed",
-    "pruned": "stopped",
-    "memory": "out of memory",
-    "time": "out of time",
-    "length": "cannot read",
-    "error": "error",
-    None: "running",
-}
-"""How a trial ended, or what it does, at the rung above its reach."""
-
 
 def reach_in_words(record: Record, ladder: LadderConfig | None) -> str:
     """``512``; ``≥ 512`` of a trial that may do more; ``below 8`` where the first rung failed.
@@ -33,14 +22,14 @@ def reach_in_words(record: Record, ladder: LadderConfig | None) -> str:
 
 
 def end_in_words(record: Record, ladder: LadderConfig | None) -> str:
-    """``failed at 1024``, ``stopped at 1024``, ``passed the top``, ``running``, ``error``."""
-    if record.ended_by == "top":
-        return "passed the top"
-    said = ENDS.get(record.ended_by, str(record.ended_by))
-    if record.ended_by == "error" or ladder is None:
-        return said
+    """How it ended, and on which rung: ``failed at 1024``, ``stopped at 8``; ``passed the top``.
+
+    Without the rung where the ladder is not known.
+    """
+    if ladder is None or record.ended_by in ("top", "error"):
+        return record.end_text
     tried = next((lag for lag in ladder.rungs if lag > record.reach), ladder.stop)
-    return f"{said} at {tried}"
+    return f"{record.end_text.removesuffix(' a rung')} at {tried}"
 
 
 def in_words(record: Record, ladder: LadderConfig) -> str:

@@ -51,6 +51,9 @@ CLUSTER_ENVIRONMENT = {
 TOKEN = Path("~/.ray/auth_token")
 """What Ray asks of whoever talks to it, unless its environment names another."""
 
+HOW_IN = f"it asks for the token in {TOKEN}"
+"""How one is let in to Ray's dashboard."""
+
 OTHER_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -61,10 +64,12 @@ class RaySession:
     Attributes:
         machines: that trials may run on
         store: of the trials' folders, where machines do not share a disk; else None
+        dashboard: the address of Ray's own pages, if they were asked for on this machine
     """
 
     machines: list[Machine]
     store: Any | None
+    dashboard: str | None = None
 
     def spec_of_workers(self, spec: Spec, folder: SearchFolder) -> dict[str, Any]:
         """The spec as a worker is given it."""
@@ -74,34 +79,37 @@ class RaySession:
 
 
 @contextmanager
-def ray_for(folder: SearchFolder) -> Iterator[RaySession]:
-    """Ray, for the length of the block."""
-    with _cluster_ray(folder) if on_cluster() else local_ray() as session:
+def ray_for(folder: SearchFolder, dashboard: bool = False) -> Iterator[RaySession]:
+    """Ray, for the length of the block; a cluster's has its ``dashboard`` anyway."""
+    with _cluster_ray(folder) if on_cluster() else local_ray(dashboard) as session:
         yield session
 
 
 @contextmanager
-def local_ray() -> Iterator[RaySession]:
-    """Ray on this machine, for the length of the block.
+def local_ray(dashboard: bool = False) -> Iterator[RaySession]:
+    """Ray on this machine, for the length of the block, with its ``dashboard`` on request.
 
     It listens on 127.0.0.1 alone, and asks for a token that its owner alone can read. A block
     within a block has the outer one's.
 
     Raises:
-        UserError: if it does not come up, or another one runs in this process.
+        UserError: if it does not come up, another one runs in this process, or a dashboard is asked
+            for that was not installed.
     """
     if ray.is_initialized():
         _require_own()
         yield RaySession(here(), None)
         return
+    if dashboard:
+        _require_dashboard()
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
     _keep_token_to_its_owner()
     with _ended_as_by_ctrl_c() as again:
-        _start()
+        address = _start(dashboard)
         again()
         try:
             _say_where_others_reach_it()
-            yield RaySession(here(), None)
+            yield RaySession(here(), None, address)
         finally:
             _shut_down()
 
@@ -115,8 +123,18 @@ def _require_own() -> None:
         )
 
 
-def _start() -> None:
-    """Start Ray; a machine that is busy is given more tries.
+def _require_dashboard() -> None:
+    try:
+        import ray.dashboard.optional_deps  # noqa: F401  # what `ray[default]` adds
+    except ImportError as error:
+        raise UserError(
+            f"tracking.ray_dashboard: Ray is installed without it ({one_line(error)}); "
+            "`pip install 'ray[default]'` adds it"
+        ) from None
+
+
+def _start(dashboard: bool) -> str | None:
+    """Start Ray; a machine that is busy is given more tries. The address of its dashboard, if any.
 
     Raises:
         UserError: in one line, if Ray does not come up.
@@ -124,14 +142,15 @@ def _start() -> None:
     reason = ""
     for _ in range(STARTS):
         try:
-            ray.init(
+            context = ray.init(
                 address="local",
                 namespace=NAMESPACE,
-                include_dashboard=False,
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-            return
+            return f"http://{context.dashboard_url}" if dashboard else None
         except Exception as error:  # whatever Ray makes of a machine that is busy or full
             reason = one_line(error, 200)
             _shut_down()

@@ -175,13 +175,15 @@ class TrackingConfig(Config):
         uri: null for what ``MLFLOW_TRACKING_URI`` says, or else SQLite under the runs folder
         experiment: null for ``longspan``
         tensorboard: whether TensorBoard's event files are written too, under the search's folder
+        ray_dashboard: whether Ray's own pages are up while the search runs on this machine
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"tensorboard"})
+    later: ClassVar[frozenset[str]] = frozenset({"tensorboard", "ray_dashboard"})
 
     uri: str | None = None
     experiment: str | None = None
     tensorboard: bool = False
+    ray_dashboard: bool = False
 
     @property
     def experiment_name(self) -> str:

@@ -35,7 +35,7 @@ def browser() -> Iterator[sync_api.Browser]:
 @pytest.fixture
 def written(made: SearchFolder) -> Path:  # noqa: F811 - the fixture
     file = made.path / "report.html"
-    file.write_text(page(made.name, read(made.spec), Ledger(made), []), encoding="utf-8")
+    file.write_text(page(made, read(made.spec), Ledger(made), []), encoding="utf-8")
     return file
 
 

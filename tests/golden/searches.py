@@ -152,7 +152,8 @@ def records(runs: Path, name: str) -> list[dict[str, Any]]:
 
 def timeless(row: dict[str, Any]) -> dict[str, Any]:
     """The row without what is of the machine, or was not told when the golden file was made."""
-    return {key: value for key, value in row.items() if key not in TIMES | ROWS_SINCE}
+    since = TIMES | ROWS_SINCE | {key for key in row if "/" in key}  # parameters, by their paths
+    return {key: value for key, value in row.items() if key not in since}
 
 
 def table(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -61,6 +61,17 @@ def test_a_trial_costs_no_more_than_the_most(tmp_path: Path, gflop: float | None
     assert ended.training_gflop >= (1 if gflop is None else 0.5) * first.gflop * (1 - 1e-9)
 
 
+def test_sequences_that_are_read_for_their_states_alone_cost_too(tmp_path: Path) -> None:
+    """A third of a training pass each; what is held out is passed once."""
+    fixed = {"training/regime/kind": "state_passing", "training/regime/passed_fraction": 0.6}
+    spec = small(tmp_path)
+    tasks, space = check_tasks(spec), find_space(spec)
+    (plain,) = drawn(spec, tasks, space, 1)
+    (passed,) = drawn(spec, tasks, lambda trial: {**space(trial), **fixed}, 1)
+    assert passed.gflop == pytest.approx(1.2 * plain.gflop)
+    assert passed.attempts[0].a_test == pytest.approx(plain.attempts[0].a_test)
+
+
 def test_draws_keep_the_constraints(tmp_path: Path) -> None:
     spec = specs.read(spec_with(tmp_path, constraints={"max_parameters": 4000}))
     found = drawn(spec, check_tasks(spec), find_space(spec), 16)

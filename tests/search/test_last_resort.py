@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,7 +188,7 @@ def test_ray_is_tried_again_and_then_told_of_in_one_line(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(ray, "init", busy)
     with pytest.raises(UserError, match=r"timed out during startup.*longspan resume NAME") as error:
-        ray_session._start()
+        ray_session._start(dashboard=False)
     assert len(tried) == ray_session.STARTS >= 2
     assert "\n" not in str(error.value)
 
@@ -201,8 +202,32 @@ def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
             raise answer
 
     monkeypatch.setattr(ray, "init", late)
-    ray_session._start()
+    ray_session._start(dashboard=False)
     assert next(answers, "used up") == "used up"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_rays_dashboard_is_up_on_request(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On this machine alone, and its address is known."""
+    given: dict[str, Any] = {}
+
+    def init(**how: Any) -> Any:
+        given.update(how)
+        return SimpleNamespace(dashboard_url="127.0.0.1:8265" if how["include_dashboard"] else "")
+
+    monkeypatch.setattr(ray, "init", init)
+    address = ray_session._start(dashboard=asked)
+    assert address == ("http://127.0.0.1:8265" if asked else None)
+    assert (given["include_dashboard"], given["dashboard_host"]) == (asked, "127.0.0.1")
+
+
+def test_a_ray_without_a_dashboard_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray.dashboard.optional_deps", None)
+    with (
+        pytest.raises(UserError, match=r"tracking\.ray_dashboard: .*pip install 'ray\[default\]'"),
+        ray_session.local_ray(dashboard=True),
+    ):
+        pass
 
 
 def test_the_token_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,12 @@ def test_what_a_resume_changes_is_a_tag(folder: SearchFolder) -> None:
         (trial(0, 16, ended_by="pruned"), "≥16 · gru 8", "stopped", "FINISHED"),
         (trial(0, 0, ended_by="pruned"), "stopped · gru 8", "stopped", "FINISHED"),
         (trial(0, 0), "below 8 · gru 8", "failed a rung", "FINISHED"),
-        (trial(0, 0, ended_by="error", error="no"), "failed · gru 8", "failed", "FAILED"),
+        (
+            trial(0, 0, ended_by="error", error="no"),
+            "failed by error · gru 8",
+            "failed by error",
+            "FAILED",
+        ),
         (trial(0, 8, ended_by=None), "running · gru 8", "running", None),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_the_first_front_goes_out(tmp_path: Path) -> None:
         return [r.number for r, _ in _wanted(folder, spec, Wanted(top, pareto=True))]
 
     assert (exported(9), exported(1)) == ([0, 2], [0])
+    at = ("fake", "--runs", str(tmp_path))
+    head, *lines = in_process("trials", *at).stdout.splitlines()
+    assert "front" in head.split()
+    assert [line.split()[:2] for line in lines[:3]] == [["0", "8"], ["1", "8"], ["2", "8"]]
+    assert [line.partition("16")[2].split()[0] for line in lines[:3]] == ["1", "2", "1"]
+    assert in_process("report", *at).returncode == 0
+    assert '<button type="button">front</button>' in (folder.path / "report.html").read_text()
+    for command in (("trials", "--top", "2"), ("status",)):
+        printed = in_process(*command, "fake", "--json", "--runs", str(tmp_path)).stdout
+        shown = json.loads(printed)
+        rows = shown if command[0] == "trials" else shown["trials"]
+        assert [(row["trial"], row["front"]) for row in rows[:2]] == [(0, 1), (1, 2)]
     refused = in_process("export", "fake", "--pareto", "--trial", "1", "--to", str(tmp_path / "x"),
                          "--runs", str(tmp_path))  # fmt: skip
     assert (refused.returncode, "--pareto" in refused.stderr) == (2, True)

@@ -298,7 +298,7 @@ def test_a_trial_that_went_on_replaces_its_run(folder: SearchFolder, record: Rec
     Tracker(SPEC, folder).send(ledger.records[0])
     (run,) = _runs(folder)
     assert run.data.metrics["reach"] == 16
-    assert run.data.tags["ended_by"] == "reached the top"
+    assert run.data.tags["ended_by"] == "passed the top"
     assert_holds_all_once(f"sqlite:///{folder.runs / 'mlflow.db'}", folder, [record])
 
 

@@ -93,6 +93,28 @@ def test_a_trial_stopped_by_the_scheduler_is_pruned_and_keeps_its_progress(
     assert open_study(folder.journal, "study").trials[0].value == 3.5
 
 
+@pytest.mark.parametrize(
+    ("tasks", "end"),
+    [
+        ({"a": "failed_rung"}, "failed_rung"),
+        ({"a": "top", "b": "memory"}, "memory"),
+        ({"a": "failed_rung", "b": None}, "pruned"),
+        ({"a": "top"}, "pruned"),
+    ],
+)
+def test_one_that_had_failed_when_it_was_stopped_may_do_no_more(
+    folder: SearchFolder, tasks: dict[str, str | None], end: str
+) -> None:
+    """The scheduler decides when a rung's last row is told, before the trial says that it ended."""
+    search = searcher(folder, 1)
+    search.suggest("a")
+    said = result(3.5, ended_by=None)
+    report = {**json.loads(str(said["report"])), "tasks_ended_by": tasks}
+    search.on_trial_complete("a", {**said, "report": json.dumps(report)})
+    record = Ledger(folder).records[0]
+    assert (record.ended_by, record.censored) == (end, end != "failed_rung")
+
+
 def test_people_who_look_at_the_study_see_what_came_of_a_trial(folder: SearchFolder) -> None:
     """In the journal as it is written, and as it is written anew from the ledger."""
     search = searcher(folder, 2)

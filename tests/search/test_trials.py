@@ -34,8 +34,8 @@ LADDER = spec().ladder
         (16, "pruned", "≥ 16", "stopped at 32", "reach ≥ 16, stopped at 32, may do more"),
         (64, "top", "≥ 64", "passed the top", "reach ≥ 64, passed the top, may do more"),
         (16, "memory", "≥ 16", "out of memory at 32", "reach ≥ 16, out of memory at 32"),
-        (8, "length", "≥ 8", "cannot read at 16", "reach ≥ 8, cannot read at 16"),
-        (0, "error", "–", "error", "error"),
+        (8, "length", "≥ 8", "out of positions at 16", "reach ≥ 8, out of positions at 16"),
+        (0, "error", "–", "failed by error", "failed by error"),
         (16, None, "≥ 16", "running at 32", "reach ≥ 16, running at 32"),
     ],
 )
@@ -98,6 +98,7 @@ def test_the_command(tmp_path: Path) -> None:
     found = json.loads(in_process("trials", "made", "--runs", str(runs), "--json").stdout)
     assert [row["trial"] for row in found] == [1, 0, 2]
     assert "model/cell/kind" in found[0]
+    assert {row["limited_by"] for row in found} == {"forgetting"}
     refused = in_process("trials", "made", "--runs", str(runs), "--sort", "size")
     assert refused.returncode == 2
     assert "--sort: 'size' is not known; allowed: reach, trial, skill" in refused.stderr

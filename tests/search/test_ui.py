@@ -6,12 +6,16 @@ import os
 import signal
 import socket
 import subprocess
+import webbrowser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
 from mlflow.tracking import MlflowClient
 
+from search.commands import reviewing
+from search.commands.reviewing import open_when_up
 from search.disk.folder import SearchFolder
 from search.disk.mlflow_database import (
     FILE,
@@ -107,6 +111,29 @@ def in_session(leader: int) -> set[int]:
         if int(fields[1]) == leader or int(fields[2]) == leader:
             found.add(int(stat.parent.name))
     return found
+
+
+def test_a_port_that_is_taken_is_one_line(folder: SearchFolder) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = in_process("ui", "made", "--runs", str(folder.runs), "--port", port)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--port: {port} is taken; give another" in done.stderr
+
+
+def test_the_page_is_opened_once_the_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before, and not if it ends before."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    up = iter((False, False, True))
+    monkeypatch.setattr(reviewing, "answers", lambda port: next(up))
+    monkeypatch.setattr(reviewing.time, "sleep", lambda _: None)
+    open_when_up(SimpleNamespace(poll=lambda: 1), 5000, "http://a")
+    assert opened == []
+    open_when_up(SimpleNamespace(poll=lambda: None), 5000, "http://a")
+    assert (opened, list(up)) == (["http://a"], [])
 
 
 @pytest.mark.slow

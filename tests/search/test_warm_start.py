@@ -135,7 +135,7 @@ def test_from_a_study_of_ones_own(kind: str, tmp_path: Path) -> None:
     ("source", "says"),
     [
         ("before", "'before' is no search under"),
-        ("outcomes.parquet", "an outcome file holds no parameters; name its search"),
+        ("outcomes.parquet", "an outcome file is no source; name its search"),
         ("optuna:none.db", "no such file"),
         ("optuna:sqlite:///none.db", "no such file"),
         ("optuna:sqlite:///other.db", "cannot be read"),

@@ -81,6 +81,15 @@ class Report:
         return tuple(point for found in self.final.values() for point in found.horizon)
 
     @property
+    def failed_by(self) -> EndedClimb | None:
+        """How it has failed by what its members showed, whoever stops it then.
+
+        None while a task's rung is open, and at the top.
+        """
+        ends = list(self.tasks_ended_by.values())
+        return None if None in ends else next((end for end in ends if end != "top"), None)
+
+    @property
     def looked_at(self) -> bool:
         """Whether the final weights of every task were measured, whatever came of it."""
         return bool(self.reaches) and self.reaches.keys() <= self.final.keys()

@@ -185,8 +185,8 @@ class RungTraining:
         self.progress.loss, right = self.member.learn(batch)
         self.progress.sequences += size
         answers, length = batch.targets.shape[1], batch.inputs.shape[1]
-        passes = 1 + self.regime.passed_fraction / 3  # a sequence that is only read costs a third
-        self.progress.cost += 3e-9 * passes * size * self.member.model.flops(length, answers)
+        flops = self.member.model.flops(length, answers)
+        self.progress.cost += 3e-9 * self.regime.passes * size * flops
         if lag == self.lag:
             self.stretches.add(self.progress.loss, right, size)
             self.recent.append((right, size, self.progress.loss))

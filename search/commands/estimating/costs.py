@@ -17,8 +17,10 @@ from search.proposing.draws import flat_draws, nested
 from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.learning.config import TrainingConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models.model import Model, outline
+from trainables.regimes import REGIMES
 from trainables.tasks.task import Task
 from trainables.training.rung import SELECTION_SEQUENCES
 
@@ -41,7 +43,8 @@ class Attempt:
     Attributes:
         a_sequence: training cost of one sequence, in GFLOP
         sequences: training sequences
-        tests: held-out sequences, at a third of the cost each: a selection, a look, a comparison
+        tests: held-out sequences: a selection, a look, a comparison
+        passes: of its regime; a held-out sequence is passed once, and forwards alone
     """
 
     task: str
@@ -49,6 +52,12 @@ class Attempt:
     a_sequence: float
     sequences: float
     tests: int
+    passes: float = 1.0
+
+    @property
+    def a_test(self) -> float:
+        """Cost of one held-out sequence, in GFLOP."""
+        return self.a_sequence / self.passes / 3
 
     @property
     def gflop(self) -> float:
@@ -92,9 +101,8 @@ def drawn(spec: Spec, tasks: Mapping[str, Task], space: Space, count: int = DRAW
         if constraints.exceeded(config):
             continue
         models = {name: outline(config.model, task) for name, task in tasks.items()}
-        batch = config.training.batch_size
         attempts = tuple(
-            attempt_of(name, lag, models[name], *sizes[name, lag], spec.ladder, batch)
+            attempt_of(name, lag, models[name], *sizes[name, lag], spec.ladder, config.training)
             for name in tasks
             for lag in spec.ladder.rungs
             if models[name].reads(sizes[name, lag][0])
@@ -104,16 +112,22 @@ def drawn(spec: Spec, tasks: Mapping[str, Task], space: Space, count: int = DRAW
 
 
 def attempt_of(
-    name: str, lag: int, model: Model, length: int, answers: int, ladder: LadderConfig, batch: int
+    name: str,
+    lag: int,
+    model: Model,
+    length: int,
+    answers: int,
+    ladder: LadderConfig,
+    training: TrainingConfig,
 ) -> Attempt:
     """What a member spends on a rung at most: its sequences, or its GFLOP and one batch more."""
-    a_sequence = 3e-9 * model.flops(length, answers)
+    passes = REGIMES[training.regime.kind](training.regime).passes
+    a_sequence = 3e-9 * passes * model.flops(length, answers)
     sequences = float(ladder.sequences)
     if ladder.gflop is not None and a_sequence:
-        sequences = min(sequences, ladder.gflop / a_sequence + batch)
-    return Attempt(
-        name, lag, a_sequence, sequences, SELECTION_SEQUENCES + 2 * ladder.test_sequences
-    )
+        sequences = min(sequences, ladder.gflop / a_sequence + training.batch_size)
+    tests = SELECTION_SEQUENCES + 2 * ladder.test_sequences
+    return Attempt(name, lag, a_sequence, sequences, tests, passes)
 
 
 def _size(task: Task, lag: int) -> tuple[int, int]:

@@ -54,9 +54,9 @@ class Rate:
 
     def seconds(self, attempt: Attempt, most: float | None) -> float:
         """Of training and tests, the first for ``most`` seconds."""
-        a_sequence = attempt.a_sequence / self.at(attempt.lag)
-        training = a_sequence * attempt.sequences
-        return min(training, most or math.inf) + a_sequence * attempt.tests / 3
+        rate = self.at(attempt.lag)
+        training = attempt.gflop / rate
+        return min(training, most or math.inf) + attempt.a_test * attempt.tests / rate
 
 
 def by_kind(draws: Sequence[Drawn]) -> dict[str, list[Drawn]]:

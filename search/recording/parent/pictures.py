@@ -28,7 +28,7 @@ def report(spec: Spec, folder: SearchFolder, decided: Sequence[Mapping[str, Any]
     """The page that ``longspan report`` writes: plotly's pictures, which need no network."""
     from search.results.review.page import page  # takes long to import, and not every search draws
 
-    return page(folder.name, spec, Ledger(folder), decided).encode()
+    return page(folder, spec, Ledger(folder), decided).encode()
 
 
 def stills(records: Sequence[Record], spec: Spec) -> Iterator[tuple[str, bytes]]:

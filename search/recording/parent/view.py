@@ -10,36 +10,34 @@ import json
 from search.disk.mlflow_database import filter_of, view_key
 
 VIEW_TAG = "mlflow.sharedViewState."
-COLUMNS = (
-    "metrics.`reach`",
-    "metrics.`progress`",
-    "tags.`ended_by`",
-    "tags.`cell`",
-    "tags.`front_end`",
-    "tags.`readout`",
-    "tags.`regime`",
-    "metrics.`parameters`",
-    "metrics.`training_gflop`",
-)
-WIDTHS = {"metrics.`reach`": 90, "metrics.`progress`": 100, "tags.`ended_by`": 130}
-NARROW = 110
-NAME = ("attributes.`Run Name`", 300)
+COLUMNS = {
+    "metrics.`reach`": 75,
+    "metrics.`progress`": 80,
+    "tags.`ended_by`": 100,
+    "tags.`cell`": 90,
+    "tags.`front_end`": 85,
+    "tags.`readout`": 80,
+    "tags.`regime`": 95,
+    "metrics.`parameters`": 90,
+    "metrics.`training_gflop`": 95,
+}
+"""In their order, and how wide: all are seen in a window of 1500 pixels."""
+ALWAYS = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 110}
+"""Columns that MLflow always shows, before these."""
 
 
 def view(search: str | None = None) -> tuple[str, str]:
     """A tag of the experiment and its value: the view of one search, by its identity, or of all."""
-    name, width = NAME
-    columns = {column: WIDTHS.get(column, NARROW) for column in COLUMNS}
     state = {
         "searchFilter": filter_of(search) if search else "",
-        "orderByKey": COLUMNS[0],
+        "orderByKey": "metrics.`reach`",
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": list(columns),
-        "columnOrder": [name, *columns],
-        "columnWidths": {name: width, **columns},
+        "selectedColumns": list(COLUMNS),
+        "columnOrder": [*ALWAYS, *COLUMNS],
+        "columnWidths": {**ALWAYS, **COLUMNS},
     }
     return VIEW_TAG + view_key(search), json.dumps(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 
 
-def forgetting_curves(curves: pd.DataFrame, names: dict[int, str], success: float) -> go.Figure:
-    """Success by lag, a line a trial and task in ``names``, with 95 % limits; hollow: untrained."""
+def forgetting_curves(
+    curves: pd.DataFrame,
+    names: Mapping[int, str],
+    success: float,
+    chance: Mapping[int, float] = {},
+) -> go.Figure:
+    """Success by lag, a line a trial and task in ``names``, with 95 % limits; hollow: untrained.
+
+    Grey lines are the ``success`` asked for and, by lag, that of ``chance``.
+    """
     figure = _figure("lag (steps)", "success on held-out sequences")
     chosen = curves[curves["trial"].isin(names)]
     several = chosen["task"].nunique() > 1
@@ -44,6 +52,14 @@ def forgetting_curves(curves: pd.DataFrame, names: dict[int, str], success: floa
                 "arrayminus": [r - lower_bound(*p) for p, r in zip(pairs, rates, strict=True)],
                 "thickness": 1,
             },
+        )
+    if chance:
+        figure.add_scatter(
+            x=list(chance),
+            y=list(chance.values()),
+            name="chance",
+            mode="lines",
+            line={"color": COLOURS[-1], "dash": "dash", "width": 1},
         )
     return _success_by_lag(figure, chosen["lag"], success)
 

@@ -86,7 +86,7 @@ def _result(side: Side) -> dict[str, Any]:
         "architecture": describe(best.configuration) if best else None,
         "trials ended": len(ended),
         "passed a rung": len(ranked),
-        "ended in error": sum(record.ended_by == "error" for record in ended),
+        "failed by error": sum(record.ended_by == "error" for record in ended),
         "training GFLOP": sum(float(r.report.training_gflop) for r in side.records),
         "hours of workers": sum(float(r.report.busy_seconds) for r in side.records) / 3600,
     }

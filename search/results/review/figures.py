@@ -33,12 +33,13 @@ def figure(
     Raises:
         UserError: in one line, if there is no such kind, parameter or trial.
     """
-    table = tables.trials(records)
+    table = tables.of_search(records, spec)
     success = spec.ladder.success
     if kind == "forgetting_curves":
         best = [record for record in rank(records) if record.report.curve][:top]
-        names = {record.number: f"trial {record.number}" for record in best}
-        return charts.forgetting_curves(tables.forgetting_curves(best), names, success)
+        names = {record.number: tables.name(record) for record in best}
+        curves, chance = tables.forgetting_curves(best), tables.chance(best)
+        return charts.forgetting_curves(curves, names, success, chance)
     if kind == "reach_over_time":
         return charts.reach_over_time(table)
     if kind == "importance":

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from search.disk.certificates import claimed, words_of
+from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import ENDS
@@ -38,24 +39,17 @@ class Picture:
 
 
 def page(
-    name: str,
-    spec: Spec,
-    ledger: Ledger,
-    decided: Sequence[Mapping[str, Any]],
-    at: str = "",
+    folder: SearchFolder, spec: Spec, ledger: Ledger, decided: Sequence[Mapping[str, Any]]
 ) -> str:
-    """The whole page of a search and its decided certificates.
-
-    Its commands end with ``at``, which says where the runs folder is.
-    """
+    """The whole page of a search and its decided certificates."""
     records = list(ledger.records.values())
     certified = words_of(decided)
-    table = tables.trials(records, certified, spec.ladder, spec.search.objectives)
+    table = tables.of_search(records, spec, certified)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
     )
     return environment.get_template("page.html").render(
-        name=name,
+        name=folder.name,
         spec=spec,
         spec_yaml=spec.to_yaml(),
         won=story.what_won(records, spec, decided),
@@ -66,7 +60,7 @@ def page(
         columns=_columns(table),
         rows=_rows(table),
         pictures=_pictures(records, spec, table, claimed(certified)),
-        following=list(story.what_next(records, spec, name, at, decided)),
+        following=list(story.what_next(records, spec, folder, decided)),
         plotly=get_plotlyjs(),
     )
 
@@ -78,7 +72,7 @@ def _pictures(
         return []
     ranked = [record for record in rank(records, certified) if record.reach > 0]
     best = ranked[:OVERLAID]
-    words = {record.number: f"trial {record.number}" for record in best}
+    words = {record.number: tables.name(record) for record in best}
     found = []
     curves = tables.forgetting_curves(best)
     success = spec.ladder.success
@@ -88,7 +82,7 @@ def _pictures(
             _picture(
                 "Forgetting curves",
                 f"{about} Hollow: lags that were not trained on.",
-                charts.forgetting_curves(curves, words, success),
+                charts.forgetting_curves(curves, words, success, tables.chance(best)),
             )
         )
     found.append(
@@ -149,6 +143,7 @@ HEADINGS = {
     "trial": "trial",
     "reach": "reach",
     "certified": "certified",
+    "front": "front",
     "progress": "progress",
     "skill": "skill",
     "no_gap": "at no gap",
@@ -161,6 +156,7 @@ HEADINGS = {
     "parameters": "parameters",
     "state_bytes": "state, bytes",
     "training_gflop": "GFLOP",
+    "gflop_to_reach": "GFLOP to reach",
     "busy_seconds": "minutes",
 }
 IF_KNOWN = ("certified", "no_gap", "wrong_answers")
@@ -168,15 +164,20 @@ IF_KNOWN = ("certified", "no_gap", "wrong_answers")
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
-    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
+    return [HEADINGS.get(name, name) for name in _names(table)]
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    """The columns that are shown: what is known of any trial, then the parameters."""
+    there = [name for name in HEADINGS if name in table]
+    known = [name for name in there if name not in IF_KNOWN or table[name].notna().any()]
     by_task = [name for name in table if name.startswith("reach/")]
-    return [*(HEADINGS[name] for name in names), *by_task, *tables.parameters(table)]
+    return [*known, *by_task, *tables.parameters(table)]
 
 
 def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
     """Of every trial, each column's text and what it is sorted by."""
-    names = [name for name in HEADINGS if name not in IF_KNOWN or table[name].notna().any()]
-    names += [name for name in table if name.startswith("reach/")] + tables.parameters(table)
+    names = _names(table)
     return [[_cell(name, row) for name in names] for row in table.to_dict("records")]
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from search.disk.certificates import claimed, standing_of, words_of
+from search.disk.folder import SearchFolder
 from search.disk.ranking import rank
 from search.disk.record import ENDS, Record
+from search.errors import UserError
 from search.spec import Spec
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -93,50 +95,52 @@ def how_it_ended(records: Sequence[Record]) -> list[str]:
     counts = Counter(record.ended_by or "running" for record in records)
     lines = [f"{count} {ENDS.get(end, end)}" for end, count in counts.most_common()]
     errors = Counter(record.error for record in records if record.error)
-    return lines + [f"{count} failed with: {error}" for error, count in errors.most_common()]
+    return lines + [f"{count} failed by error: {error}" for error, count in errors.most_common()]
 
 
 def what_next(
     records: Sequence[Record],
     spec: Spec,
-    name: str,
-    at: str,
+    folder: SearchFolder,
     certificates: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[str, str]]:
-    """What these outcomes ask for, each a sentence and a command or key, the weightiest first.
-
-    Commands end with ``at``, which says where the runs folder is.
-    """
-    ladder = spec.ladder
+    """What these outcomes ask for, each a sentence and a command or key, the weightiest first."""
+    ladder, resume = spec.ladder, folder.command("resume")
     ended = [record for record in records if record.finished and record.reported]
     best = next(iter(_ranked(ended, certificates)), None)
+    if folder.ended_early:
+        key = folder.ended_early.partition(":")[0].removeprefix("search.")
+        yield f"A budget ended the search: {folder.ended_early}.", f"{resume} --{key} {key.upper()}"
     if best is not None and not _certified(best, certificates):
         yield (
             "The best has no certificate: fresh members say what may be claimed.",
-            f"longspan certify {name}{at}",
+            folder.command("certify"),
         )
     top = sum(record.ended_by == "top" for record in ended)
     if top:
         yield (
-            f"{_trials(top)} reached the ladder's top: a longer one tells them apart.",
-            f"longspan resume {name} --stop {4 * ladder.stop}{at}",
+            f"{_trials(top)} passed the ladder's top: a longer one tells them apart.",
+            f"{resume} --stop {4 * ladder.stop}",
         )
     if best is None and ended:
         shorter = max(2, ladder.start // 4)
         yield (
-            f"Nothing passed lag {ladder.start}: start lower, or give members more sequences.",
-            f"ladder: {{start: {shorter}, sequences: {4 * ladder.sequences}}}",
+            f"Nothing passed lag {ladder.start}: start lower, or let members train longer.",
+            f"ladder: {{start: {shorter}, {_budget(ladder)}}}",
         )
     if best is not None and best.number >= (1 - LATE) * len(records) and len(records) > 4:
         yield (
             f"The best came late, as trial {best.number} of {len(records)}: go on.",
-            f"longspan resume {name} --trials {2 * spec.search.trials}{at}",
+            f"{resume} --trials {2 * spec.search.trials}",
         )
+    never = _never_tried(spec, ended)
+    if never:
+        yield f"Never tried: {never}.", f"{resume} --trials {2 * spec.search.trials}"
     starved = [record for record in ended if _last_end(record) == "budget"]
     if 2 * len(starved) > len(ended):
         yield (
-            f"{_trials(len(starved))} ended where training sequences ran out, not learning.",
-            f"ladder: {{sequences: {4 * ladder.sequences}}}",
+            f"{_trials(len(starved))} ended where training ran out of budget, not learning.",
+            f"ladder: {{{_budget(ladder)}}}",
         )
     if best is not None and _split(best):
         yield (
@@ -151,7 +155,34 @@ def what_next(
         )
     failed = sum(record.ended_by == "error" for record in records)
     if failed:
-        yield f"{_trials(failed)} failed; the errors stand above.", f"longspan status {name}{at}"
+        yield f"{_trials(failed)} failed; the errors stand above.", folder.command("status")
+
+
+def _never_tried(spec: Spec, ended: Sequence[Record]) -> str:
+    """Choices of the space that no trial made, in words; nothing where its module is not here."""
+    from search.proposing.draws import untried  # optuna takes long to import
+    from search.spec.spaces import find_space
+
+    if not ended:
+        return ""
+    try:
+        found = untried(find_space(spec), [record.parameters for record in ended])
+    except UserError:
+        return ""
+    words = [f"{name} {_some(left)}" for name, left in found.items()]
+    return _some(words, "; ", 3)
+
+
+def _some(words: Sequence[Any], separator: str = ", ", most: int = 6) -> str:
+    """The first of them, and how many more there are."""
+    more = len(words) - most
+    return separator.join([*map(str, words[:most]), *([f"{more} more"] if more > 0 else [])])
+
+
+def _budget(ladder: LadderConfig) -> str:
+    """Four times what a member may use on a rung, as keys of a spec."""
+    gflop = "" if ladder.gflop is None else f", gflop: {4 * ladder.gflop:g}"
+    return f"sequences: {4 * ladder.sequences}{gflop}"
 
 
 def _steps(record: Record) -> str:

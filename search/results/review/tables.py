@@ -10,7 +10,8 @@ import pandas as pd
 from search.disk.certificates import claimed
 from search.disk.ranking import fronts, rank
 from search.disk.record import Record
-from trainables.description import describe
+from search.spec import Outline
+from trainables.description import describe, stack
 from trainables.measure.ladder_config import LadderConfig
 
 MEASURED = (
@@ -40,6 +41,13 @@ MEASURED = (
 
 OF_SEVERAL_AIMS = ("front", "gflop_to_reach")
 """Columns where there are several objectives."""
+
+
+def of_search(
+    records: Iterable[Record], spec: Outline, certified: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """The `trials` of a search, with all that its spec lets be said of them."""
+    return trials(records, certified, spec.ladder, spec.search.objectives)
 
 
 def trials(
@@ -115,6 +123,19 @@ def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:
     columns = ["trial", "task", "lag", "successes", "sequences", "learned"]
     rows = [{"trial": r.number, **vars(point)} for r in rank(records) for point in r.report.curve]
     return pd.DataFrame(rows, columns=columns)
+
+
+def chance(records: Iterable[Record]) -> dict[int, float]:
+    """By lag, how often the best constant answer is right; on several tasks the highest."""
+    found: dict[int, float] = {}
+    for row in (row for record in records for row in record.rows if row.answers):
+        found[row.lag] = max(found.get(row.lag, 0.0), row.chance**row.answers)
+    return dict(sorted(found.items()))
+
+
+def name(record: Record) -> str:
+    """What reads by itself in a legend: ``12 · lstm 32 · conv 17``."""
+    return f"{record.number} · {stack(record.configuration)}"
 
 
 def members(record: Record) -> pd.DataFrame:

@@ -34,5 +34,7 @@ def search_of(records: Sequence[Record], runs: Path) -> SearchFolder:
         folder.trial(record.number).mkdir(parents=True)
         write_json(folder.trial(record.number) / "record.json", record.to_json())
         if record.rows:
-            outcomes.write(folder.outcomes, record.number, record.digest, record.rows)
+            outcomes.write(
+                folder.outcomes, record.number, record.digest, record.rows, record.parameters
+            )
     return folder

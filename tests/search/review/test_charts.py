@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from search.results.review import charts, tables
@@ -14,6 +16,19 @@ def test_the_front_holds_what_nothing_beats() -> None:
     )
     best = charts.front(found, "parameters")
     assert best[["parameters", "reach"]].to_numpy().tolist() == [[10, 16], [30, 64]]
+
+
+def test_chance_lies_beneath_and_names_read_by_themselves() -> None:
+    """Of two answers that a half gets right each, a quarter gets both."""
+    record = trial(3, 16)
+    rows = tuple(
+        replace(row, chance=0.5, answers=2 if row.lag == 8 else 1) for row in record.report.rows
+    )
+    record = replace(record, report=replace(record.report, rows=rows))
+    curves, names = tables.forgetting_curves([record]), {3: tables.name(record)}
+    line, chance = charts.forgetting_curves(curves, names, 0.8, tables.chance([record])).data
+    assert (line.name, chance.name) == ("3 · gru 8", "chance")
+    assert list(zip(chance.x, chance.y, strict=True)) == [(8, 0.25), (16, 0.5), (32, 0.5)]
 
 
 def test_untrained_lags_and_unsolved_rungs_are_hollow() -> None:

@@ -55,7 +55,7 @@ def test_a_search_that_learned_nothing_has_no_best() -> None:
     silent = trial(0, 0, ended_by="error", error="no")
     assert silent.report == Report()
     found = {key: one for key, one, _ in results(side(records=[silent]), side())}
-    assert (found["reach"], found["trial"], found["ended in error"]) == (None, None, 1)
+    assert (found["reach"], found["trial"], found["failed by error"]) == (None, None, 1)
 
 
 def test_the_command(made: SearchFolder) -> None:

@@ -102,9 +102,13 @@ def test_from_python(made: SearchFolder, tmp_path: Path) -> None:
     assert found.best is not None
     assert found.best.reach == found.trials["reach"].max() == 32
     assert found.outcomes.num_rows == sum(len(record.rows) for record in MADE)
+    cells = found.outcomes.to_pandas().groupby("trial")["model/cell/kind"].unique()
+    assert cells[1].tolist() == ["lstm"]
+    assert cells[2].tolist() == ["gru"]
     assert set(found.forgetting_curves["trial"]) == {r.number for r in MADE if r.report.curve}
     assert found.spec.ladder.stop == 64
-    assert found.report(tmp_path / "page.html").stat().st_size > 10**6
+    page = read(found.report(tmp_path / "page.html"))
+    assert f"longspan certify made --runs {made.runs}" in page.texts
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from search.commands import plain_options_of
+from search.disk.folder import SearchFolder
 from search.disk.record import Record
 from search.results.review import story
 from tests.search.review.trials import spec, trial
@@ -18,10 +18,18 @@ def certificate(record: Record, claim: str, lag: int) -> dict[str, Any]:
             "rungs": rungs}  # fmt: skip
 
 
-def following(records: list[Record], certificates: list[dict[str, Any]] | None = None) -> str:
-    return "\n".join(
-        map(" ".join, story.what_next(records, spec(), "made", "", certificates or []))
-    )
+MADE = SearchFolder(Path("runs"), "made")
+
+
+def following(
+    records: list[Record],
+    certificates: list[dict[str, Any]] | None = None,
+    folder: SearchFolder = MADE,
+    **ladder: Any,
+) -> str:
+    asked = spec(**ladder).model_copy(update={"space": "quick"})
+    found = story.what_next(records, asked, folder, certificates or [])
+    return "\n".join(map(" ".join, found))
 
 
 def test_what_won_and_why_it_may_be_believed() -> None:
@@ -53,8 +61,8 @@ def test_ends_and_errors_are_counted() -> None:
     records = [trial(0, 8), trial(1, 8), trial(2, 0, error="RuntimeError: no", ended_by="error")]
     assert story.how_it_ended(records) == [
         "2 failed a rung",
-        "1 failed",
-        "1 failed with: RuntimeError: no",
+        "1 failed by error",
+        "1 failed by error: RuntimeError: no",
     ]
 
 
@@ -64,13 +72,35 @@ def test_what_to_try_follows_from_what_was_seen() -> None:
     assert "members: 3, quorum: 3" in following([trial(0, 8, last=("solved", "stalled"))])
     assert "longspan certify made" in following([trial(0, 8)])
     certified = [certificate(trial(0, 8), "x", 8)]
-    assert following([trial(0, 8)], certified) == ""
+    assert following([trial(0, 8)], certified).startswith("Never tried: model/cell/kind ")
     late = [trial(number, 8 if number < 7 else 16) for number in range(8)]
     assert "longspan resume made --trials 128" in following(late)
 
 
 def test_commands_name_the_runs_folder_so_that_they_can_be_pasted() -> None:
-    ((_, command),) = story.what_next(
-        [trial(0, 8)], spec(), "made", plain_options_of(Path("/a b/runs")), []
+    (_, command), *_ = story.what_next(
+        [trial(0, 8)], spec(), SearchFolder(Path("/a b/runs"), "made"), []
     )
     assert command == "longspan certify made --runs '/a b/runs'"
+
+
+def test_a_choice_that_nobody_made_is_named() -> None:
+    """Not those that somebody did, nor of parameters that are ranges."""
+    (line,) = [line for line in following([trial(0, 8, "lstm")]).splitlines() if "Never" in line]
+    choices = line.partition("Never tried: model/cell/kind ")[2].partition(".")[0].split(", ")
+    assert choices == ["rnn", "transformer"]
+    assert "learning_rate" not in line
+    assert line.endswith("longspan resume made --trials 128")
+
+
+def test_a_budget_that_is_used_up_is_asked_for_more(tmp_path: Path) -> None:
+    """Of a member, the sequences and, where it has one, the GFLOP; of the search, its own."""
+    ran_out = trial(0, 8, last=("budget", "budget"))
+    assert "ladder: {sequences: 200000}" in following([ran_out])
+    assert "ladder: {sequences: 200000, gflop: 40}" in following([ran_out], gflop=10)
+    folder = SearchFolder(tmp_path, "made")
+    folder.path.mkdir()
+    folder.note_early_end("search.gflop: 5 are used up")
+    first = following([trial(0, 8)], folder=folder).splitlines()[0]
+    assert "search.gflop: 5 are used up" in first
+    assert f"longspan resume made --runs {tmp_path} --gflop GFLOP" in first

@@ -67,6 +67,7 @@ def test_where_gradients_end_and_sequences_begin() -> None:
     assert (truncated.window, truncated.passed_fraction) == (16, 0)
     passing = StatePassing(StatePassing.Config(passed_fraction=0.25))
     assert (passing.window, passing.passed_fraction) == (None, 0.25)
+    assert passing.passes == pytest.approx(1 + 0.25 / 3)
     assert truncated.carries_weights
     assert passing.carries_weights
 
