@@ -15,7 +15,7 @@ from trainables.models.kernels.door import call, kept_for_backward, states_after
 def gru_scan(
     projected: Float[Tensor, "T B 3*D"],
     recurrent: Float[Tensor, "3*D D"],
-    bias: Float[Tensor, "3*D"],
+    bias: Float[Tensor, " 3*D"],
     initial: Float[Tensor, "B D"],
 ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "B D"]]:
     """The states after each step, and the last; gates reset, update, new, as `torch.nn.GRU` has.
