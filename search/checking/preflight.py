@@ -26,8 +26,12 @@ BUILT = 32
 """How many of the draws are built as models."""
 
 
-def check(spec: Spec) -> dict[str, Task]:
+def check(spec: Spec, tasks: dict[str, Task] | None = None) -> dict[str, Task]:
     """Refuse a spec that names what is not there or asks for what cannot be.
+
+    Args:
+        spec: what is asked for
+        tasks: as `read_tasks` gives them, where that was done
 
     Returns:
         its tasks, by name
@@ -35,19 +39,31 @@ def check(spec: Spec) -> dict[str, Task]:
     Raises:
         UserError: in one line.
     """
-    tasks = check_tasks(spec)
+    tasks = check_tasks(spec, tasks)
     _check_space(spec, tasks)
     return tasks
 
 
-def check_tasks(spec: Spec) -> dict[str, Task]:
-    """The spec's tasks by name, if their data and the ladder fit together.
+def read_tasks(spec: Spec) -> dict[str, Task]:
+    """The spec's tasks by name, with their data.
 
     Raises:
         UserError: in one line.
     """
     try:
-        tasks = {name: make_task(config) for name, config in spec.tasks_by_name.items()}
+        return {name: make_task(config) for name, config in spec.tasks_by_name.items()}
+    except (ValueError, OSError) as error:
+        raise UserError(f"tasks: {one_line(error)}") from None
+
+
+def check_tasks(spec: Spec, tasks: dict[str, Task] | None = None) -> dict[str, Task]:
+    """The spec's tasks by name, if their data and the ladder fit together.
+
+    Raises:
+        UserError: in one line.
+    """
+    tasks = read_tasks(spec) if tasks is None else tasks
+    try:
         for name, task in tasks.items():
             _check_task(spec, name, task)
     except (ValueError, OSError) as error:

@@ -133,7 +133,7 @@ def resume(
     """
     from search import spec as specs
     from search.checking.accounts import show_accounts
-    from search.checking.preflight import check
+    from search.checking.preflight import check, read_tasks
     from search.cluster.packing import movable
     from search.disk.kept_tasks import keep_tasks, record_other_data, require_same_data
     from search.scheduling.machines import require
@@ -148,8 +148,9 @@ def resume(
     folder.require()
     spec = specs.read(folder.spec)
     longer = extended(spec, trials, stop, hours, gflop)
-    tasks = check(longer)
-    others = require_same_data(folder, tasks, other_data)
+    tasks = read_tasks(longer)
+    others = require_same_data(folder, tasks, other_data)  # first: it may be why they do not fit
+    check(longer, tasks)
     show_accounts(tasks, console)
     require(machines(), longer.resources)
     if not (folder.encodings.exists() or any(folder.trials.glob("*/record.json"))):

@@ -156,6 +156,8 @@ def test_resume_and_certify_refuse_other_data(taken: Path, changed: Path, name: 
         ("one more", "1 rows added (501, not 500)"),
         ("one label", "labels changed, of the same 800 sequences"),
         ("symbol", "its rows are others"),
+        ("metres", "labels changed, of the same 500 sequences"),
+        ("few", "480 rows gone (20, not 500)"),
     ],
 )
 def test_resume_refuses_every_kind_of_change(
