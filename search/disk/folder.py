@@ -85,7 +85,7 @@ class SearchFolder:
             raise UserError(
                 f"name: {name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100"
             )
-        if name.lower() in RESERVED:
+        if name.lower() in RESERVED or name.lower().startswith(f"{RESERVED[0]}-"):  # SQLite's own
             raise UserError(
                 f"name: {name!r} is not allowed: the runs folder keeps something else there"
             )
