@@ -112,7 +112,7 @@ def read_part(file: Path) -> pa.Table:
 
 
 def _sum(table: pa.Table) -> bytes:
-    return hashlib.sha256(json.dumps(table.to_pydict()).encode()).hexdigest().encode()
+    return hashlib.sha256(json.dumps(table.to_pydict(), default=repr).encode()).hexdigest().encode()
 
 
 def _table(
