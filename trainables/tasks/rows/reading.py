@@ -20,8 +20,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
-from trainables.encoding.plain import plain
-from trainables.tasks.layouts.ids import DIVIDING, as_ids
+from trainables.tasks.layouts.ids import as_read
 from trainables.tasks.layouts.layout import (
     SEQUENCE,
     Layout,
@@ -179,9 +178,7 @@ class _Reader:
         for batch in columns_of(file, columns, self.layout.text == "symbols"):
             self._require_types(file.path, batch, columns)
             held = {
-                key: as_ids(column, key, f"{columns[key]!r} of {file.path}", first_row)
-                if key in DIVIDING
-                else plain(column)
+                key: as_read(column, key, f"{columns[key]!r} of {file.path}", first_row)
                 for key, column in batch.items()
             }
             if self.layout.is_long({key: column.type for key, column in held.items()}):

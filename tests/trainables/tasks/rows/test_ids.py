@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -79,3 +81,49 @@ def test_groups_that_files_number_alike_are_said_to_be_put_together(tmp_path: Pa
     assert f"{GROUPS} of {GROUPS} groups" in line
     (tmp_path / "tuesday.csv").unlink()
     assert not any("group_by" in line for line in Parquet(config).account.warnings)
+
+
+ODD = {
+    "lists": pa.array([[row] for row in range(90)]),
+    "records": pa.array([{"a": row} for row in range(90)]),
+    "maps": pa.array([[("a", row)] for row in range(90)], pa.map_(pa.string(), pa.int64())),
+    "half floats": pa.array(np.arange(90, dtype=np.float16)),
+    "durations": pa.array(range(90), pa.duration("s")),
+    "UUIDs": pa.ExtensionArray.from_storage(
+        pa.uuid(), pa.array([uuid.UUID(int=row << 64).bytes for row in range(90)], pa.binary(16))
+    ),
+    "bytes": pa.array([b"\xff%d" % row for row in range(90)]),
+}
+KEYS: dict[str, dict[str, Any]] = {
+    "group": {"group": "g"},
+    "group_by": {"group_by": "g", "sequence": "t"},
+    "order_by": {"group_by": "h", "order_by": "g", "sequence": "t"},
+    "split": {"split": "g"},
+    "a time split": {"split": {"column": "g", "selection": 50, "test": 70}},
+    "target": {"target": "g"},
+    "lag": {"lag": "g"},
+}
+
+
+TAKEN = {
+    (key, kind)
+    for key in ("group", "group_by")
+    for kind in ("half floats", "durations", "UUIDs", "bytes")
+} | {("a time split", "half floats")}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_column_of_any_type_is_taken_or_one_line(tmp_path: Path, key: str, kind: str) -> None:
+    columns = {"x": [[row, 1] for row in range(90)], "y": [0, 1] * 45, "t": range(90)}
+    columns["h"] = [row // 3 for row in range(90)]
+    file = tmp_path / "f.parquet"
+    pq.write_table(pa.table({**columns, "g": ODD[kind]}), file)
+    config = {"path": file, "sequence": "x", "target": "y", **KEYS[key]}
+    if (key, kind) in TAKEN:
+        assert len(Parquet(Parquet.Config.model_validate(config)).rows) == 90
+        return
+    with pytest.raises(ValueError, match=r"g") as error:
+        Parquet(Parquet.Config.model_validate(config))
+    assert type(error.value) is ValueError
+    assert "\n" not in str(error.value)
