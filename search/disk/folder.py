@@ -241,10 +241,10 @@ class SearchFolder:
                 found = found or about
         if damaged and found is None:
             self._require_written_out()
-        for copy, error in damaged.items():
+        for copy, why in damaged.items():
             if mend:
                 set_aside(copy)
-            log.warning("%s; %s is used", error, "the spec" if found is None else "its copy")
+            log.warning("%s; %s is used", why, "the spec" if found is None else "its copy")
         if found is None:
             identity = uuid.uuid4().hex if mend else ""
             found = {"id": identity, "spec": self.spec.read_text(encoding="utf-8")}

@@ -64,7 +64,7 @@ class _Reader(yaml.SafeLoader):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         """As the safe loader's, but for numbers of another base than they look."""
         if node.tag in _NUMBERS and _OTHER_BASE.fullmatch(node.value):
             problem = f"{node.value} is another number to YAML; quote text, write numbers plainly"
