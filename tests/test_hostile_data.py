@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,36 @@ def test_rows_that_a_damaged_end_leaves_out_are_missed(tmp_path: Path) -> None:
     found = read({"path": file, "sequence": "x", "target": "y"})
     assert isinstance(found, str)
     assert "300 rows, but 299" in found
+
+
+EVERY_BYTE = """
+import sys
+from pathlib import Path
+from trainables.tasks.rows.files import File, columns_of
+file, end = Path(sys.argv[1]), int(sys.argv[2])
+content, met = file.read_bytes(), 0
+for place in range(end, len(content)):
+    changed = bytearray(content)
+    changed[place] ^= 1
+    file.write_bytes(changed)
+    try:
+        list(columns_of(File(file, {}), {"sequence": "x"}))
+    except ValueError as refused:
+        assert type(refused) is ValueError, repr(refused)
+    met += 1
+print(met)
+"""
+
+
+def test_no_byte_of_a_files_end_ends_the_process(tmp_path: Path) -> None:
+    """pyarrow does, where it is asked what a damaged end says of a column of a group."""
+    file = tmp_path / "f.parquet"
+    values = pa.array([[row, 1] for row in range(30)], pa.list_(pa.int16()))
+    pq.write_table(pa.table({"x": values}), file, write_page_checksum=True, store_schema=False)
+    content = file.read_bytes()
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_BYTE, str(file), str(begin)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{len(content) - begin}\n"), done.stderr

@@ -6,8 +6,9 @@ and the choice in a space.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 from pydantic import ValidationError as PydanticValidationError
 from pydantic.json_schema import JsonSchemaValue
@@ -37,12 +39,34 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, given: Any) -> Any:
+        """``trials: yes`` is no 1."""
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(value, bool) and key in cls.model_fields:
+                kinds = set(_kinds(cls.model_fields[key].annotation))
+                if kinds & {int, float} and bool not in kinds:
+                    raise ValueError(f"{key}: {value} is not allowed; allowed: a number")
+        return given
+
     @model_serializer(mode="wrap")
     def _as_recorded(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = write(self)
         fields = type(self).model_fields
         same = {name for name in self.later if getattr(self, name) == fields[name].default}
         return {name: value for name, value in written.items() if name not in same}
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """What a field may be, but for what it may hold."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from _kinds(inner[0])
+    elif isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        yield from (kind for each in inner for kind in _kinds(each))
+    else:
+        yield annotation
 
 
 class OneOf:

@@ -7,10 +7,15 @@ import io
 import os
 import select
 import sys
+import sysconfig
 import tempfile
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
+import search
+import spaces
+import trainables
 from trainables.messages import named
 
 LONGEST = 300
@@ -20,20 +25,39 @@ PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...
 
 STDOUT = 1
 
+_OURS = (search.__path__[0], spaces.__path__[0], trainables.__path__[0])
+
 
 def last_resort(error: BaseException) -> str:
     """One line for what is nobody's mistake: what it was, where its trace lies, what to do next.
 
     An exit that some module asked for is one as well: it would end the command without a word.
     """
+    where = _in_own_module(error)
+    whose = f"a fault in {where}" if where else "a fault of Longspan's own"
+    kept = _kept(error, "its trace:" if where else "please report it with")
     return (
-        f"a fault of Longspan's own: {named(error)[:LONGEST]}; {_kept(error)}. What was measured is"
-        " kept: `longspan resume NAME` goes on"
+        f"{whose}: {named(error)[:LONGEST]}; {kept}. What was measured is kept: "
+        "`longspan resume NAME` goes on"
     )
 
 
-def _kept(error: BaseException) -> str:
-    """Where the full trace lies: in a file for its owner alone, as it may name what is theirs."""
+def _in_own_module(error: BaseException) -> str:
+    """The file and line of somebody's own module, as of a plugin, that raised it; or empty."""
+    known = {Path(path).resolve() for path in sysconfig.get_paths().values()}
+    known |= {Path(folder).resolve() for folder in _OURS}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if file.is_file() and not known & {*file.resolve().parents}:
+            return f"{file}, line {frame.lineno}"
+    return ""
+
+
+def _kept(error: BaseException, said: str) -> str:
+    """Where the full trace lies, after what is ``said`` of it.
+
+    In a file for its owner alone, as it may name what is theirs.
+    """
     trace = "".join(traceback.format_exception(error))
     content = f"longspan {' '.join(sys.argv[1:])}\nPython {sys.version}\n\n{trace}"
     try:
@@ -42,7 +66,7 @@ def _kept(error: BaseException) -> str:
             file.write(content)
     except OSError as no_room:
         return f"its trace could not be kept ({named(no_room)[:LONGEST]})"
-    return f"please report it with {path}"
+    return f"{said} {path}"
 
 
 def speak_plainly() -> None:

@@ -85,7 +85,7 @@ class SearchFolder:
             raise UserError(
                 f"name: {name!r} is not allowed; letters, digits, '.', '_' and '-', at most 100"
             )
-        if name.lower() in RESERVED:
+        if name.lower() in RESERVED or name.lower().startswith(f"{RESERVED[0]}-"):  # SQLite's own
             raise UserError(
                 f"name: {name!r} is not allowed: the runs folder keeps something else there"
             )
@@ -194,7 +194,7 @@ class SearchFolder:
         Where data, modules and MLflow lie may be changed by hand, and how the file is laid out.
         """
         spec = kept["spec"]
-        found = self.spec.read_bytes() if self.spec.exists() else b""
+        found = self.spec.read_bytes() if self.spec.is_file() else b""
         if found == spec.encode():
             return False
         there = _parsed(found)
@@ -229,23 +229,42 @@ class SearchFolder:
         Where ``mend``, both copies are whole afterwards; of neither, with a new identity.
         """
         found: dict[str, str] | None = None
+        damaged: dict[Path, DamagedFileError] = {}
         for copy in self._about:
             try:
                 about = read_json(copy)
             except FileNotFoundError:
                 continue
             except DamagedFileError as error:
-                if mend:
-                    set_aside(copy)
-                log.warning("%s; its copy is used", error)
+                damaged[copy] = error
             else:
                 found = found or about
+        if damaged and found is None:
+            self._require_written_out()
+        for copy, why in damaged.items():
+            if mend:
+                set_aside(copy)
+            log.warning("%s; %s is used", why, "the spec" if found is None else "its copy")
         if found is None:
             identity = uuid.uuid4().hex if mend else ""
             found = {"id": identity, "spec": self.spec.read_text(encoding="utf-8")}
         if mend and not all(copy.exists() for copy in self._about):
             self._write_about(found)
         return found
+
+    def _require_written_out(self) -> None:
+        """Where no copy tells whether the spec is whole: it is as `create` has it, every key there.
+
+        Raises:
+            UserError: if it is not.
+        """
+        text = self.spec.read_text(encoding="utf-8", errors="replace")
+        if read(self.spec, text).to_yaml() != text:
+            raise UserError(
+                f"{self.spec}: whether it is whole is not known: "
+                f"{' and '.join(copy.name for copy in self._about)} are both damaged, and it is not"
+                " written out as a search writes it; put one of the three back from a backup"
+            )
 
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
@@ -262,7 +281,7 @@ class SearchFolder:
     def ended_early(self) -> str | None:
         """Which budget ended the search's last run; None if none did."""
         try:
-            return self._early_end.read_text().strip()
+            return self._early_end.read_text(errors="replace").strip()
         except FileNotFoundError:
             return None
 

@@ -39,7 +39,8 @@ class Ledger:
     Attributes:
         records: by number
         damaged: one line by number for each record that is damaged or gone
-        unknown: one line by number for each record that another version of Longspan wrote
+        unknown: one line by number for each record that another version of Longspan wrote, or
+            that this process cannot read
         strays: one line for each file or folder among the trials that is none
         refused: by number, the proposals that broke constraints, which are no trials
     """
@@ -81,6 +82,8 @@ class Ledger:
             self.damaged[number] = str(error)
         except NotReadableError as error:
             self.unknown[number] = f"{path}: {error}"
+        except OSError as error:  # it may be whole for whoever may read it, or later
+            self.unknown[number] = f"{path}: cannot be read: {error.strerror}"
         except (TypeError, ValueError, AttributeError, KeyError) as error:
             self.damaged[number] = f"{path}: damaged: {named(error)}"
         else:
@@ -122,7 +125,7 @@ class Ledger:
         return [*self.complaints, *filter(None, [self.left_out])]
 
     def require_known(self) -> None:
-        """Refuse to go on with a search that another version has written to.
+        """Refuse to go on with a search that another version has written to, or is not all read.
 
         Raises:
             UserError: in one line, of its first record.

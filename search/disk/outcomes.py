@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,9 @@ SCHEMA = pa.schema(
 """`trainables.measure.records.MemberRung`, with the trial's number and its configuration's
 SHA-256. Behind these stand the trial's parameters, each under its path."""
 
+SUM = b"longspan.sha256"
+"""Of a file's schema: the SHA-256 of its rows. Its pages have checksums, but its end has none."""
+
 KEY = ("trial", "task", "lag", "member")
 
 _MEASURED = [name for name in SCHEMA.names if name not in ("trial", "configuration")]
@@ -64,6 +69,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     table = _table(trial, configuration, rows, parameters)
+    table = table.replace_schema_metadata({SUM: _sum(table)})
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     write_aside(part(folder, trial), buffer.getvalue())
     return part(folder, trial)
@@ -91,14 +97,22 @@ def read_part(file: Path) -> pa.Table:
         DamagedFileError: in one line, if it is not as it was written.
     """
     try:
-        own = [field for field in pq.read_schema(file) if field.name not in SCHEMA.names]
+        found = pq.read_table(file, page_checksum_verification=True)
+        known = (found.schema.metadata or {}).get(SUM)
+        if known is not None and known != _sum(found):
+            raise pa.ArrowInvalid("its checksum does not match")
+        own = [field for field in found.schema if field.name not in SCHEMA.names]
         schema = pa.schema([*SCHEMA, *own])
         return pq.read_table(file, schema=schema, page_checksum_verification=True)
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = one_line(error)
         raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
+
+
+def _sum(table: pa.Table) -> bytes:
+    return hashlib.sha256(json.dumps(table.to_pydict(), default=repr).encode()).hexdigest().encode()
 
 
 def _table(

@@ -11,6 +11,10 @@ import yaml
 from search.errors import UserError
 from trainables.messages import one_line
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_OTHER_BASE = re.compile(r"[-+]?(0[0-9_]*[0-9][0-9_]*|.*:.*)")
+"""Octal by a leading zero alone, and to the base of sixty."""
+
 
 def load_yaml(path: Path, what: str) -> dict[str, Any]:
     """The mapping in a YAML file.
@@ -35,7 +39,7 @@ def parse_yaml(text: str, path: Path, what: str) -> dict[str, Any]:
     """The mapping in a text that stands for the file ``path``, as of `load_yaml`."""
     try:
         content = yaml.load(text, _Reader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: {what} is a mapping of keys, not {type(content).__name__}")
@@ -45,19 +49,27 @@ def parse_yaml(text: str, path: Path, what: str) -> dict[str, Any]:
 class _Reader(yaml.SafeLoader):
     """The safe loader, which of a key that stands there twice would keep the last.
 
-    ``1e4`` is a number here, as in YAML 1.2.
+    ``1e4`` is a number here, as in YAML 1.2. What YAML 1.1 reads as another number than anybody
+    means, ``010`` (8) and ``1:30`` (90), is refused.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """As the safe loader's, with all keys different."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+            if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     problem = f"{key.value} stands there twice"
                     raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        """As the safe loader's, but for numbers of another base than they look."""
+        if node.tag in _NUMBERS and _OTHER_BASE.fullmatch(node.value):
+            problem = f"{node.value} is another number to YAML; quote text, write numbers plainly"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_scalar(node)
 
 
 def dump_yaml(content: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
 from spaces import SPACES
+from tests.search.review.trials import trial
 from tests.search.test_recording import row
 from trainables.files import whole_files as whole
 from trainables.measure.report import Report
@@ -309,3 +311,16 @@ def test_what_a_dead_driver_left_half_written_is_gone_at_the_next_start(
     assert all(file.exists() for file in left), "looking changes nothing"
     with folder.locked():
         assert not any(file.exists() for file in left)
+
+
+def test_no_bit_of_an_outcomes_file_changes_its_rows_in_silence(tmp_path: Path) -> None:
+    """Its pages have checksums; of its end, which says what they hold, the rows have one."""
+    file = outcomes.write(tmp_path, 3, "sha", trial(3, reach=16).rows)
+    content, rows = file.read_bytes(), outcomes.read_part(file)
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    for place in range(begin, len(content), 11):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        file.write_bytes(changed)
+        with suppress(whole.DamagedFileError):
+            assert outcomes.read_part(file).equals(rows), place

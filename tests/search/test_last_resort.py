@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import os
 import re
@@ -50,6 +51,20 @@ def test_a_fault_is_one_line_and_its_trace_is_kept(
     assert str(trace) in said
     assert trace.stat().st_mode & 0o777 == 0o600
     assert "in faulty" in trace.read_text()
+
+
+def test_a_fault_of_a_plugin_is_told_with_its_file_and_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "faulty_task.py").write_text("def sample():\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(cli, "app", lambda **_: importlib.import_module("faulty_task").sample())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr().err
+    assert f"a fault in {tmp_path / 'faulty_task.py'}, line 2: ZeroDivisionError" in said
+    assert "report" not in said
 
 
 class EndsAll(BaseException):
@@ -140,6 +155,17 @@ def spec_with(folder: Path, line: str) -> Spec:
         ("ladder: {stop: 18446744073709551616}", "ladder.stop: 18446744073709551616"),
         ("ladder: {sequences: 1e40}", "ladder.sequences: 1e+40"),
         ("ladder: {members: 2.5}", "ladder.members: 2.5"),
+        ("search: {trials: yes}", "trials: True"),
+        ("ladder: {success: on}", "success: True"),
+        ("search: {trials: 010}", "010 is another number"),
+        ("search: {hours: 1:30}", "1:30 is another number"),
+        ("search: {trials: !!int 6.0}", "6.0"),
+        (f"search: {{trials: {'9' * 5000}}}", "not YAML"),
+        (
+            f"tasks: [{{kind: parquet, path: x, sequence: x, target: y, missing: {'9' * 400}}}]",
+            "9 is not allowed",
+        ),
+        ("search: {<<: {trials: 6}, <<: {trials: 9}}", "<< stands there twice"),
         ("resources: {cpus: 1e30}", "resources.cpus: 1e+30"),
         ("resources: {memory: .inf}", "resources.memory"),
     ],
@@ -173,7 +199,7 @@ def test_a_plugin_that_ends_the_process_is_one_line(
         load_plugins([name])
 
 
-@pytest.mark.parametrize("name", [*RESERVED, "MLflow.DB"])
+@pytest.mark.parametrize("name", [*RESERVED, "MLflow.DB", "mlflow.db-wal", "mlflow.db-journal"])
 def test_the_runs_folders_own_names_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="keeps something else there"):
         SearchFolder(tmp_path, name)

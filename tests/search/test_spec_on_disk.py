@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import yaml
 
 from search import spec as specs
 from search.disk.folder import MOVABLE, SearchFolder
+from search.disk.ledger import Ledger
 from search.errors import UserError
 
 GIVEN = {
@@ -128,3 +131,45 @@ def test_a_change_that_was_cut_off_is_completed(
             folder.change_spec(longer)
     folder.require()
     assert folder.spec.read_text() == longer
+
+
+@pytest.mark.parametrize("end", [200, 400, -30, -1])
+def test_cut_with_both_its_copies_torn_it_is_not_believed(folder: SearchFolder, end: int) -> None:
+    """Nothing is left to hold it against, but that a search writes every key."""
+    for name in ("search.json", ".search.json"):
+        (folder.path / name).write_bytes((folder.path / name).read_bytes()[:60])
+    whole = folder.spec.read_bytes()
+    assert folder.look().name == folder.name
+    folder.spec.write_bytes(whole[:end])
+    with pytest.raises(UserError, match=r"spec\.yaml"):
+        folder.look()
+    with pytest.raises(UserError, match=r"spec\.yaml"):
+        folder.require()
+    assert folder.spec.read_bytes() == whole[:end]
+
+
+@pytest.mark.parametrize("name", ["spec.yaml", "search.json", "trials/00001/record.json"])
+@pytest.mark.parametrize("there", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_waited_for(
+    folder: SearchFolder, name: str, there: Callable[[Path], None]
+) -> None:
+    file = folder.path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    there(file)
+    assert folder.look().name == folder.name
+    assert Ledger(folder).unreadable == (
+        [f"{file}: damaged (it is no regular file)"] if name.startswith("trials") else []
+    )
+
+
+def test_a_record_that_cannot_be_read_is_said_and_the_rest_shown(folder: SearchFolder) -> None:
+    """A resume waits until it can, and does not try its trial again."""
+    record = folder.trial(1) / "record.json"
+    record.parent.mkdir(parents=True)
+    record.symlink_to(record)
+    ledger = Ledger(folder)
+    (line,) = ledger.unreadable
+    assert line.startswith(f"{record}: cannot be read: ")
+    with pytest.raises(UserError, match="cannot be read"):
+        ledger.require_known()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -31,7 +32,8 @@ def _named(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"{value} is not allowed; numbers such as -999, null, nan")
     if isinstance(value, int | float):
-        return float(value)
+        with suppress(OverflowError):  # of whole numbers without end
+            return float(value)
     if isinstance(value, str) and value.lower() in (NULL, NAN):
         return value.lower()
     raise ValueError(f"{value!r} is not allowed; numbers such as -999, null, nan")

@@ -25,6 +25,8 @@ def plain(column: pa.Array) -> pa.Array:
         return _of_extension(column)
     if pa.types.is_dictionary(kind):
         return plain(column.dictionary_decode())
+    if pa.types.is_run_end_encoded(kind):
+        return plain(pc.run_end_decode(column))
     if pa.types.is_string_view(kind):
         return column.cast(pa.string())
     if pa.types.is_decimal(kind):

@@ -46,6 +46,8 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: if there is no such file.
         DamagedFileError: in one line, if it is not what `write_json` wrote.
     """
+    if path.exists() and not path.is_file():  # a pipe would never be read to its end
+        raise DamagedFileError(f"{path}: damaged (it is no regular file)")
     content = path.read_bytes()
     payload = content[_HEAD_BYTES:-2]
     if content != _head(payload) + payload + b"}\n":

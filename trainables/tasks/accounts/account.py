@@ -73,6 +73,7 @@ class Account:
         missing: values that are missing
         missing_share: of all values of the used rows
         answers: of the used rows
+        different: sequences among them; 0 where that is not known
         warnings: what is allowed and hardly meant, a line each
     """
 
@@ -91,6 +92,7 @@ class Account:
     missing: int = 0
     missing_share: float = 0.0
     answers: AnswersRead = AnswersRead()
+    different: int = 0
     warnings: tuple[str, ...] = ()
 
     @property
@@ -110,6 +112,8 @@ class Account:
             yield f"{files} left out: {self.named_left_out}"
         for why, rows in self.left_out:
             yield f"{rows:,} rows left out: {why}"
+        if 0 < self.different < self.used:
+            yield f"{self.different:,} different sequences; the other rows repeat one"
         least, median, largest = self.steps
         yield f"steps a row: {least:,} to {largest:,}, median {median:,}"
         if self.sequence is None:

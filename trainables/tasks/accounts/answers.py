@@ -10,10 +10,11 @@ from jaxtyping import Bool, Int8
 from trainables.tasks.accounts.account import AnswersRead, OfClass
 from trainables.tasks.accounts.accounting import described, lengths_of, long_tail
 from trainables.tasks.accounts.copies import Nearest, nearest
+from trainables.tasks.accounts.hardly_meant import hardly_meant
 from trainables.tasks.asked.columns import ColumnLabels
 from trainables.tasks.asked.places import NO_ANSWER, Places
 from trainables.tasks.rows.fitting import Fitted
-from trainables.tasks.rows.labels import Labels, hardly_meant
+from trainables.tasks.rows.labels import Labels
 from trainables.tasks.rows.reading import Rows
 from trainables.tasks.split.partition import LEFT_OUT
 from trainables.tasks.split.splitting import PARTS

@@ -144,6 +144,16 @@ def gathered(
     }
 
 
+def scattered(table: pa.Table) -> int:
+    """Of groups without an order of their own, how many have others' steps between theirs."""
+    if "group_by" not in table.column_names or "order_by" in table.column_names:
+        return 0
+    groups = table["group_by"].combine_chunks()
+    begins = groups.filter(pa.array(~_as_before(groups)))
+    counts = pc.value_counts(begins).field("counts")
+    return int(pc.sum(pc.greater(counts, 1)).as_py() or 0)
+
+
 def cut(steps: Steps, most: int) -> Steps:
     """The same steps in rows of ``most``, and what is left of each row in one more."""
     lengths = [

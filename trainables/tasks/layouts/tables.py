@@ -8,6 +8,7 @@ texts.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 import pyarrow as pa
@@ -29,8 +30,10 @@ FORMATS = {
 PACKED = (".gz", ".bz2", ".zst", ".lz4")
 """Behind the suffix of a CSV or JSON file: pyarrow unpacks them."""
 
-INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
-NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
+NUMBER = r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+"""Not of more digits than doubles tell apart: those are ids, and text."""
+
 MOST_BLOCK = 2**30
 """Bytes of a JSON file that are taken up at once: a row must fit."""
 
@@ -107,7 +110,8 @@ def _typed(texts: pa.StringArray) -> pa.Array:
         return texts
     for pattern, kind in ((INTEGER, pa.int64()), (NUMBER, pa.float64())):
         if pc.all(pc.match_substring_regex(texts, pattern)).as_py():
-            return texts.cast(kind)
+            with suppress(pa.ArrowInvalid):  # beyond 64 bits
+                return texts.cast(kind)
     for true, false in (("true", "false"), ("True", "False"), ("TRUE", "FALSE")):
         if pc.all(pc.is_in(texts.drop_null(), pa.array([true, false]))).as_py():
             return pc.equal(texts, true)

@@ -31,7 +31,7 @@ from trainables.tasks.layouts.tables import batches_of, format_of, schema_of
 
 ROWS_AT_ONCE = 512
 BYTES_AT_ONCE = 2**24
-"""Of the columns asked for, as the file states their size: long rows are read fewer at a time."""
+"""Of all columns, as the file states their size: long rows are read fewer at a time."""
 
 READ_AHEAD_BYTES = 2**20
 
@@ -87,9 +87,18 @@ def all_of(path: Path) -> Files:
             parts.append(_found(each))
         except OSError as error:
             raise ValueError(f"path: {each} cannot be read: {one_line(error)}") from None
-    taken = {file: hive_keys(file.relative_to(root)) for root, part in parts for file in part.taken}
+    left_out = [left for _, part in parts for left in part.left_out]
+    taken: dict[Path, Mapping[str, str | None]] = {}
+    seen: dict[tuple[int, int], Path] = {}
+    for root, file in dict.fromkeys((root, file) for root, part in parts for file in part.taken):
+        stat = file.stat()
+        first = seen.setdefault((stat.st_dev, stat.st_ino), file)
+        if first == file:
+            taken[file] = hive_keys(file.relative_to(root))
+        else:
+            left_out.append((file, f"is {first} once more"))
     files = [File(*each) for each in zip(taken, typed_keys(list(taken.values())), strict=True)]
-    return Files(files, tuple(left for _, part in parts for left in part.left_out))
+    return Files(files, tuple(left_out))
 
 
 def _found(path: Path) -> tuple[Path, Found]:
@@ -132,8 +141,12 @@ def stamp(path: Path) -> Stamp:
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
-def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.Array]]:
+def columns_of(
+    file: File, columns: Mapping[str, str], of_symbols: bool = False
+) -> Iterator[dict[str, pa.Array]]:
     """The columns asked for, by key of the configuration, a bounded number of bytes at a time.
+
+    Where sequences are ``of_symbols``, a CSV's are numbers only where they are written as such.
 
     Read through a small buffer and not through a memory map, whose pages would count as memory.
     Columns that are stored as a dictionary are written out.
@@ -144,7 +157,7 @@ def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.
     """
     path, what = file.path, format_of(file.path.name) or "Parquet"
     try:
-        for batch in _batches(file, columns):
+        for batch in _batches(file, columns, of_symbols):
             batch.validate(full=True)  # else text that is no UTF-8 is found where it is decoded
             own = {name: _written_out(batch.column(name)) for name in batch.schema.names}
             yield {
@@ -160,14 +173,16 @@ def columns_of(file: File, columns: Mapping[str, str]) -> Iterator[dict[str, pa.
         raise ValueError(f"path: {path} cannot be read as a {what} file: {reason}") from None
 
 
-def _batches(file: File, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+def _batches(file: File, columns: Mapping[str, str], of_symbols: bool) -> Iterator[pa.RecordBatch]:
     names = list(dict.fromkeys(columns.values()))
     if format_of(file.path.name) is not None:
         schema = schema_of(file.path)
         _require(file, schema, columns)
         stored = [name for name in names if name in schema.names]
         as_written = [
-            name for key, name in columns.items() if not is_sequence(key) and key != "order_by"
+            name
+            for key, name in columns.items()
+            if (of_symbols or not is_sequence(key)) and key != "order_by"
         ]
         yield from batches_of(file.path, stored, as_written, ROWS_AT_ONCE)
         return
@@ -178,7 +193,7 @@ def _batches(file: File, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]
         stored = [name for name in names if name in parquet.schema_arrow.names]
         rows = 0
         for batch in parquet.iter_batches(
-            _rows_at_once(parquet.metadata, stored), columns=stored, use_threads=False
+            _rows_at_once(parquet.metadata), columns=stored, use_threads=False
         ):
             rows += len(batch)
             yield batch
@@ -216,18 +231,14 @@ def _require(file: File, schema: pa.Schema, columns: Mapping[str, str]) -> None:
             raise ValueError(f"{key}: {column!r} of {file.path} is the sequence itself")
 
 
-def _rows_at_once(metadata: pq.FileMetaData, stored: Sequence[str]) -> int:
-    """At most `ROWS_AT_ONCE`, fewer if they would be more than `BYTES_AT_ONCE`."""
-    num_bytes = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        chunks = (group.column(place) for place in range(group.num_columns))
-        num_bytes += sum(
-            chunk.total_uncompressed_size
-            for chunk in chunks
-            if chunk.path_in_schema.split(".")[0] in stored
-        )
-    a_row = num_bytes // max(1, metadata.num_rows)
+def _rows_at_once(metadata: pq.FileMetaData) -> int:
+    """At most `ROWS_AT_ONCE`, fewer if they would be more than `BYTES_AT_ONCE`.
+
+    What a group says of each of its columns is not asked: where that is damaged, pyarrow ends the
+    process.
+    """
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    a_row = sum(group.total_byte_size for group in groups) // max(1, metadata.num_rows)
     return max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, a_row)))
 
 

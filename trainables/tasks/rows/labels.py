@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,10 +25,8 @@ from trainables.tasks.task import ClassAnswer, NumberAnswer
 
 AnswerKind = Literal["class", "number"]
 
-MANY, SOME, SEEN_ONCE = 100, 20, 0.1
-"""So many classes are hardly meant; or so many, of which this share is seen in one row only."""
-
-NAMED = 4
+MANY = 100
+"""So many classes are hardly meant."""
 
 EXACT = 2**53
 """Beyond it, doubles no longer tell whole numbers apart."""
@@ -143,30 +141,6 @@ def _classes(column: pa.Array, name: str, tolerance: float | None) -> Labels:
         )
     classes = pc.index_in(column, value_set=values).to_numpy().astype(np.int64)
     return Labels(torch.from_numpy(classes), ClassAnswer(len(values)), tuple(values.to_pylist()))
-
-
-def hardly_meant(
-    labels: Labels, used: Bool[np.ndarray, " R"], train: Bool[np.ndarray, " R"], name: str
-) -> Iterator[str]:
-    """A line for classes that look like amounts or ids, and for those nothing is learned of."""
-    if not labels.classes:
-        return
-    count = len(labels.classes)
-    targets = labels.targets.numpy()
-    seen = np.bincount(targets[used], minlength=count)
-    once = (seen == 1).sum() / count
-    if count >= MANY or (count >= SOME and once >= SEEN_ONCE):
-        is_text = isinstance(labels.classes[0], str)
-        allowed = "a column of few classes" if is_text else "`answer: number` with a `tolerance`"
-        yield (
-            f"target: {name} has {count:,} classes, {once:.0%} of them seen once: "
-            f"{'ids' if is_text else 'amounts or ids'}? allowed: {allowed}"
-        )
-    untrained = np.flatnonzero((seen > 0) & (np.bincount(targets[train], minlength=count) == 0))
-    if len(untrained):
-        names = ", ".join(repr(labels.classes[number]) for number in untrained[:NAMED])
-        more = f" and {len(untrained) - NAMED} more" if len(untrained) > NAMED else ""
-        yield f"target: {name}: no row to train on of {names}{more}; they can only be wrong"
 
 
 def _numbers(

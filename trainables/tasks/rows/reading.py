@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
-from trainables.encoding.plain import plain
+from trainables.tasks.layouts.ids import as_read
 from trainables.tasks.layouts.layout import (
     SEQUENCE,
     Layout,
@@ -28,6 +28,7 @@ from trainables.tasks.layouts.layout import (
     gathered,
     is_sequence,
     joined,
+    scattered,
 )
 from trainables.tasks.layouts.symbols import Spelled, Symbols, holds_text
 from trainables.tasks.rows.buckets import local
@@ -57,6 +58,7 @@ class Rows:
         lengths: steps of each row (R,), at least 1
         hashes: of each row's sequence (R,): equal sequences, equal hashes
         columns: the other columns by key of the configuration, (R,) each, without nulls
+        scattered: of groups whose steps are in the files' order, those with others' between
 
     """
 
@@ -66,6 +68,7 @@ class Rows:
     lengths: Int[np.ndarray, " R"]
     hashes: UInt64[np.ndarray, " R"]
     columns: Mapping[str, pa.Array]
+    scattered: int = 0
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -150,6 +153,7 @@ def _read(path: Path, columns: tuple[tuple[str, str], ...], layout: Layout, stam
         lengths=lengths,
         hashes=np.concatenate(reader.hashes),
         columns={key: pa.concat_arrays(parts) for key, parts in reader.columns.items()},
+        scattered=reader.scattered,
     )
 
 
@@ -161,7 +165,7 @@ class _Reader:
         self.lengths: list[Int[np.ndarray, " R"]] = []
         self.hashes: list[UInt64[np.ndarray, " R"]] = []
         self.columns: dict[str, list[pa.Array]] = {}
-        self.features = self.num_bytes = 0
+        self.features = self.num_bytes = self.scattered = 0
         self.dtype = np.dtype(np.float64)
         self._first: Path | None = None
         self._types: dict[str, pa.DataType] = {}
@@ -171,9 +175,12 @@ class _Reader:
         """Take up a file: its numbers go to ``unpacked``."""
         first_row = 0
         name = f"{_sequence(columns)} of {file.path}"
-        for batch in columns_of(file, columns):
+        for batch in columns_of(file, columns, self.layout.text == "symbols"):
             self._require_types(file.path, batch, columns)
-            held = {key: plain(column) for key, column in batch.items()}
+            held = {
+                key: as_read(column, key, f"{columns[key]!r} of {file.path}", first_row)
+                for key, column in batch.items()
+            }
             if self.layout.is_long({key: column.type for key, column in held.items()}):
                 self._long.append(pa.table(held))
             else:
@@ -187,6 +194,7 @@ class _Reader:
             table = pa.concat_tables(self._long)
             if len(table):
                 name = f"{_sequence(columns)} of {path}"
+                self.scattered = scattered(table)
                 made = gathered(table, columns, name, self.layout.of_steps)
                 self._take(made, columns, path, 0, unpacked)
 

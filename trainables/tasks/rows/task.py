@@ -23,7 +23,7 @@ from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.config import RowsConfig
 from trainables.tasks.rows.files import all_of, stamp
 from trainables.tasks.rows.fitting import Fitted, refitted
-from trainables.tasks.rows.reading import read_rows
+from trainables.tasks.rows.reading import Rows, read_rows
 from trainables.tasks.split.drawable_rows import DrawableRows
 from trainables.tasks.split.partition import LEFT_OUT, parts_of, require_parts
 from trainables.tasks.split.splitting import PARTS
@@ -173,7 +173,13 @@ class RowsTask(Task):
             missing=missing,
             missing_share=share,
             answers=answers,
-            warnings=(*warnings, *config.partition.shared(rows), *answers.warnings),
+            different=len(np.unique(rows.hashes[used])),
+            warnings=(
+                *warnings,
+                *_scattered(rows),
+                *config.partition.shared(rows),
+                *answers.warnings,
+            ),
         )
 
     def answers_read(self) -> AnswersRead:
@@ -242,6 +248,16 @@ class RowsTask(Task):
         self._of_part = self.used if part is None else self.of_part(part)
         self._drawable: dict[int, DrawableRows] = {}
         self._at_every_lag = None
+
+
+def _scattered(rows: Rows) -> Iterator[str]:
+    """A line, if groups were put together of steps that do not follow one another."""
+    if rows.scattered:
+        yield (
+            f"group_by: the steps of {rows.scattered:,} of {len(rows):,} groups lie in several"
+            " places, with others' between them, as where files number their groups alike; each"
+            " was read as one sequence, in the files' order; allowed: `order_by`, ids of their own"
+        )
 
 
 def _read_part(

@@ -262,3 +262,24 @@ def test_pages_are_read_against_their_checksums(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(ValueError, match=r"f\.parquet cannot be read as a Parquet file"):
         read_rows(file, COLUMNS)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("asked", ["d", "d/*.parquet", "{d/a.parquet,d/b.parquet}"])
+def test_a_file_by_two_names_is_read_once(
+    tmp_path: Path, link: Callable[[Path, Path], None], asked: str
+) -> None:
+    write(tmp_path / "d" / "a.parquet", 0)
+    link(tmp_path / "d" / "a.parquet", tmp_path / "d" / "b.parquet")
+    asked = asked.replace("d/", f"{tmp_path}/d/") if asked[0] == "{" else str(tmp_path / asked)
+    assert firsts(Path(asked)) == list(range(10))
+    ((path, why),) = all_of(Path(asked)).left_out
+    assert (path.name, why) == ("b.parquet", f"is {tmp_path / 'd' / 'a.parquet'} once more")
+
+
+def test_rows_that_are_there_twice_are_counted(tmp_path: Path) -> None:
+    """A copy of a file is another file, whose rows are the same."""
+    for name in ("a", "a (1)"):
+        write(tmp_path / f"{name}.parquet", 0, rows=80)
+    account = Parquet(Parquet.Config(path=tmp_path, sequence="x", target="y")).account
+    assert "80 different sequences; the other rows repeat one" in account.lines()

@@ -33,7 +33,7 @@ COLUMNS = {"sequence": "x", "target": "y"}
 BY_GROUP = {**COLUMNS, "group_by": "id", "order_by": "t"}
 
 
-def arrow_file(file: Path, columns: dict[str, list[Any]]) -> None:
+def arrow_file(file: Path, columns: dict[str, Any]) -> None:
     table = pa.table(columns)
     with pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table, max_chunksize=7)
@@ -180,3 +180,24 @@ def test_types_survive_every_format(tmp_path: Path) -> None:
         rows = read_rows(tmp_path / name, COLUMNS)
         assert np.array_equal(rows.values[:].reshape(2, 2), columns["x"])
         assert rows.columns["target"].to_pylist() == columns["y"]
+
+
+def test_symbols_are_as_they_are_written(tmp_path: Path) -> None:
+    """``01`` and ``1`` are two words, though they are one number."""
+    words = [word for row in range(40) for word in ("1", "01", f"{row:03}")]
+    columns = {"id": [row for row in range(40) for _ in range(3)], "x": words}
+    pd.DataFrame({**columns, "y": 0}).to_csv(tmp_path / "f.csv", index=False)
+    by_group = {"sequence": "x", "target": "y", "group_by": "id"}
+    rows = read_rows(tmp_path / "f.csv", by_group, Layout(text="symbols"))
+    assert rows.values[:3].ravel().tolist() == ["1", "01", "000"]
+    assert read_rows(tmp_path / "f.csv", by_group).values[:3].ravel().tolist() == [1, 1, 0]
+
+
+def test_run_ends_are_written_out(tmp_path: Path) -> None:
+    ends = pa.array([10, 25, 40], pa.int32())
+    arrow_file(
+        tmp_path / "f.arrow",
+        {"x": LISTS["x"], "y": pa.RunEndEncodedArray.from_arrays(ends, pa.array(["a", "b", "a"]))},
+    )
+    found = read_rows(tmp_path / "f.arrow", COLUMNS).columns["target"].to_pylist()
+    assert found == ["a"] * 10 + ["b"] * 15 + ["a"] * 15
