@@ -146,3 +146,19 @@ def test_the_table_that_is_kept_can_be_played(tmp_path: Path) -> None:
             assert found.trials == 12
             assert 0 < found.gflop < math.inf
     assert read_table(tmp_path / "none").rows == []
+
+
+def test_the_earlier_progress_is_that_of_whole_sequences(trials: list[Trial]) -> None:
+    """A failing rung by the success asked for, members left out as 0; reaches are the same."""
+    rung = LADDER.rungs[0]
+    for rates, then, now in (((0.45,), 0.5 / 3, 0.4194), ((0.1,), 0.1 / 2.7, 0.0)):
+        rows = {
+            (rung, member): MemberRung("recall", rung, member, "budget", rate, answers=1,
+                                       answer_rate=rate, chance=1 / 8)
+            for member, rate in enumerate(rates)
+        }  # fmt: skip
+        made = [Trial(0, {}, LADDER, rows, earlier) for earlier in (True, False)]
+        assert [one.outcome for one in made] == pytest.approx([2 * then, 2 * now], abs=0.01)
+    for one in trials:
+        before = Trial(one.number, one.parameters, LADDER, one.rows, earlier=True)
+        assert (before.outcome >= 2) == (one.outcome >= 2) == (one.reach > 0)

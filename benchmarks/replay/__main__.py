@@ -1,6 +1,7 @@
 """Plays samplers, schedulers and member policies against the table of real trials.
 
     python -m benchmarks.replay [--search SAMPLER+SCHEDULER+POLICY ...] [--orders 100] [--trials 60]
+                                [--earlier]
 
 A sampler is `random` (a blind order of the table) or a name of a spec; a scheduler is a name of a
 spec, or `firstK`, where the K best on the first rung go on; a policy is `breadth`, `race` or `one`.
@@ -51,11 +52,12 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=100)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--tasks", nargs="+", default=list(MEASURED))
+    parser.add_argument("--earlier", action="store_true", help="progress by whole sequences alone")
     parser.add_argument("--table", type=Path, default=TABLE)
     given = parser.parse_args()
     table = read_table(given.table)
     for task in given.tasks:
-        trials = trials_of(table, task)
+        trials = trials_of(table, task, given.earlier)
         aim = Aim.of(trials)
         best = sum(trial.outcome >= aim.best for trial in trials)
         near = sum(trial.outcome >= aim.near for trial in trials)

@@ -29,10 +29,14 @@ class Measured:
 
     Attributes:
         ladder: as a search of the table has it: a rung is passed by all of its members
+        answers: of a sequence
+        chance: of a single answer
     """
 
     task: TaskConfig
     ladder: LadderConfig
+    chance: float
+    answers: int = 1
 
     def spec(self, name: str) -> Spec:
         """A search of this task, whose constraints and ladder the table keeps."""
@@ -63,12 +67,18 @@ def _ladder(success: float, sequences: int, gflop: float) -> LadderConfig:
 
 
 MEASURED: dict[str, Measured] = {
-    "recall": Measured(TASKS["recall"].Config(kind="recall"), _ladder(0.9, 3000, 8)),
-    "copying": Measured(TASKS["copying"].Config(kind="copying", symbols=3), _ladder(0.9, 3000, 8)),
+    "recall": Measured(TASKS["recall"].Config(kind="recall"), _ladder(0.9, 3000, 8), chance=1 / 8),
+    "copying": Measured(
+        TASKS["copying"].Config(kind="copying", symbols=3),
+        _ladder(0.9, 3000, 8),
+        chance=1 / 8,
+        answers=3,
+    ),
     "digits": Measured(
         TASKS["parquet"].Config(
             kind="parquet", path=str(DIGITS), sequence="pixels", target="label", filler="noise"
         ),
         _ladder(0.4, 4000, 20),
+        chance=1 / 10,
     ),
 }

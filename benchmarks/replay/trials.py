@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from benchmarks.replay.table import Table
 from benchmarks.replay.tasks import MEASURED, MEMBERS
-from trainables.measure.ladder import Rule, climb, progress
+from trainables.measure.ladder import Rule, climb, passed_rungs, progress, reach
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
 
@@ -37,17 +38,34 @@ class Trial:
 
     Attributes:
         rows: by lag and member
+        earlier: whether samplers and schedulers are shown progress as it was before single answers
+            and chance counted in it: whole sequences, and members that were left out as 0
     """
 
     number: int
     parameters: Mapping[str, Any]
     ladder: LadderConfig
     rows: dict[tuple[int, int], MemberRung] = field(default_factory=dict)
+    earlier: bool = False
+
+    def progress(self, seen: Sequence[MemberRung], rule: Rule | None = None) -> float:
+        """What is shown of it after these attempts."""
+        rule, lags, success = rule or self.ladder.rule, self.ladder.rungs, self.ladder.success
+        if not self.earlier:
+            return progress(seen, lags, rule, success)
+        passed = passed_rungs(seen, lags, rule)
+        below, lag = reach(passed) or 1, rule.next_rung(seen, passed, lags)
+        if lag is None:
+            return math.log2(below)
+        at = [row for row in seen if row.lag == lag]
+        shares = [1.0 if row.solved else min(0.99, row.success_rate / success) for row in at]
+        best = sorted(shares, reverse=True)[: rule.quorum]
+        return math.log2(below) + sum(best) / rule.quorum * math.log2(lag / below)
 
     @cached_property
     def outcome(self) -> float:
         """Its progress as a search without a scheduler measures it, all members breadth first."""
-        return progress(self.climbed(), self.ladder.rungs, self.ladder.rule, self.ladder.success)
+        return self.progress(self.climbed())
 
     @cached_property
     def gflop(self) -> float:
@@ -86,21 +104,17 @@ Policy = Callable[[Trial, float], Iterator[Step]]
 def breadth_first(trial: Trial, best: float) -> Iterator[Step]:
     """All members on a rung before any on the next, as a search climbs."""
     seen: list[MemberRung] = []
-    ladder = trial.ladder
     for row in trial.climbed():
         seen.append(row)
-        value = progress(seen, ladder.rungs, ladder.rule, ladder.success)
-        yield Step(row.training_gflop, row.seconds, value)
+        yield Step(row.training_gflop, row.seconds, trial.progress(seen))
 
 
 def one(trial: Trial, best: float) -> Iterator[Step]:
     """The first member alone; what three would have shown is not known."""
     seen: list[MemberRung] = []
-    ladder = trial.ladder
     for row in trial.alone:
         seen.append(row)
-        value = progress(seen, ladder.rungs, Rule(1, 1), ladder.success)
-        yield Step(row.training_gflop, row.seconds, value)
+        yield Step(row.training_gflop, row.seconds, trial.progress(seen, Rule(1, 1)))
 
 
 def race(trial: Trial, best: float) -> Iterator[Step]:
@@ -151,8 +165,13 @@ def _all_solved(trial: Trial) -> list[MemberRung]:
 POLICIES: dict[str, Policy] = {"breadth": breadth_first, "race": race, "one": one}
 
 
-def trials_of(table: Table, task: str) -> list[Trial]:
-    """All trials of a task, by their draws; those that ended by an error are left out."""
+def trials_of(table: Table, task: str, earlier: bool = False) -> list[Trial]:
+    """All trials of a task, by their draws; those that ended by an error are left out.
+
+    Of several answers a sequence, the table does not say how many single ones were right: as many
+    as if each were by itself.
+    """
+    answers, chance = MEASURED[task].answers, MEASURED[task].chance
     found: dict[int, Trial] = {}
     broken = {row["number"] for row in table.rows if row["ended_by"] == "error"}
     for row in table.rows:
@@ -160,7 +179,7 @@ def trials_of(table: Table, task: str) -> list[Trial]:
             continue
         parameters = json.loads(row["parameters"])
         trial = found.setdefault(
-            row["number"], Trial(row["number"], parameters, MEASURED[task].ladder)
+            row["number"], Trial(row["number"], parameters, MEASURED[task].ladder, earlier=earlier)
         )
         trial.rows[row["lag"], row["member"]] = MemberRung(
             task=task,
@@ -168,6 +187,9 @@ def trials_of(table: Table, task: str) -> list[Trial]:
             member=row["member"],
             ended_by=row["ended_by"],
             success_rate=row["success_rate"],
+            answers=answers if row["looks"] else 0,
+            answer_rate=row["success_rate"] ** (1 / answers),
+            chance=chance,
             sequences=row["sequences"],
             seconds=row["seconds"],
             training_gflop=row["training_gflop"],

@@ -89,7 +89,7 @@ def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:
         if row.looks:
             key = by_lag(f"member_{row.member}", row.task, spec)
             yield Point(key, row.success_rate, row.lag)
-        if row.answers > 1:
+        if row.of_several:
             key = by_lag(f"wrong_answers_member_{row.member}", row.task, spec)
             yield Point(key, 1 - row.answer_rate, row.lag)
         if row.asked:

@@ -73,7 +73,7 @@ def _title(configuration: dict[str, Any], outcome: dict[str, Any], learned: str)
 
 def single_answers(outcome: dict[str, Any]) -> str:
     """Of several answers a sequence, how many are wrong, each by itself."""
-    if outcome.get("answers", 0) < 2:
+    if not outcome.get("several_answers"):
         return ""
     is_flip_flop = outcome["task"].startswith("flip_flop")
     what = "reads: the glitch rate" if is_flip_flop else "of those sequences"

@@ -302,7 +302,7 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "limited_by": limited,
         "why": None if reached[task].censored else record.why(limited),
         "limits": limits and limits.to_json(),
-        "answers": row.answers,
+        "several_answers": row.of_several,
         "answer_rate": row.answer_rate,
         "control": row.control,
         "control_rate": row.control_rate,

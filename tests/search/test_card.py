@@ -38,8 +38,8 @@ def test_nothing_is_said_where_nothing_is_clear(points: list[tuple[int, int]]) -
 
 
 def test_single_answers_wrong_stand_on_the_card_and_are_flip_flops_glitches() -> None:
-    told = {"task": "flip_flop", "answers": 26, "answer_rate": 0.99988}
+    told = {"task": "flip_flop", "several_answers": True, "answer_rate": 0.99988}
     assert "reads: the glitch rate | 0.012% |" in single_answers(told)
     assert "glitch" not in single_answers({**told, "task": "copying"})
-    assert single_answers({**told, "answers": 1}) == ""
+    assert single_answers({**told, "several_answers": False}) == ""
     assert single_answers({"task": "flip_flop"}) == ""  # an export of an earlier version

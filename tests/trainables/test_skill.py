@@ -82,6 +82,8 @@ def test_single_answers_wrong_are_the_best_members_at_the_reach() -> None:
     rows = [reads(8, 0.9), reads(16, 0.99), reads(16, 0.995), reads(32, 0.5)]
     assert wrong_answers(rows, {"flip_flop": 16}) == pytest.approx(0.005)
     assert wrong_answers(rows, {"flip_flop": 0}) == pytest.approx(0.1)
-    assert wrong_answers([reads(8, 0.9, answers=1)], {"flip_flop": 8}) is None
+    alone = MemberRung("recall", 8, 0, "solved", 0.9, answers=1, answer_rate=0.9)
+    assert wrong_answers([alone], {"recall": 8}) is None
+    assert wrong_answers([reads(8, 0.9, answers=1)], {"flip_flop": 8}) == pytest.approx(0.1)
     several = [*rows, reads(8, 0.97, task="copying")]
     assert wrong_answers(several, {"flip_flop": 16, "copying": 8}) == pytest.approx(0.03)

@@ -77,6 +77,11 @@ class MemberRung:
         """Whether the member solved the rung."""
         return self.ended_by == "solved"
 
+    @property
+    def of_several(self) -> bool:
+        """Whether sequences had several answers, if not all: of one, single ones count the same."""
+        return self.answers > 1 or (self.answers == 1 and self.answer_rate != self.success_rate)
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {**vars(self), "solved": self.solved}

@@ -59,7 +59,7 @@ def wrong_answers(rows: Sequence[MemberRung], reaches: Mapping[str, int]) -> flo
     wrong: dict[str, float] = {}
     for row in rows:
         start = min(other.lag for other in rows if other.task == row.task)
-        if row.answers > 1 and row.lag == (reaches.get(row.task) or start):
+        if row.of_several and row.lag == (reaches.get(row.task) or start):
             wrong[row.task] = min(1 - row.answer_rate, wrong.get(row.task, 1.0))
     return max(wrong.values(), default=None)
 
