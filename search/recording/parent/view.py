@@ -12,8 +12,8 @@ from search.disk.mlflow_database import filter_of, view_key
 VIEW_TAG = "mlflow.sharedViewState."
 COLUMNS = {
     "metrics.`reach`": 75,
-    "metrics.`progress`": 80,
-    "tags.`ended_by`": 100,
+    "metrics.`progress`": 72,
+    "tags.`ended_by`": 118,
     "tags.`cell`": 90,
     "tags.`front_end`": 85,
     "tags.`readout`": 80,
