@@ -121,7 +121,9 @@ def _rows(encoding: Encoding, outcome: dict[str, Any]) -> str:
             f" labels said. At lag {outcome['lag']}, {rate} were right in all that were."
         )
     elif encoding.after_gap:
-        several = f"s, {encoding.answers} of them, are" if encoding.is_several else " is"
+        of = encoding.answer.columns if isinstance(encoding.answer, ColumnsAnswers) else ()
+        order = f" ({', '.join(f'`{name}`' for name in of)})" if of else ""
+        several = f"s, {encoding.answers} of them{order}, are" if encoding.is_several else " is"
         lines.append(
             f"The answer{several} asked for {outcome['lag']} steps of filler after the row, the lag"
             f" at which {rate} were right; `predict(rows, gap=STEPS)` asks at another."

@@ -45,7 +45,14 @@ def test_the_signature_is_what_is_answered(make: Any, tmp_path: Path) -> None:
     [
         (at_each_step, ["answered at each of its steps", "| classes | 'down', 'up' |"]),
         (after_the_row, ["The answers, 3 of them, are asked for 4 steps of filler after"]),
-        (of_columns, ["| classes of `fault` | 'bearing', 'none', 'shaft' |", "| classes of `hot`"]),
+        (
+            of_columns,
+            [
+                "| classes of `fault` | 'bearing', 'none', 'shaft' |",
+                "| classes of `hot`",
+                "The answers, 2 of them (`fault`, `hot`), are asked for 4 steps",
+            ],
+        ),
     ],
 )
 def test_a_card_says_what_comes(make: Any, says: list[str], tmp_path: Path) -> None:
