@@ -16,7 +16,7 @@ from tests.cluster import autoscaled
 from tests.cluster.hosts import missing
 from tests.waiting import HANGS
 
-pytestmark = [pytest.mark.cluster, pytest.mark.by_hand]
+pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
 
