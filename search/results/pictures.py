@@ -70,11 +70,12 @@ def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:
 
     Each point stands for the steps up to the next.
     """
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    figure = Figure(figsize=(7.2, 4.0 + 0.2 * len(horizons)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for number, (label, points) in enumerate(horizons.items()):
-        for moment, style in (("start", ":"), ("end", "-")):
+        named: str | None = label
+        for moment, style in (("end", "-"), ("start", ":")):
             chosen = [p for p in points if p.moment == moment and p.norm > 0]
             if chosen:
                 axes.plot(
@@ -84,14 +85,15 @@ def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:
                     color=f"C{number}",
                     marker="o",
                     markersize=3,
-                    label=f"{label} ({'first' if moment == 'start' else 'final'} weights)",
+                    label=named,
                 )
+                named = None
     axes.set_xscale("symlog", base=2, linthresh=1)
     axes.set_yscale("log")
     axes.set(xlabel="steps back from the scored answer", ylabel="norm of the answer's gradient")
-    axes.set_title("Gradient horizon", fontsize=10, loc="left")
+    axes.set_title("Gradient horizon (dotted: first weights)", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="best")
+    figure.legend(fontsize=8, loc="outside lower left")  # not over the lines
     return _png(figure)
 
 

@@ -50,6 +50,7 @@ def test_a_dry_run_says_it_and_starts_nothing(
         "1 file, 1,200 rows, 1,200 used",
         "left out: notes.csv",
         "steps a row: 10 to 10, median 10",
+        "1 number a step: ",
         "-999 to 9.9",
         "2 classes: True 5",
         "of the values are -999, ",

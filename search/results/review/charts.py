@@ -59,8 +59,10 @@ def forgetting_curves(
             y=list(chance.values()),
             name="chance",
             mode="lines",
-            line={"color": COLOURS[-1], "dash": "dash", "width": 1},
+            line={"color": "#808080", "dash": "dash", "width": 1},
         )
+    rows = 1 + len(figure.data) // 2  # of the legend, below the axis
+    figure.update_layout(height=400 + 18 * rows, legend_y=-0.3)
     return _success_by_lag(figure, chosen["lag"], success)
 
 

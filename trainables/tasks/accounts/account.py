@@ -119,7 +119,8 @@ class Account:
         if self.sequence is None:
             yield f"{self.symbols:,} symbols"
         else:
-            yield f"{self.features:,} {self.values} a step: {self.sequence}"
+            values = self.values if self.features > 1 else self.values.removesuffix("s")
+            yield f"{self.features:,} {values} a step: {self.sequence}"
         if self.missing:
             yield f"{self.missing:,} values missing, {self.missing_share:.2%}"
         fewest, median, most = self.answers.a_row
