@@ -20,6 +20,7 @@ from trainables.limits.distance import limits_of
 from trainables.measure.ladder import (
     Climb,
     EndedClimb,
+    expected_progress,
     open_progress,
     passed_rungs,
     progress,
@@ -166,6 +167,11 @@ class Trial:
             progress=sum(scores) / len(scores),
             censored_progress=sum(
                 open_progress(o, ladder.rungs, ladder.rule, ladder.success)
+                for o in outcomes.values()
+            )
+            / len(scores),
+            expected_progress=sum(
+                expected_progress(o, ladder.rungs, ladder.rule, ladder.success)
                 for o in outcomes.values()
             )
             / len(scores),

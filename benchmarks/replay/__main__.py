@@ -53,11 +53,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--tasks", nargs="+", default=list(MEASURED))
     parser.add_argument("--earlier", action="store_true", help="progress by whole sequences alone")
+    parser.add_argument("--by-progress", action="store_true",
+                        help="schedulers compare by progress: members to come are 0")  # fmt: skip
     parser.add_argument("--table", type=Path, default=TABLE)
     given = parser.parse_args()
     table = read_table(given.table)
     for task in given.tasks:
-        trials = trials_of(table, task, given.earlier)
+        trials = trials_of(table, task, given.earlier, given.by_progress)
         aim = Aim.of(trials)
         best = sum(trial.outcome >= aim.best for trial in trials)
         near = sum(trial.outcome >= aim.near for trial in trials)

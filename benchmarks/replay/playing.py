@@ -86,18 +86,19 @@ def _run(
     trial: Trial, policy: Policy, rule: StoppingRule | None, best: float, played: Played
 ) -> tuple[float, bool]:
     """The last value that was shown, and whether the trial was measured whole."""
-    spent = value = 0.0
+    spent = value = expected = 0.0
     needed = sum(row.training_gflop for row in trial.climbed())
     for step in policy(trial, best):
         for part in range(1, REPORTS + 1):
             cost = spent + step.gflop * part / REPORTS
-            shown = step.value if part == REPORTS else value
-            if rule is not None and not rule.goes_on(trial.number, cost, shown):
+            shown = step if part == REPORTS else None
+            compared = shown.expected if shown else expected
+            if rule is not None and not rule.goes_on(trial.number, cost, compared):
                 played.gflop += cost
                 played.seconds += step.seconds * part / REPORTS
-                return shown, False
+                return (shown.value if shown else value), False
         spent += step.gflop
-        value = step.value
+        value, expected = step.value, step.expected
         played.seconds += step.seconds
     played.gflop += spent
     return value, spent >= needed * (1 - 1e-9)

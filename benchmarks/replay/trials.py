@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.replay.table import Table
 from benchmarks.replay.tasks import MEASURED, MEMBERS
-from trainables.measure.ladder import Rule, climb, passed_rungs, progress, reach
+from trainables.measure.ladder import Rule, climb, expected_progress, passed_rungs, progress, reach
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
 
@@ -24,12 +24,14 @@ class Step:
     """What one member's attempt at a rung came to, under way in a trial.
 
     Attributes:
-        value: what the sampler and the scheduler are shown of the trial from then on
+        value: what the sampler is shown of the trial from then on
+        expected: and the scheduler
     """
 
     gflop: float
     seconds: float
     value: float
+    expected: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Trial:
         rows: by lag and member
         earlier: whether samplers and schedulers are shown progress as it was before single answers
             and chance counted in it: whole sequences, and members that were left out as 0
+        by_progress: whether schedulers compare by progress, in which members to come are 0
     """
 
     number: int
@@ -47,6 +50,7 @@ class Trial:
     ladder: LadderConfig
     rows: dict[tuple[int, int], MemberRung] = field(default_factory=dict)
     earlier: bool = False
+    by_progress: bool = False
 
     def progress(self, seen: Sequence[MemberRung], rule: Rule | None = None) -> float:
         """What is shown of it after these attempts."""
@@ -61,6 +65,15 @@ class Trial:
         shares = [1.0 if row.solved else min(0.99, row.success_rate / success) for row in at]
         best = sorted(shares, reverse=True)[: rule.quorum]
         return math.log2(below) + sum(best) / rule.quorum * math.log2(lag / below)
+
+    def step(self, row: MemberRung, seen: Sequence[MemberRung], rule: Rule | None = None) -> Step:
+        """An attempt, and what is shown of the trial after it."""
+        value = self.progress(seen, rule)
+        if self.earlier or self.by_progress:
+            return Step(row.training_gflop, row.seconds, value, value)
+        rule, lags, success = rule or self.ladder.rule, self.ladder.rungs, self.ladder.success
+        expected = expected_progress(seen, lags, rule, success)
+        return Step(row.training_gflop, row.seconds, value, expected)
 
     @cached_property
     def outcome(self) -> float:
@@ -106,7 +119,7 @@ def breadth_first(trial: Trial, best: float) -> Iterator[Step]:
     seen: list[MemberRung] = []
     for row in trial.climbed():
         seen.append(row)
-        yield Step(row.training_gflop, row.seconds, trial.progress(seen))
+        yield trial.step(row, seen)
 
 
 def one(trial: Trial, best: float) -> Iterator[Step]:
@@ -114,7 +127,7 @@ def one(trial: Trial, best: float) -> Iterator[Step]:
     seen: list[MemberRung] = []
     for row in trial.alone:
         seen.append(row)
-        yield Step(row.training_gflop, row.seconds, trial.progress(seen, Rule(1, 1)))
+        yield trial.step(row, seen, Rule(1, 1))
 
 
 def race(trial: Trial, best: float) -> Iterator[Step]:
@@ -125,10 +138,10 @@ def race(trial: Trial, best: float) -> Iterator[Step]:
     over. The sampler is shown the first member's own progress until the trial is measured whole.
     """
     seen: list[MemberRung] = []
-    value = 0.0
+    value = expected = 0.0
     for step, row in zip(one(trial, best), trial.alone, strict=True):
         seen.append(row)
-        value = step.value
+        value, expected = step.value, step.expected
         yield step
         if _at_most(trial, seen) < best:
             return
@@ -137,7 +150,7 @@ def race(trial: Trial, best: float) -> Iterator[Step]:
         if (row.lag, row.member) in ahead:
             continue
         seen.append(row)
-        yield Step(row.training_gflop, row.seconds, value)
+        yield Step(row.training_gflop, row.seconds, value, expected)
         if _at_most(trial, seen) < best:
             return
 
@@ -165,7 +178,9 @@ def _all_solved(trial: Trial) -> list[MemberRung]:
 POLICIES: dict[str, Policy] = {"breadth": breadth_first, "race": race, "one": one}
 
 
-def trials_of(table: Table, task: str, earlier: bool = False) -> list[Trial]:
+def trials_of(
+    table: Table, task: str, earlier: bool = False, by_progress: bool = False
+) -> list[Trial]:
     """All trials of a task, by their draws; those that ended by an error are left out.
 
     Of several answers a sequence, the table does not say how many single ones were right: as many
@@ -179,7 +194,14 @@ def trials_of(table: Table, task: str, earlier: bool = False) -> list[Trial]:
             continue
         parameters = json.loads(row["parameters"])
         trial = found.setdefault(
-            row["number"], Trial(row["number"], parameters, MEASURED[task].ladder, earlier=earlier)
+            row["number"],
+            Trial(
+                row["number"],
+                parameters,
+                MEASURED[task].ladder,
+                earlier=earlier,
+                by_progress=by_progress,
+            ),
         )
         trial.rows[row["lag"], row["member"]] = MemberRung(
             task=task,

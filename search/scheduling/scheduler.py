@@ -15,11 +15,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from search.disk.record import Record
 from search.proposing.constraints import Constraints
 from search.proposing.draws import DRAWS, draw
-from search.proposing.samplers import METRIC
 from search.scheduling.asha import Bracket, Hyperband, StoppingRule, SuccessiveHalving
 from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.measure.ladder import expected_progress
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.report import cost_and_progress
 from trainables.models.model import outline
@@ -27,6 +27,7 @@ from trainables.tasks import make_task
 from trainables.tasks.task import Task
 
 COST = "training_gflop"
+VALUE = "expected_progress"
 REDUCTION_FACTOR = 4
 GRACE_FRACTION = 0.1
 """First comparison: the cost of one member spending this part of its budget on the first rung."""
@@ -43,14 +44,15 @@ def make_scheduler(spec: Spec, space: Space, finished: Iterable[Record]) -> Tria
 def _stopping(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:
     """By a rule that compares trials where they have cost as much.
 
-    A trial that is stopped keeps its reach as a lower bound, since progress only rises; it is told
-    to Optuna as complete.
+    They are compared by the progress to be expected: members still to come do as those that came.
+    A trial that is stopped keeps its reach as a lower bound; it is told to Optuna as complete.
     """
     rule = RULES[spec.search.scheduler](math.ceil(typical_cost(spec, space)))
     for record in finished:
-        for cost, value in cost_and_progress(record.rows, record.report.reaches, spec.ladder):
+        tasks = record.report.reaches
+        for cost, value in cost_and_progress(record.rows, tasks, spec.ladder, expected_progress):
             rule.goes_on(record.number, cost, value)
-    return SuccessiveHalving(rule, COST, METRIC)
+    return SuccessiveHalving(rule, COST, VALUE)
 
 
 def _none(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:

@@ -97,6 +97,7 @@ class TuneReporter:
         tune.report(
             {
                 "progress": self.last.progress,
+                "expected_progress": self.last.expected_progress,
                 "training_gflop": self.last.training_gflop,
                 "report": json.dumps(self.last.to_json()),
             }

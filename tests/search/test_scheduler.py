@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from search.scheduling.scheduler import (
     COST,
     RULES,
     SCHEDULERS,
+    VALUE,
     make_scheduler,
     typical_cost,
 )
@@ -25,6 +27,7 @@ from search.spec import Spec
 from search.spec.sections import SCHEDULERS as SPEC_NAMES
 from spaces import SPACES, Space
 from trainables.config import TrialConfig
+from trainables.measure.ladder import expected_progress
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report, cost_and_progress
 from trainables.models.model import outline
@@ -65,9 +68,34 @@ def test_the_history_of_a_trial_is_what_it_reported() -> None:
     ]
 
 
+def test_who_has_solved_is_not_stopped_for_members_to_come() -> None:
+    """All others nearly solved the first rung, and failed it; here one did, and one is to come."""
+    failed = [finished(n, [(8, False)], 1e3) for n in range(8)]
+    failed = [
+        replace(r, report=replace(r.report, rows=(nearly(r.report.rows[0]),))) for r in failed
+    ]
+    scheduler = make_scheduler(spec(), SPACES["quick"], failed)
+    (solved,) = finished(8, [(8, True)], 1e3).report.rows
+    ladder = spec().ladder
+    scores = [
+        cost_and_progress([row], ["recall"], ladder, expected_progress)[0][1]
+        for row in (failed[0].report.rows[0], solved)
+    ]
+    trial = SimpleNamespace(config={"number": 8})
+    result = {COST: 1e3, VALUE: scores[1]}
+    assert scheduler.on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
+    assert scores[0] < scores[1]
+    ((_, counted),) = cost_and_progress([solved], ["recall"], ladder)
+    assert counted < scores[0], "by progress alone it would have been stopped"
+
+
+def nearly(row: MemberRung) -> MemberRung:
+    return replace(row, success_rate=0.89)
+
+
 def test_a_resumed_search_compares_with_the_trials_before() -> None:
     """A poor trial is stopped because of trials that ended before the driver was started."""
-    poor = {COST: 1e6, "progress": 0.1}
+    poor = {COST: 1e6, VALUE: 0.1}
     trial = SimpleNamespace(config={"number": 8})
     decisions = []
     good = [finished(n, [(8, True), (8, True), (16, True), (16, True)], 1e6) for n in range(8)]
@@ -219,7 +247,7 @@ def test_a_trial_that_goes_on_after_a_resume_is_not_compared_with_itself() -> No
     scheduler = make_scheduler(spec(), SPACES["quick"], [before])
     again = SimpleNamespace(config={"number": 3})
     scheduler.on_trial_add(None, again)
-    worse = {COST: 1e6, "progress": 0.1}
+    worse = {COST: 1e6, VALUE: 0.1}
     assert scheduler.on_trial_result(None, again, worse) == TrialScheduler.CONTINUE
 
 

@@ -19,6 +19,7 @@ from trainables.measure.ladder import (
     achieved,
     climb,
     ended_by,
+    expected_progress,
     open_progress,
     passed_rungs,
     progress,
@@ -367,6 +368,23 @@ def test_progress_by_hand() -> None:
     first = [outcome(8, 0, "budget", 0.45)]
     assert progress(first, (8, 16), Rule(3, 3), SUCCESS) == pytest.approx(3 * 0.5)  # curtailed
     assert progress(first, (8, 16), Rule(3, 2), SUCCESS) == pytest.approx(3 * 0.5 / 2)  # not yet
+
+
+@given(ladders, rules, st.randoms(use_true_random=False))
+def test_expected_progress_is_progress_in_the_end(
+    lags: tuple[int, ...], rule: Rule, random: Random
+) -> None:
+    """And never below it on the way: members to come do as those that came, not nothing."""
+    tried = random_climb(lags, rule, random).outcomes
+    pairs = [
+        (
+            progress(tried[:n], lags, rule, SUCCESS),
+            expected_progress(tried[:n], lags, rule, SUCCESS),
+        )
+        for n in range(len(tried) + 1)
+    ]
+    assert all(counted <= expected for counted, expected in pairs)
+    assert pairs[-1][0] == pairs[-1][1]
 
 
 def shown(answers: int, rate: float, chance: float, sequences: float = 0.0) -> MemberRung:

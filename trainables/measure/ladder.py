@@ -198,16 +198,33 @@ def progress(
     passed.
     """
     tried = list(outcomes)
+    if ended_by(tried, lags, rule) is not None:
+        return expected_progress(tried, lags, rule, success)
+    below, lag, best = _on_the_rung(tried, lags, rule, success)
+    return math.log2(below) + sum(best) / rule.quorum * math.log2(lag / below)
+
+
+def expected_progress(
+    outcomes: Iterable[MemberRung], lags: Sequence[int], rule: Rule, success: float
+) -> float:
+    """`progress`, if the members still to come did as those on the rung did on the mean.
+
+    By it trials on their way are compared: a rung that has failed and one that is open count alike
+    where as much was achieved. It may fall as well as rise.
+    """
+    below, lag, best = _on_the_rung(list(outcomes), lags, rule, success)
+    return math.log2(below) + sum(best) / max(1, len(best)) * math.log2(lag / below)
+
+
+def _on_the_rung(
+    tried: Sequence[MemberRung], lags: Sequence[int], rule: Rule, success: float
+) -> tuple[int, int, list[float]]:
+    """The reach, at least 1; the rung after it, if any, or it; what the best achieved there."""
     passed = passed_rungs(tried, lags, rule)
     below = reach(passed) or 1
-    lag = rule.next_rung(tried, passed, lags)
-    if lag is None:
-        return math.log2(below)
-    best = sorted((achieved(o, success) for o in tried if o.lag == lag), reverse=True)
-    has_failed = ended_by(tried, lags, rule) is not None
-    best = best[: rule.quorum]
-    share = sum(best) / (max(1, len(best)) if has_failed else rule.quorum)
-    return math.log2(below) + share * math.log2(lag / below)
+    lag = rule.next_rung(tried, passed, lags) or below
+    at = sorted((achieved(o, success) for o in tried if o.lag == lag), reverse=True)
+    return below, lag, at[: rule.quorum]
 
 
 def open_progress(

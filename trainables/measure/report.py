@@ -5,7 +5,7 @@ It is JSON only where it crosses a border between processes or lies in a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -48,6 +48,8 @@ class Report:
             an earlier version reported
         censored_progress: what progress may still be: no less than that of whatever failed the
             rung that is open
+        expected_progress: what progress will be if the members still to come do as those on the
+            rung: by it a scheduler compares trials on their way
         limits: by task, how far the architecture can reach, known before it is trained; empty where
             an earlier version reported
     """
@@ -68,6 +70,7 @@ class Report:
     worker: str = ""
     kernels: str = ""
     censored_progress: float = 0.0
+    expected_progress: float = 0.0
     limits: Mapping[str, Limits] = field(default_factory=dict)
 
     @property
@@ -154,14 +157,20 @@ def final_from_json(found: Mapping[str, Any]) -> dict[str, FinalPoints]:
 
 
 def cost_and_progress(
-    rows: Iterable[MemberRung], tasks: Iterable[str], ladder: LadderConfig
+    rows: Iterable[MemberRung],
+    tasks: Iterable[str],
+    ladder: LadderConfig,
+    score: Callable[..., float] = progress,
 ) -> list[tuple[float, float]]:
-    """Training cost in GFLOP and progress after each row of a trial, as they were reported then."""
+    """Training cost in GFLOP and progress after each row of a trial, as they were reported then.
+
+    Or another ``score`` of the same arguments, such as `expected_progress`.
+    """
     outcomes: dict[str, list[MemberRung]] = {task: [] for task in tasks}
     points, cost = [], 0.0
     for row in rows:
         outcomes[row.task].append(row)
         cost += row.training_gflop
-        scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
+        scores = [score(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
         points.append((cost, sum(scores) / len(scores)))
     return points
