@@ -23,6 +23,7 @@ from search.results.card import card_of
 from search.results.formats import in_formats, require_formats
 from search.results.pictures import forgetting_curves, gradient_horizons
 from search.spec import Spec
+from trainables.config import TrialConfig
 from trainables.description import describe
 from trainables.exports import exported
 from trainables.exports.formats.checked import Converted
@@ -34,7 +35,7 @@ from trainables.measure.skill import least_skill, no_gap_of
 from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task
-from trainables.training.climber import weights_file
+from trainables.training.climber import owner_of, trial_streams, weights_file
 from trainables.training.curve import extrapolated_lag
 
 MEMBER_KEYS = (
@@ -159,6 +160,7 @@ class _Winner:
 
     Attributes:
         source: the weights, where the trial wrote them
+        owner: what they are marked with, if they are its own
         files: for other runtimes
     """
 
@@ -168,6 +170,7 @@ class _Winner:
     kept: KeptTask
     outcome: Mapping[str, Any]
     source: Path
+    owner: str
     files: Sequence[Converted] = ()
 
 
@@ -192,18 +195,21 @@ def _winner(
     source = weights_file(weights_of_task, outcome["lag"], outcome["member"])
     if not source.exists():
         raise UserError(f"{source}: the weights of trial {record.number} are not there")
+    config = TrialConfig.model_validate(record.configuration)
+    streams = trial_streams(config, spec.tasks_by_name[task], spec.search.seed)
+    owner = owner_of(streams, outcome["lag"], outcome["member"])
     kept = _kept(folder, spec, task)
     outcome |= _measured_on(kept)
     converted = in_formats(formats, record.configuration, kept, outcome, source)
     if converted:
         outcome["formats"] = {name: file.record for name, file in converted.items()}
-    return _Winner(record, task, final, kept, outcome, source, list(converted.values()))
+    return _Winner(record, task, final, kept, outcome, source, owner, list(converted.values()))
 
 
 def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> None:
     record, kept = winner.record, winner.kept
     write_aside(aside / exported.WEIGHTS, winner.source.read_bytes())
-    _require_whole(aside / exported.WEIGHTS, winner.source)
+    _require_whole(aside / exported.WEIGHTS, winner.source, winner.owner)
     config: dict[str, Any] = {
         "configuration": record.configuration,
         "task": spec.tasks_by_name[winner.task].portable.model_dump(mode="json"),
@@ -262,10 +268,10 @@ def _kept(folder: SearchFolder, spec: Spec, task: str) -> KeptTask:
         ) from None
 
 
-def _require_whole(copy: Path, source: Path) -> None:
+def _require_whole(copy: Path, source: Path, owner: str) -> None:
     """Refuse weights that are not what the trial wrote: the copy is what will be loaded."""
     try:
-        weights.read(copy)
+        weights.read(copy, owner)
     except weights.DamagedWeightsError as error:
         reason = str(error).removeprefix(f"{copy}: ")
         raise UserError(f"{source}: {reason}; nothing is exported") from None

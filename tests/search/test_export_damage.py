@@ -46,6 +46,16 @@ def test_what_is_whole_is_exported_and_loads(
     assert [path.name for path in (tmp_path / "best").iterdir()] == [there.name]
 
 
+def test_weights_of_another_trial_are_not_exported(
+    folder: SearchFolder, kept: list[Path], tmp_path: Path
+) -> None:
+    """Of the same shapes, whole, and where its own were."""
+    for file in kept:
+        weights.write(file, weights.read(file), of="another's")
+    with pytest.raises(UserError, match=r"another trial's.*; nothing is exported"):
+        export(folder, SPEC, Wanted(), tmp_path / "best")
+
+
 @pytest.mark.parametrize("how", [torn, cut_short, emptied, bit_flipped])
 def test_damaged_weights_are_named_and_not_exported(
     folder: SearchFolder, kept: list[Path], tmp_path: Path, how: Callable[[bytes], bytes]

@@ -16,7 +16,10 @@ from trainables.files.whole_files import write_aside
 from trainables.messages import one_line
 
 CHECKSUM = "sha256"
-"""Key of the file's metadata: SHA-256 of every tensor's name, shape and bytes."""
+"""Key of the file's metadata: SHA-256 of every tensor's name, shape and bytes, and behind a space
+whose they are, in whatever word tells them from others of the same shapes. (Of two keys safetensors
+writes either first.)
+"""
 
 
 Shape = tuple[tuple[int, ...], str]
@@ -27,22 +30,28 @@ class DamagedWeightsError(ValueError):
     """A file of weights is not what was written."""
 
 
-def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write ``tensors`` to ``path``, whole or not at all."""
+def write(path: Path, tensors: Mapping[str, Tensor], of: str = "") -> None:
+    """Write ``tensors`` to ``path``, whole or not at all, with whose they are."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_aside(path, save(plain, metadata={CHECKSUM: _checksum(plain)}))
+    mark = f"{_checksum(plain)} {of}".strip()
+    write_aside(path, save(plain, metadata={CHECKSUM: mark}))
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path, of: str = "") -> dict[str, Tensor]:
     """The tensors in ``path``, which `write` left there.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DamagedWeightsError: in one line, if they are not those that were written.
+        DamagedWeightsError: in one line, if they are not those that were written, or are another's
+            than they should be ``of``.
     """
     tensors, checked = read_checked(path)
     if not checked:
         raise DamagedWeightsError(f"{path}: these weights are damaged: they carry no checksum")
+    with safe_open(path, framework="pt") as file:
+        owner = file.metadata()[CHECKSUM].partition(" ")[2]
+    if of and owner not in ("", of):  # an earlier version named nobody
+        raise DamagedWeightsError(f"{path}: these weights are another trial's, member's or lag's")
     return tensors
 
 
@@ -56,14 +65,14 @@ def read_checked(path: Path) -> tuple[dict[str, Tensor], bool]:
     try:
         require_file(path)
         with safe_open(path, framework="pt") as file:
-            expected = (file.metadata() or {}).get(CHECKSUM)
+            mark = (file.metadata() or {}).get(CHECKSUM)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, ValueError) as error:
         reason = one_line(error).removeprefix(f"{path}: ")
         raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
-    if expected is not None and expected != _checksum(tensors):
+    if mark is not None and mark.partition(" ")[0] != _checksum(tensors):
         raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")
-    return tensors, expected is not None
+    return tensors, mark is not None
 
 
 def outline(path: Path) -> dict[str, Shape]:

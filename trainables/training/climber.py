@@ -194,7 +194,8 @@ class Climber:
         self.weights.mkdir(parents=True, exist_ok=True)
         remove_left_over(self.weights)
         target = weights_file(self.weights, lag, member.number)
-        weight_files.write(target, member.judged.state_dict())
+        owner = owner_of(self.streams, lag, member.number)
+        weight_files.write(target, member.judged.state_dict(), owner)
 
     def _drop_weights_below(self, lag: int) -> None:
         """Two rungs down, of those tried, nothing can be the reach once this one is on record."""
@@ -232,6 +233,14 @@ class Climber:
 def trial_streams(config: TrialConfig, task: TaskConfig, seed: int) -> Streams:
     """The random streams of a configuration on a task, in a search of this seed."""
     return Streams(seed, digest([config.digest, task.identity]))
+
+
+def owner_of(streams: Streams, lag: int, member: int) -> str:
+    """What the weights of a member that solved ``lag`` are marked with.
+
+    It tells them from any other member's, rung's, task's, configuration's and seed's.
+    """
+    return str(streams.seed_of("weights", lag, member))
 
 
 def weights_file(folder: Path, lag: int, member: int) -> Path:

@@ -23,7 +23,7 @@ from trainables.models.model import Model, build
 from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task
-from trainables.training.climber import weights_file
+from trainables.training.climber import owner_of, weights_file
 from trainables.training.curve import forgetting_curve
 from trainables.training.horizon import gradient_horizon
 from trainables.training.memory import out_of_memory
@@ -88,7 +88,8 @@ class ClosingMeasurement:
     def _learned(self, lag: int, member: int) -> Model | None:
         """The model as the member solved the lag; None where its weights are damaged."""
         try:
-            kept = weights.read(weights_file(self.folder, lag, member))
+            owner = owner_of(self.streams, lag, member)
+            kept = weights.read(weights_file(self.folder, lag, member), owner)
         except (OSError, weights.DamagedWeightsError) as error:
             log.warning("%s; the trial has no forgetting curve", error)
             return None
