@@ -11,11 +11,9 @@ import sysconfig
 import tempfile
 import traceback
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
-import search
-import spaces
-import trainables
 from trainables.messages import named
 
 LONGEST = 300
@@ -25,7 +23,7 @@ PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...
 
 STDOUT = 1
 
-_OURS = (search.__path__[0], spaces.__path__[0], trainables.__path__[0])
+OURS = ("search", "spaces", "trainables")
 
 
 def last_resort(error: BaseException) -> str:
@@ -45,7 +43,9 @@ def last_resort(error: BaseException) -> str:
 def _in_own_module(error: BaseException) -> str:
     """The file and line of somebody's own module, as of a plugin, that raised it; or empty."""
     known = {Path(path).resolve() for path in sysconfig.get_paths().values()}
-    known |= {Path(folder).resolve() for folder in _OURS}
+    for spec in map(find_spec, OURS):  # not imported: a typo is answered without Optuna
+        places = spec.submodule_search_locations if spec else None
+        known |= {Path(place).resolve() for place in places or ()}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
         if file.is_file() and not known & {*file.resolve().parents}:
