@@ -183,7 +183,9 @@ def _search(folder: SearchFolder) -> None:
     certified = certified_words(folder.path)
     records = ledger.records.values()
     aims = spec.search.objectives
-    console.print(leaderboard(records, 10, certified, spec.ladder, folder.ended_early, aims))
+    console.print(
+        leaderboard(records, 10, certified, spec.ladder, folder.ended_early, aims, console.width)
+    )
     show_complaints(ledger.complaints)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
@@ -257,7 +259,9 @@ def status(
     console.print(f"{name}: {state}, {done} of {spec.search.trials} trials ended")
     words = certified_words(folder.path)
     aims = spec.search.objectives
-    console.print(leaderboard(records, top, words, spec.ladder, folder.ended_early, aims))
+    console.print(
+        leaderboard(records, top, words, spec.ladder, folder.ended_early, aims, console.width)
+    )
     show_complaints(ledger.warnings)
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)

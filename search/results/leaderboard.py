@@ -18,6 +18,10 @@ STAR = "*"
 """Behind the skill of a trial that it limits."""
 
 
+WIDE = 110
+"""Columns of a terminal that shows more than the skill beside a reach."""
+
+
 def leaderboard(
     records: Iterable[Record],
     top: int = 10,
@@ -25,6 +29,7 @@ def leaderboard(
     asked: LadderConfig | None = None,
     ended_early: str | None = None,
     objectives: Sequence[str] = (),
+    width: int = WIDE,
 ) -> Table:
     """A table of the best trials; ≥ marks a reach that may be more, = a place that is shared.
 
@@ -33,6 +38,7 @@ def leaderboard(
     each. A regime stands with each architecture, or, where all have one, in the caption.
     ``certified`` holds, by configuration digest, what certificates say; a column if it holds any,
     and on several tasks a line.
+    What stands beside the skill has columns of its own where the ``width`` leaves room for them.
     With several ``objectives`` a column says which Pareto front a trial is on.
     The caption says what a rung ``asked`` for, and why the search ``ended_early``, if it did.
     """
@@ -46,7 +52,7 @@ def leaderboard(
     )
     for name in ("#", "trial", "reach", "skill"):
         table.add_column(name, justify="right", no_wrap=True)
-    known = beside(best)
+    known = beside(best) if width >= WIDE else []
     for column in known:
         table.add_column(column.head, justify="right", no_wrap=True)
     if certified and not several:

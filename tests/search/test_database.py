@@ -96,6 +96,7 @@ def test_one_that_was_cut_off_while_it_was_made_is_made_to_its_end(
 ) -> None:
     """An empty file, and one with a table of many."""
     database = folder.runs / "mlflow.db"
+    database.unlink()
     if half is None:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")

@@ -72,7 +72,7 @@ def unlike(record: Record) -> Record:
 def shown(record: Record, width: int = 160, certified: dict[str, str] | None = None) -> str:
     """The leaderboard as it is printed."""
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(leaderboard([record], certified=certified))
+    console.print(leaderboard([record], certified=certified, width=width))
     return console.export_text()
 
 
