@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainables.files.bounded import require_file
 from trainables.files.whole_files import DamagedFileError, write_aside
 from trainables.measure.plain import digest
+from trainables.messages import one_line
 
 CHECKSUM = "sha256"
 """Key of a certificate's own checksum."""
@@ -147,9 +149,11 @@ def read_certificate(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        require_file(path)
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{path}: damaged: {' '.join(str(error).split())}") from None
+        reason = one_line(error).removeprefix(f"{path}: ")
+        raise DamagedFileError(f"{path}: damaged: {reason}") from None
     if not isinstance(found, dict):
         raise DamagedFileError(f"{path}: damaged: it is no certificate")
     expected = found.pop(CHECKSUM, None)

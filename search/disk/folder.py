@@ -15,6 +15,7 @@ from search.disk.locks import held, is_held
 from search.errors import UserError
 from search.spec import Outline, outline, read
 from search.spec.names import NAME, plain_options_of
+from trainables.files.bounded import require_file
 from trainables.files.whole_files import (
     DamagedFileError,
     read_json,
@@ -281,8 +282,12 @@ class SearchFolder:
     def ended_early(self) -> str | None:
         """Which budget ended the search's last run; None if none did."""
         try:
+            require_file(self._early_end)
             return self._early_end.read_text(errors="replace").strip()
         except FileNotFoundError:
+            return None
+        except ValueError as error:
+            log.warning("%s", error)
             return None
 
     @property

@@ -19,6 +19,7 @@ from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.record import Record, Refused
 from search.errors import UserError
+from trainables.files.bounded import require_file
 from trainables.files.whole_files import DamagedFileError, read_json, write_json
 from trainables.measure.plain import NotReadableError
 from trainables.measure.records import FinalPoints
@@ -256,7 +257,14 @@ def _number(name: str) -> int | None:
 
 def _refused(path: Path) -> Iterator[Refused]:
     """Every line that is whole; a proposal of which the line is damaged is judged anew."""
-    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
+    try:
+        require_file(path)
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        log.warning("%s; what was refused is judged anew", error)
+        return
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             yield Refused(**json.loads(line))
         except (ValueError, TypeError):

@@ -28,6 +28,7 @@ from trainables.description import describe
 from trainables.exports import exported
 from trainables.exports.formats.checked import Converted
 from trainables.files import sums, weights
+from trainables.files.bounded import require_file
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
 from trainables.measure.limits import limit_of
 from trainables.measure.records import FinalPoints, best_member, of_task
@@ -193,8 +194,12 @@ def _winner(
     outcome = _outcome(spec, record, task, final)
     weights_of_task = folder.trial(record.number) / "weights" / task
     source = weights_file(weights_of_task, outcome["lag"], outcome["member"])
-    if not source.exists():
-        raise UserError(f"{source}: the weights of trial {record.number} are not there")
+    try:
+        require_file(source)
+    except FileNotFoundError:
+        raise UserError(f"{source}: the weights of trial {record.number} are not there") from None
+    except ValueError as error:
+        raise UserError(f"{error}; nothing is exported") from None
     config = TrialConfig.model_validate(record.configuration)
     streams = trial_streams(config, spec.tasks_by_name[task], spec.search.seed)
     owner = owner_of(streams, outcome["lag"], outcome["member"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +97,13 @@ def test_verify_says_where_nothing_is_checked(
     (there / "SHA256SUMS").unlink()
     assert run(monkeypatch, "verify", str(there), "--seed", "1") == 1
     assert "has no SHA256SUMS" in " ".join(capsys.readouterr().out.split())
+
+
+def test_weights_that_are_a_pipe_are_named_and_not_waited_for(
+    folder: SearchFolder, kept: list[Path], tmp_path: Path
+) -> None:
+    for file in kept:
+        file.unlink()
+        os.mkfifo(file)
+    with pytest.raises(UserError, match=r"is no file, but.*; nothing is exported"):
+        export(folder, SPEC, Wanted(), tmp_path / "best")

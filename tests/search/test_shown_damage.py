@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import longspan
-from search.disk.certificates import certificates
+from search.disk.certificates import certificates, read_certificate
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
@@ -18,7 +19,7 @@ from tests.search.certifying.test_store import decided
 from tests.search.conftest import in_process
 from tests.search.test_damage import bit_flipped, damage, emptied
 from tests.search.written_down import written_down
-from trainables.files.whole_files import read_json, write_json
+from trainables.files.whole_files import DamagedFileError, read_json, write_json
 
 
 @pytest.fixture
@@ -161,3 +162,21 @@ def test_a_certificate_that_is_none_is_named_and_the_others_stand(
     assert str(other) in line
     shown = in_process("status", "made", "--runs", str(folder.runs))
     assert shown.returncode == 0, shown.stderr
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_named_and_not_waited_for(
+    folder: SearchFolder, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None]
+) -> None:
+    """Where a search says why it ended early, what it refused, and what a certificate claims."""
+    certificate = folder.path / "certificates" / "seed-0" / "c" / "certificate.json"
+    certificate.parent.mkdir(parents=True)
+    for place in (folder.path / "ended_early.txt", folder.refused, certificate):
+        place.unlink(missing_ok=True)
+        make(place)
+    assert folder.ended_early is None
+    assert list(Ledger(folder).refused) == []
+    with pytest.raises(DamagedFileError, match=r"certificate\.json: damaged: .*is no file"):
+        read_certificate(certificate)
+    assert "ended_early.txt" in caplog.text
+    assert "refused.jsonl" in caplog.text
