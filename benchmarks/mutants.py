@@ -24,7 +24,10 @@ TRAINABLES, SEARCH = "tests/trainables", "tests/search"
 ENDS = f"{TRAINABLES}/test_trial_ends.py::test_"
 CONSTRAINTS = f"{SEARCH}/test_constraints.py::test_"
 MODULES: dict[str, tuple[str, list[str]]] = {
-    "ladder": ("trainables/measure/ladder.py", [f"{TRAINABLES}/test_ladder.py"]),
+    "ladder": (
+        "trainables/measure/ladder.py",
+        [f"{TRAINABLES}/test_ladder.py", f"{TRAINABLES}/test_progress.py"],
+    ),
     "reliability": ("trainables/measure/reliability.py", [f"{TRAINABLES}/test_reliability.py"]),
     "certificate": ("trainables/measure/certificate.py", [f"{TRAINABLES}/test_certificate.py"]),
     "records": (
