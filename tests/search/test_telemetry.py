@@ -62,7 +62,7 @@ def test_a_user_may_want_it() -> None:
 RAY = """
 import json, os
 import search, ray
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
 print(json.dumps(ray.get(ray.remote(lambda: dict(os.environ)).remote())))
 """
 
