@@ -30,7 +30,7 @@ from trainables.measure.ladder import ended_by as climb_ended_by
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
 from trainables.measure.records import FinalPoints, Limits, MemberRung, TracePoint, of_task
-from trainables.measure.report import Report, final_from_json, final_to_json
+from trainables.measure.report import Report, final_from_json, final_to_json, over_tasks
 from trainables.models import kernels
 from trainables.models.model import build, outline
 from trainables.models.promises import require_promises
@@ -157,24 +157,15 @@ class Trial:
         """What is known so far."""
         ladder = self.spec.ladder
         outcomes = {name: of_task(self.rows, name) for name in self.spec.tasks}
-        scores = [progress(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
         reaches = {
             name: reach(passed_rungs(o, ladder.rungs, ladder.rule)) for name, o in outcomes.items()
         }
         under_way = self._under_way
         spent = under_way.progress.cost if under_way else 0.0
         return Report(
-            progress=sum(scores) / len(scores),
-            censored_progress=sum(
-                open_progress(o, ladder.rungs, ladder.rule, ladder.success)
-                for o in outcomes.values()
-            )
-            / len(scores),
-            expected_progress=sum(
-                expected_progress(o, ladder.rungs, ladder.rule, ladder.success)
-                for o in outcomes.values()
-            )
-            / len(scores),
+            progress=over_tasks(progress, outcomes, ladder),
+            censored_progress=over_tasks(open_progress, outcomes, ladder),
+            expected_progress=over_tasks(expected_progress, outcomes, ladder),
             reach=min(reaches.values()),
             reaches=reaches,
             tasks_ended_by={

@@ -91,14 +91,13 @@ def _run(
     for step in policy(trial, best):
         for part in range(1, REPORTS + 1):
             cost = spent + step.gflop * part / REPORTS
-            shown = step if part == REPORTS else None
-            compared = shown.expected if shown else expected
-            if rule is not None and not rule.goes_on(trial.number, cost, compared):
+            if part == REPORTS:
+                value, expected = step.value, step.expected
+            if rule is not None and not rule.goes_on(trial.number, cost, expected):
                 played.gflop += cost
                 played.seconds += step.seconds * part / REPORTS
-                return (shown.value if shown else value), False
+                return value, False
         spent += step.gflop
-        value, expected = step.value, step.expected
         played.seconds += step.seconds
     played.gflop += spent
     return value, spent >= needed * (1 - 1e-9)

@@ -99,7 +99,7 @@ class Cluster:
         ) as process:
             try:
                 deadline = time.monotonic() + SECONDS_TO_CONNECT
-                while not _listens(local):
+                while not listens(local):
                     if process.poll() is not None or time.monotonic() > deadline:
                         process.kill()
                         reason = _why_not(process.communicate()[1])
@@ -163,7 +163,8 @@ def _unused_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True

@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from search.cluster.connection import listens
 from search.commands import EXIT_USER_ERROR, RUNS, Json, Runs, console, print_json
 
 LEAST_FREE_BYTES = 2 * 2**30
@@ -133,10 +134,8 @@ def _ports() -> Finding:
         return Finding(
             "ports", f"127.0.0.1: {error.strerror}", wrong="Ray needs ports there: allow them"
         )
-    with socket.socket() as pages:
-        taken = pages.connect_ex(("127.0.0.1", PAGES)) == 0
     advice = f"{PAGES} is taken: `longspan ui` needs another, as --port {PAGES + 1}"
-    return Finding("ports", "127.0.0.1 can be listened on", advice=advice if taken else "")
+    return Finding("ports", "127.0.0.1 can be listened on", advice=advice if listens(PAGES) else "")
 
 
 def _clock(folder: Path) -> Finding:

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from search.cluster.connection import listens
 from search.commands import (
     RUNS,
     ClusterFile,
@@ -91,7 +91,7 @@ def ui(
         own = page_of_search(database, identity) if identity else ""
         store += ["--default-artifact-root", artifacts]
     shown = "" if page else f", over {_public(uri)}"
-    if answers(port):
+    if listens(port):
         raise UserError(f"--port: {port} is taken; give another")
     address = f"http://127.0.0.1:{port}{page}"
     _say(f"MLflow: {address}{shown} (in some seconds; Ctrl-C ends it)")
@@ -149,13 +149,6 @@ def _complaints(folders: Iterable[SearchFolder]) -> Iterator[str]:
         yield from Ledger(folder).complaints
 
 
-def answers(port: int) -> bool:
-    """Whether something listens on a port of this machine."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
 def _on_a_desktop() -> bool:
     """Whether a person looks on who has a browser here, and not at the end of a wire."""
     if not console.is_terminal or "SSH_CONNECTION" in os.environ:
@@ -166,7 +159,7 @@ def _on_a_desktop() -> bool:
 def open_when_up(server: subprocess.Popen[bytes], port: int, address: str) -> None:
     """Show a page in the browser as soon as the server answers; never where it ends before."""
     while server.poll() is None:
-        if answers(port):
+        if listens(port):
             webbrowser.open(address)
             return
         time.sleep(0.2)

@@ -102,13 +102,22 @@ def read_part(file: Path) -> pa.Table:
         if known is not None and known != _sum(found):
             raise pa.ArrowInvalid("its checksum does not match")
         own = [field for field in found.schema if field.name not in SCHEMA.names]
-        schema = pa.schema([*SCHEMA, *own])
-        return pq.read_table(file, schema=schema, page_checksum_verification=True)
+        return _of_schema(found, pa.schema([*SCHEMA, *own]))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = one_line(error)
         raise DamagedFileError(f"{file}: damaged: {reason}; a resume writes it anew") from None
+
+
+def _of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table's columns as the schema has them; null where an earlier version wrote none."""
+    there, count = set(table.column_names), len(table)
+    columns = [
+        table[field.name].cast(field.type) if field.name in there else pa.nulls(count, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _sum(table: pa.Table) -> bytes:

@@ -128,7 +128,7 @@ def test_the_page_is_opened_once_the_server_answers(monkeypatch: pytest.MonkeyPa
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     up = iter((False, False, True))
-    monkeypatch.setattr(reviewing, "answers", lambda port: next(up))
+    monkeypatch.setattr(reviewing, "listens", lambda port: next(up))
     monkeypatch.setattr(reviewing.time, "sleep", lambda _: None)
     open_when_up(SimpleNamespace(poll=lambda: 1), 5000, "http://a")
     assert opened == []

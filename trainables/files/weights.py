@@ -45,12 +45,10 @@ def read(path: Path, of: str = "") -> dict[str, Tensor]:
         DamagedWeightsError: in one line, if they are not those that were written, or are another's
             than they should be ``of``.
     """
-    tensors, checked = read_checked(path)
-    if not checked:
+    tensors, mark = _read(path)
+    if mark is None:
         raise DamagedWeightsError(f"{path}: these weights are damaged: they carry no checksum")
-    with safe_open(path, framework="pt") as file:
-        owner = file.metadata()[CHECKSUM].partition(" ")[2]
-    if of and owner not in ("", of):  # an earlier version named nobody
+    if of and mark.partition(" ")[2] not in ("", of):  # an earlier version named nobody
         raise DamagedWeightsError(f"{path}: these weights are another trial's, member's or lag's")
     return tensors
 
@@ -62,6 +60,12 @@ def read_checked(path: Path) -> tuple[dict[str, Tensor], bool]:
         FileNotFoundError: if there is no such file.
         DamagedWeightsError: in one line, if they are no safetensors, or not those of the checksum.
     """
+    tensors, mark = _read(path)
+    return tensors, mark is not None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """The tensors, if they are those of the checksum, and what stands under its key, if there."""
     try:
         require_file(path)
         with safe_open(path, framework="pt") as file:
@@ -72,7 +76,7 @@ def read_checked(path: Path) -> tuple[dict[str, Tensor], bool]:
         raise DamagedWeightsError(f"{path}: these weights are damaged: {reason}") from None
     if mark is not None and mark.partition(" ")[0] != _checksum(tensors):
         raise DamagedWeightsError(f"{path}: these weights are damaged: their checksum differs")
-    return tensors, mark is not None
+    return tensors, mark
 
 
 def outline(path: Path) -> dict[str, Shape]:

@@ -18,6 +18,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from trainables.files.bounded import require_file
+
 _HEAD = b'{"sha256": "%s", "value": '
 _HEAD_BYTES = len(_HEAD % (b"0" * 64))
 
@@ -46,8 +48,10 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: if there is no such file.
         DamagedFileError: in one line, if it is not what `write_json` wrote.
     """
-    if path.exists() and not path.is_file():  # a pipe would never be read to its end
-        raise DamagedFileError(f"{path}: damaged (it is no regular file)")
+    try:
+        require_file(path)  # a pipe would never be read to its end
+    except ValueError:
+        raise DamagedFileError(f"{path}: damaged (it is no regular file)") from None
     content = path.read_bytes()
     payload = content[_HEAD_BYTES:-2]
     if content != _head(payload) + payload + b"}\n":

@@ -5,7 +5,7 @@ It is JSON only where it crosses a border between processes or lies in a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -171,6 +171,13 @@ def cost_and_progress(
     for row in rows:
         outcomes[row.task].append(row)
         cost += row.training_gflop
-        scores = [score(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
-        points.append((cost, sum(scores) / len(scores)))
+        points.append((cost, over_tasks(score, outcomes, ladder)))
     return points
+
+
+def over_tasks(
+    score: Callable[..., float], outcomes: Mapping[str, Sequence[MemberRung]], ladder: LadderConfig
+) -> float:
+    """The mean over the tasks of `progress`, or of another ``score`` of its arguments."""
+    scores = [score(o, ladder.rungs, ladder.rule, ladder.success) for o in outcomes.values()]
+    return sum(scores) / len(scores)
