@@ -22,10 +22,11 @@ import torch
 
 COMMAND = Path(sys.executable).parent / "longspan"
 DIGITS = Path(__file__).parents[2] / "examples" / "data" / "digits.parquet"
+SPACE = Path(__file__).parent / "space.yaml"
 
 TWO_TASKS = f"""\
 name: two-tasks
-space: quick
+space: {SPACE}
 tasks:
   - {{kind: recall}}
   - {{kind: parquet, path: {DIGITS}, sequence: pixels, target: label}}
@@ -36,20 +37,20 @@ controls: off
 """
 """Some trials climb both tasks to the top, some fail the second."""
 
-PROPOSED = """\
+PROPOSED = f"""\
 name: proposed
-space: quick
-tasks: [{kind: copying, symbols: 2}]
+space: {SPACE}
+tasks: [{{kind: copying, symbols: 2}}]
 ladder:
-  {start: 4, stop: 8, members: 1, quorum: 1, success: 0.2, sequences: 1000, test_sequences: 64}
+  {{start: 4, stop: 8, members: 1, quorum: 1, success: 0.2, sequences: 1000, test_sequences: 64}}
 search:
   trials: 14
   sampler: tpe
   scheduler: none
   seed: 5
   concurrency: 1
-  start_with: [{model/cell/kind: lstm, model/hidden_size: 16}]
-constraints: {max_parameters: 12000}
+  start_with: [{{model/cell/kind: lstm, model/hidden_size: 16}}]
+constraints: {{max_parameters: 12000}}
 controls: off
 """
 """TPE learns from the eleventh trial on; one after the other, so that it always learns the same."""

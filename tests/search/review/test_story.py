@@ -88,7 +88,7 @@ def test_a_choice_that_nobody_made_is_named() -> None:
     """Not those that somebody did, nor of parameters that are ranges."""
     (line,) = [line for line in following([trial(0, 8, "lstm")]).splitlines() if "Never" in line]
     choices = line.partition("Never tried: model/cell/kind ")[2].partition(".")[0].split(", ")
-    assert choices == ["rnn", "transformer"]
+    assert choices == ["rnn", "gru", "transformer"]
     assert "learning_rate" not in line
     assert line.endswith("longspan resume made --trials 128")
 
