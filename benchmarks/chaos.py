@@ -226,9 +226,10 @@ class Server:
 
     def start(self) -> None:
         """Start it, in a process group of its own."""
+        alone = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # as `longspan ui`
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, start_new_session=True
+                self._command, stdout=log, stderr=log, env=alone, start_new_session=True
             )
 
     def wait(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from ray.tune import TuneError
@@ -22,7 +22,7 @@ from search.results.live_table import Display
 from search.scheduling.ray_session import HOW_IN, RaySession, ray_for
 from search.scheduling.resources import resolve
 from search.scheduling.retries import disk_failed
-from search.scheduling.stopped_trials import measure_stopped
+from search.scheduling.stopped_trials import measure_stopped, unmeasured
 from search.scheduling.tuner import fit
 from search.spec import Spec
 from search.spec.spaces import find_space
@@ -86,7 +86,7 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
             # Tune ends by itself at Ctrl-C; before it has started, or at the second, Python does.
             with (
                 suppress(KeyboardInterrupt),
-                ray_for(folder, spec.tracking.ray_dashboard) as session,
+                _ray(spec, folder, ledger, hunt) as session,
                 display.following(ledger),
             ):
                 if session.dashboard:
@@ -107,6 +107,17 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         if (finished or used_up) and behind is None and any(r.reported for r in records):
             behind = _publish_best(spec, folder)
     return Ended(finished, used_up, seconds, behind)
+
+
+def _ray(
+    spec: Spec, folder: SearchFolder, ledger: Ledger, hunt: Hunt
+) -> AbstractContextManager[RaySession]:
+    """Ray, or no machines at all where nothing is left that would run on them."""
+    unfinished = [record for record in ledger.records.values() if not record.finished]
+    to_run = not _all_ended(spec, ledger) or unfinished or ledger.damaged
+    if not (to_run or unmeasured(ledger) or hunt.waits()):
+        return nullcontext(RaySession([], None))
+    return ray_for(folder, spec.tracking.ray_dashboard)
 
 
 def _fit(

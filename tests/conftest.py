@@ -19,18 +19,24 @@ torch.set_num_threads(1)
 
 TESTS = Path(__file__).parent
 LONGEST_FIRST = (
-    "cluster",
-    "search/test_chaos.py",
+    "cluster/test_cluster.py",
+    "trainables/formats",
     "golden",
-    "search/test_search.py",
+    "test_add_a_layer.py",
     "test_tutorial.py",
+    "search/test_extension.py",
+    "cluster",
+    "search/test_older_version.py",
+    "search/test_chaos.py",
+    "search/test_full_disk.py",
+    "search/test_search.py",
     "search/taken_away",
     "search",
     "trainables/models/test_layer_contract.py",
     "trainables/test_trial.py",
     "spaces",
 )
-"""What takes long, so that processes side by side end together; any other file takes seconds."""
+"""What takes minutes, so that processes side by side end together; any other file takes less."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

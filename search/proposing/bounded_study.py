@@ -19,7 +19,7 @@ BEST_TRIALS = 100
 
 
 @dataclass(frozen=True)
-class Told:
+class Annotations:
     """What people who look at a study are told of a trial that has ended.
 
     Attributes:
@@ -104,13 +104,13 @@ class BoundedStudy(optuna.Study):
         with self.showing_all():
             return super().get_trials(deepcopy, states)
 
-    def note(self, number: int, told: Told) -> None:
+    def note(self, number: int, annotations: Annotations) -> None:
         """Put beside a trial that is under way what is for people to see, not for samplers."""
         study_id = self._bounded.get_study_id_from_name(self.study_name)
         trial_id = self._bounded.get_trial_id_from_study_id_trial_number(study_id, number)
-        for key, value in told.attributes.items():
+        for key, value in annotations.attributes.items():
             self._bounded.set_trial_user_attr(trial_id, key, value)
-        for lag, value in told.by_lag.items():
+        for lag, value in annotations.by_lag.items():
             self._bounded.set_trial_intermediate_value(trial_id, lag, value)
 
     def showing_all(self) -> AbstractContextManager[None]:

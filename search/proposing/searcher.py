@@ -25,7 +25,7 @@ from search.proposing.bounded_study import BoundedStudy
 from search.proposing.constraints import refuse
 from search.proposing.draws import proposed
 from search.proposing.samplers import METRIC
-from search.proposing.study import state_and_value, told
+from search.proposing.study import annotations_of, state_and_value
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
@@ -181,7 +181,7 @@ class StudySearch(Searcher):
         number = self._under_way.pop(trial_id)
         self._ledger.finished(number, ended_by, error)
         record = self._ledger.records[number]
-        self._study.note(number, told(record))
+        self._study.note(number, annotations_of(record))
         state, value = state_and_value(record)
         self._study.tell(number, value, state)
 

@@ -28,7 +28,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from search.disk.ledger import Ledger
 from search.disk.record import Record, Refused
-from search.proposing.bounded_study import BoundedStorage, BoundedStudy, Told
+from search.proposing.bounded_study import Annotations, BoundedStorage, BoundedStudy
 from search.proposing.constraints import EXCESS
 from search.proposing.draws import proposed
 from search.proposing.journal import Journal
@@ -113,7 +113,7 @@ def state_and_value(record: Record) -> tuple[TrialState, float | None]:
     return TrialState.FAIL, None
 
 
-def told(record: Record) -> Told:
+def annotations_of(record: Record) -> Annotations:
     """What people see of a trial that has ended: optuna-dashboard shows it beside the parameters.
 
     By lag, how often the members were right at their last look, on average.
@@ -131,7 +131,7 @@ def told(record: Record) -> Told:
         **{f"reach on {on.task}": on.reach for on in record.tasks if len(record.tasks) > 1},
         **({"error": record.error} if record.error else {}),
     }
-    return Told(attributes, {lag: fmean(rates) for lag, rates in shown.items()})
+    return Annotations(attributes, {lag: fmean(rates) for lag, rates in shown.items()})
 
 
 def _members(record: Record) -> str:
@@ -153,7 +153,7 @@ def _of_record(record: Record, space: Space, notes: Mapping[str, Any]) -> Frozen
     trial = _running(record.parameters, space, notes)
     trial.datetime_start = _moment(record.started_ms)
     if record.finished:
-        found = told(record)
+        found = annotations_of(record)
         trial.user_attrs = dict(found.attributes)
         trial.intermediate_values = dict(found.by_lag)
         trial.state, trial.value = state_and_value(record)

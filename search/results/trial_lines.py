@@ -16,9 +16,9 @@ from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.messages import duration
 
-Shown = tuple[str, Callable[[Record], float | None], Callable[[float], str]]
+Figure = tuple[str, Callable[[Record], float | None], Callable[[float], str]]
 
-SORTS: dict[str, Shown | None] = {
+SORTS: dict[str, Figure | None] = {
     "reach": None,
     "trial": None,
     "skill": ("skill", lambda r: None if r.skill is None else -r.skill, lambda x: f"{-x:.1%}"),
@@ -102,7 +102,7 @@ def trial_lines(
     return table
 
 
-def _number(record: Record, shown: Shown) -> str:
+def _number(record: Record, shown: Figure) -> str:
     _, number, said = shown
     found = number(record) if record.reported else None
     return "" if found is None else said(found)

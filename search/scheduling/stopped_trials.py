@@ -31,6 +31,11 @@ from trainables.trial import measure_final
 log = logging.getLogger(__name__)
 
 
+def unmeasured(ledger: Ledger) -> list[Record]:
+    """Trained trials that have ended without their final weights looked at."""
+    return [r for r in ledger.records.values() if r.finished and r.trained and not r.looked_at]
+
+
 def measure_stopped(
     spec: Spec,
     folder: SearchFolder,
@@ -38,11 +43,11 @@ def measure_stopped(
     session: RaySession,
     said: Callable[[int, int], None],
 ) -> None:
-    """Measure every trained trial that has ended without, through Ray, and tell the ledger.
+    """Measure every trial that is yet `unmeasured`, through Ray, and tell the ledger.
 
     ``said`` is told how many are done, of how many.
     """
-    waiting = [r for r in ledger.records.values() if r.finished and r.trained and not r.looked_at]
+    waiting = unmeasured(ledger)
     if not waiting:
         return
     remote = ray.remote(**options(spec.resources))(_measure)

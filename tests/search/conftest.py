@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -98,6 +99,14 @@ def once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactor
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's, in which there is nothing yet: to be copied, for it takes seconds to make."""
     return once("mlflow", _lay_a_database, tmp_path_factory) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def scoring_server() -> None:
+    """MLflow's server of models, imported: it warns at its import, once, here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc.scoring_server  # noqa: F401
 
 
 def _lay_a_database(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Budgets: a search ends when its hours or its GFLOP are used up, and can go on."""
+"""Budgets: a search ends when its hours or its GFLOP are used up, and can go on.
+
+By the command: in `test_extension`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 from pathlib import Path
 
 import pytest
-from mlflow.tracking import MlflowClient
 from ray.tune.search import Searcher
 
 from search.disk.folder import SearchFolder
@@ -16,12 +18,9 @@ from search.proposing.budget import Budget
 from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import restore_study
-from search.recording.tracker import SEARCH_ENDED_BY
 from search.spec import SearchConfig, take
 from search.spec.extension import extended
 from spaces import SPACES
-from tests.search.conftest import first, in_process, longspan, write_spec
-from tests.search.test_search import first_rows, rows
 from trainables.measure.report import Report
 
 
@@ -79,35 +78,3 @@ def test_budgets_are_given_anew_when_a_search_goes_on() -> None:
     assert extended(longer, trials=100).search.gflop == 20
     with pytest.raises(UserError, match=r"search\.hours"):
         take({"name": "s", "space": "quick", "tasks": [{"kind": "recall"}], "search": {"hours": 0}})
-
-
-@pytest.mark.slow
-def test_a_search_within_a_budget_goes_on_as_if_it_had_had_none(
-    small_search: Path, tmp_path: Path
-) -> None:
-    """By the command: 6 trials, cut by their cost; then with enough for all."""
-    records = Ledger(SearchFolder(small_search, "small")).records
-    spent = [records[number].report.training_gflop for number in range(6)]
-    some = (sum(spent[:2]) + sum(spent)) / 2
-    spec = write_spec(tmp_path, first(6).replace("trials: 6", f"trials: 6, gflop: {some}"))
-    at = ("--runs", str(tmp_path))
-    done = longspan("search", str(spec), *at)
-    assert done.returncode == 0, done.stderr
-    assert "search.gflop" in done.stdout
-    assert "longspan resume small" in done.stdout
-    folder = SearchFolder(tmp_path, "small")
-    assert Ledger(folder).ended < 6
-    assert "the search ended before all of its trials had" in " ".join(
-        in_process("status", "small", *at).stdout.split()
-    )
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("longspan")
-    assert experiment is not None
-    tags = f"tags.`{SEARCH_ENDED_BY}` LIKE 'search.gflop%'"
-    (parent,) = client.search_runs([experiment.experiment_id], tags)
-    assert parent.info.status == "FINISHED"
-    done = longspan("resume", "small", "--gflop", "1e9", *at)
-    assert done.returncode == 0, done.stderr
-    assert rows(tmp_path, "small") == first_rows(small_search, 6)
-    assert folder.ended_early is None
-    assert client.get_run(parent.info.run_id).data.tags[SEARCH_ENDED_BY] == "trials"

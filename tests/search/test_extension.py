@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from mlflow.tracking import MlflowClient
 from ray.tune.search import Searcher
 
 from search import spec as specs
@@ -18,9 +19,10 @@ from search.errors import UserError
 from search.proposing.samplers import make_sampler
 from search.proposing.searcher import StudySearch
 from search.proposing.study import open_study, restore_study
+from search.recording.tracker import SEARCH_ENDED_BY
 from search.spec import Spec
 from search.spec.extension import extended
-from tests.search.conftest import first, longspan, write_spec
+from tests.search.conftest import first, in_process, longspan, write_spec
 from tests.search.test_damage import result
 from tests.search.test_search import assert_stores_agree, first_rows, rows
 from trainables.measure.report import Report
@@ -118,26 +120,58 @@ def test_only_trials_that_ended_at_the_top_are_reopened(folder: SearchFolder) ->
 
 
 @pytest.mark.slow
-def test_a_copied_search_made_longer_is_as_if_it_had_been_so_from_the_start(
+def test_a_search_cut_by_its_budget_and_copied_goes_on_as_if_it_had_been_longer_from_the_start(
     small_search: Path, tmp_path: Path
 ) -> None:
-    """By the command: 6 trials up to lag 8, the folder moved away, then 8 trials up to lag 16."""
+    """By the command: up to lag 8 within a budget, the folder moved away, then more of all three.
+
+    6 trials become 8, and climb to lag 16.
+    """
     there, second = tmp_path / "there", tmp_path / "second"
     there.mkdir()
-    spec = write_spec(there, first(6).replace("stop: 16", "stop: 8"))
-    done = longspan("search", str(spec), "--runs", str(there))
-    assert done.returncode == 0, done.stderr
-    assert "top" in outcomes_of(there)
+    cut_by_its_budget(small_search, there)
     shutil.copytree(there, second)
     shutil.rmtree(there)
-    options = ("--runs", str(second), "--trials", "8", "--stop", "16")
-    done = longspan("resume", "small", *options)
+    options = ("--trials", "8", "--stop", "16", "--gflop", "1e9")
+    done = longspan("resume", "small", *options, "--runs", str(second))
     assert done.returncode == 0, done.stderr
     assert rows(second, "small") == first_rows(small_search, 8)
     assert outcomes_of(second) == outcomes_of(small_search)[:8]
     assert_stores_agree(second, "small", 8)
-    assert specs.read(SearchFolder(second, "small").spec).ladder.stop == 16
+    folder = SearchFolder(second, "small")
+    assert specs.read(folder.spec).ladder.stop == 16
+    assert folder.ended_early is None
+    assert search_ended_by(folder) == "trials"
     assert not there.exists()
+
+
+def cut_by_its_budget(small_search: Path, runs: Path) -> None:
+    """The first 6 trials up to lag 8, of which the budget is enough for some."""
+    records = Ledger(SearchFolder(small_search, "small")).records
+    spent = [sum(r.training_gflop for r in records[n].rows if r.lag <= 8) for n in range(6)]
+    some = (sum(spent[:2]) + sum(spent)) / 2
+    text = first(6).replace("stop: 16", "stop: 8").replace("trials: 6", f"trials: 6, gflop: {some}")
+    done = longspan("search", str(write_spec(runs, text)), "--runs", str(runs))
+    assert done.returncode == 0, done.stderr
+    assert "search.gflop" in done.stdout
+    assert "longspan resume small" in done.stdout
+    folder = SearchFolder(runs, "small")
+    assert Ledger(folder).ended < 6
+    assert "top" in outcomes_of(runs)
+    status = in_process("status", "small", "--runs", str(runs)).stdout
+    assert "the search ended before all of its trials had" in " ".join(status.split())
+    assert search_ended_by(folder).startswith("search.gflop")
+
+
+def search_ended_by(folder: SearchFolder) -> str:
+    """What MLflow says of it; its run has ended."""
+    client = MlflowClient(f"sqlite:///{folder.runs}/mlflow.db")
+    experiment = client.get_experiment_by_name("longspan")
+    assert experiment is not None
+    tags = f"tags.`{SEARCH_ENDED_BY}` != ''"
+    (parent,) = client.search_runs([experiment.experiment_id], tags)
+    assert parent.info.status == "FINISHED"
+    return str(parent.data.tags[SEARCH_ENDED_BY])
 
 
 def outcomes_of(runs: Path) -> list[str | None]:

@@ -41,9 +41,9 @@ def before(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(*arguments: str | Path) -> str:
-    """What the command prints, once it has ended well; in this process, unless it starts others."""
-    run = longspan if arguments[0] in ("resume", "certify") else in_process
+def command(*arguments: str | Path, workers: bool = False) -> str:
+    """What the command prints, once it has ended well; in this process, unless it has workers."""
+    run = longspan if workers else in_process
     done = run(*map(str, arguments))
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
@@ -79,7 +79,7 @@ def test_a_search_that_was_cut_off_goes_on(before: Path) -> None:
     runs = before / "runs"
     kept = records(runs, "cut-off")
     assert "stopped, 1 of 4 trials ended" in command("status", "cut-off", "--runs", runs)
-    command("resume", "cut-off", "--runs", runs)
+    command("resume", "cut-off", "--runs", runs, workers=True)
     found = records(runs, "cut-off")
     assert sorted(found) == [0, 1, 2, 3]
     assert all(record["ended_by"] for record in found.values())
@@ -99,7 +99,8 @@ def test_a_search_that_had_ended_is_made_longer(before: Path) -> None:
     runs = before / "runs"
     kept = records(runs, "finished")
     assert {record["ended_by"] for record in kept.values()} == {"top"}
-    command("resume", "finished", "--stop", "16", "--trials", "4", "--runs", runs)
+    longer = ("--stop", "16", "--trials", "4")
+    command("resume", "finished", *longer, "--runs", runs, workers=True)
     found = records(runs, "finished")
     assert sorted(found) == [0, 1, 2, 3]
     assert all(record["ended_by"] for record in found.values())

@@ -38,6 +38,10 @@ from trainables.files.whole_files import write_json
 __all__ = ["folder", "record"]  # fixtures
 
 TRIALS = 6
+SERVER_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # as under `longspan ui` and on a cluster's head
+}
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +75,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **SERVER_ENVIRONMENT},
         )
         deadline = time.monotonic() + HANGS
         while not self._answers():

@@ -1,169 +1,39 @@
 """One answer, whoever is asked: `predict`, a stream, MLflow's model, its server, ONNX, our own.
 
 Raw rows in. For every kind of task and every kind of layer, with small models that were not
-trained: what they say is arbitrary, and sensitive to every input.
+trained (`tests.search.untrained`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
-import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-import yaml
 from mlflow.models import Model as LoggedModel
-from safetensors.torch import save_file
 
 import trainables
 from search.recording.logged_model import signature
-from tests.trainables.test_exported import outcome
-from tests.trainables.training.stand_ins import seeded, trial_config
+from tests.search.untrained import Asked, generated, of_file, of_stream, write
 from trainables.encoding.answers import ClassAnswers, ColumnsAnswers
 from trainables.encoding.encoding import Encoding
-from trainables.exports import exported, pyfunc
+from trainables.exports import pyfunc
 from trainables.exports.formats import FORMATS
 from trainables.exports.formats.format import program
 from trainables.exports.predicting import Predictor
-from trainables.files import sums
 from trainables.models.cells import LAYERS
-from trainables.models.model import build
-from trainables.tasks import TASKS, make_task
-from trainables.tasks.parquet import Parquet
-from trainables.tasks.stream import Stream
-from trainables.tasks.task import Batch, Symbols, Task
+from trainables.tasks import TASKS
+
+pytestmark = pytest.mark.usefixtures("scoring_server")
 
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}
 GENERATED = sorted(set(TASKS) - {"parquet", "stream"})
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Raw rows, and the task's own batch of the same rows."""
-
-    task: Task
-    lag: int
-    rows: list[Any]
-    batch: Batch
-
-
-def generated(kind: str) -> Asked:
-    """Sequences up to the last step that is asked at, symbols by their names."""
-    task = make_task(TASKS[kind].Config())
-    lag = max(6, task.shortest_lag)
-    batch = task.sample(lag, 4, seeded(3))
-    ends = (batch.scored[:, -1] + 1).tolist()
-    rows = [row[:end].tolist() for row, end in zip(batch.inputs, ends, strict=True)]
-    if isinstance(task.inputs, Symbols):
-        names = task.encoding.steps.names  # type: ignore[union-attr]  # symbols have them
-        rows = [[names[symbol] for symbol in row] for row in rows]
-    return Asked(task, lag, rows, batch)
-
-
-def of_file(folder: Path, name: str) -> Asked:
-    """Rows of different lengths, as they lie in a file; filler is blank, so nothing is drawn."""
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(3, 9, 60)
-    rows: list[Any] = [rng.normal(500, 20, (n, 2)).tolist() for n in lengths]
-    target: list[Any] = [["none", "bearing", "shaft"][k % 3] for k in range(60)]
-    options: dict[str, Any] = {"filler": "blank"}
-    if name == "tokens":
-        rows = [[int(v) for v in rng.choice([7, -3, 100], n)] for n in lengths]
-        target, options["values"] = [k % 2 == 0 for k in range(60)], "tokens"
-    elif name == "text":
-        rows = [rng.choice(["go", "stop", "ä"], n).tolist() for n in lengths]
-        target, options["values"] = [k % 3 for k in range(60)], "tokens"
-    elif name == "missing":
-        rows = [[-999.0, None, *rng.normal(500, 20, n)] for n in lengths]
-        options |= {"missing": [-999, "null"], "missing_indicator": True, "scale": "robust"}
-    elif name == "characters":
-        rows = ["".join(rng.choice(["a", "b", "ä"], n)) for n in lengths]
-        options["values"] = "characters"
-    elif name == "numbers as answers":
-        target, options["tolerance"] = (1e3 + 7.0 * np.arange(60)).tolist(), 5.0
-    elif name == "a label a step":
-        target = [[["up", "down"][int(v[0] > 500)] for v in row] for row in rows]
-        options |= {"mask": "asks", "lag": "back"}
-    elif name == "labels after the gap":
-        target = [[k % 2, k % 3, k % 2 if k % 4 else -100] for k in range(60)]
-        options |= {"asked": "after", "ignore": -100}
-    columns = {"x": rows, "y": target}
-    sequence: str | list[str] = "x"
-    if name == "columns of labels":
-        columns["hot"], options["target"] = [k % 2 == 0 for k in range(60)], ["y", "hot"]
-    if name == "a label a step":
-        columns["asks"] = [[t % 2 == 1 for t in range(n)] for n in lengths]
-        columns["back"] = [[max(1, t) for t in range(n)] for n in lengths]
-    if name == "columns":
-        sequence = ["u", "v"]
-        columns |= {c: [[step[f] for step in row] for row in rows] for f, c in enumerate("uv")}
-    if name == "columns that are steps":
-        rows = rng.normal(500, 20, (60, 3)).tolist()
-        sequence = ["u", "v", "w"]
-        columns |= {c: [row[f] for row in rows] for f, c in enumerate(sequence)}
-    if name == "lags":
-        columns["far"], options["lag"] = [int(n) - 1 for n in lengths], "far"
-    path = folder / "rows.parquet"
-    pq.write_table(pa.table(columns), path)
-    config = {"path": path, "sequence": sequence, "target": "y", **options}
-    task = Parquet(Parquet.Config.model_validate(config))
-    batch = task.show(np.arange(12), 8, seeded())
-    return Asked(task, 8, rows[:12], batch)
-
-
-def of_stream(folder: Path, values: str) -> Asked:
-    """Rows that the next step is asked of, at their own ends."""
-    rows = np.random.default_rng(0).integers(100, 104, (60, 12))
-    pq.write_table(pa.table({"x": rows.tolist()}), folder / "rows.parquet")
-    config = {"path": folder / "rows.parquet", "sequence": "x", "values": values}
-    task = Stream(Stream.Config(context=6, answers=3, **config))
-    shown = torch.stack([task.encoding.show(row[:, None], 9, 0) for row in rows[:5, :9]])
-    scored, targets = torch.full((5, 1), 8), torch.zeros(5, 1)
-    return Asked(
-        task, 6, rows[:5, :9].tolist(), Batch(inputs=shown, targets=targets, scored=scored)
-    )
-
-
-def write(folder: Path, asked: Asked, kind: str, gain: float = 1.0) -> Path:
-    """An export of an untrained model, as ``longspan export`` leaves it; ``gain`` on its weights.
-
-    With a high one the answers to a row differ from place to place.
-    """
-    folder.mkdir()
-    config, task = trial_config(kind, hidden_size=8), asked.task
-    model = build(config.model, task, seed=5)
-    tensors = {name: tensor * gain for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / exported.WEIGHTS)
-    content = {
-        "configuration": config.model_dump(mode="json"),
-        "task": task.config.portable.model_dump(mode="json"),
-        "inputs": asdict(task.inputs),
-        "answer": asdict(task.answer),
-    }
-    claim = outcome(lag=asked.lag, task=task.config.kind, encoding_sha256=task.encoding.digest)
-    (folder / exported.CONFIG).write_text(yaml.safe_dump(content))
-    (folder / exported.OUTCOME).write_text(json.dumps(claim))
-    (folder / exported.ENCODING).write_text(task.encoding.model_dump_json())
-    names = (exported.CONFIG, exported.WEIGHTS, exported.OUTCOME, exported.ENCODING)
-    sums.write(folder, names)
-    return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _mlflow() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own, at its import
-        import mlflow.pyfunc.scoring_server  # noqa: F401 - warns once, here
 
 
 def require_one_answer(folder: Path, asked: Asked, graph: ModuleType | None = None) -> None:
@@ -312,53 +182,6 @@ def test_the_graph_answers_as_the_server(tmp_path: Path, name: str) -> None:
     else:
         asked = of_file(tmp_path, name) if name != "recall" else generated(name)
     require_one_answer(write(tmp_path / "export", asked, "rnn"), asked, read_onnx())
-
-
-def test_a_client_is_told_what_is_wrong_with_its_rows(tmp_path: Path) -> None:
-    """By MLflow's server: status 400 and our one line, not that something went wrong."""
-    from mlflow.pyfunc import PyFuncModel
-    from mlflow.pyfunc.scoring_server import init
-
-    asked = of_file(tmp_path, "features")
-    folder = write(tmp_path / "export", asked, "gru")
-    encoding = asked.task.encoding
-    about = LoggedModel(
-        signature=signature(encoding),
-        flavors={"python_function": {"loader_module": pyfunc.__name__}},
-    )
-    app = init(PyFuncModel(about, pyfunc._load_pyfunc(str(folder))))
-    for body, said in (
-        ({"dataframe_records": [{"x": [[1.0, None]]}]}, "rows: 'x' has a null in row 0"),
-        ({"dataframe_records": [{"y": [[1.0, 2.0]]}]}, "rows: 'x' is not a column of the table"),
-        ({"inputs": [[[1.0, 2.0, 3.0]]]}, "has 3 values a step; this model takes 2"),
-        ({"inputs": [[[1.0, 2.0]]], "params": {"gap": 10**7}}, "gap: 10000000 is not allowed"),
-        ({"inputs": [[[1.0, 2.0]]], "params": {"gap": -7}}, "gap: -7 is not allowed"),
-    ):
-        status, told = asyncio.run(posted(app, json.dumps(body).encode()))
-        assert (status, told["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
-        assert said in told["message"].splitlines()[-1]
-        assert "stack_trace" not in told
-
-
-async def posted(app: Any, body: bytes) -> tuple[int, Any]:
-    """Status and content of the answer to a request to ``/invocations``."""
-    sent: list[dict[str, Any]] = []
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> dict[str, Any]:
-        return waiting.pop() if waiting else {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    headers = [(b"content-type", b"application/json")]
-    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
-             "scheme": "http", "path": "/invocations", "raw_path": b"/invocations",
-             "query_string": b"", "root_path": "", "headers": headers, "client": ("127.0.0.1", 1),
-             "server": ("127.0.0.1", 80)}  # fmt: skip
-    await app(scope, receive, send)
-    content = b"".join(message.get("body", b"") for message in sent)
-    return sent[0]["status"], json.loads(content)
 
 
 def read_onnx() -> ModuleType:

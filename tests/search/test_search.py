@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from search import run
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
@@ -91,9 +93,13 @@ def test_a_taken_name_is_refused(small_search: Path, tmp_path: Path) -> None:
     assert "longspan resume small" in refused.stderr
 
 
-def test_resuming_a_finished_search_changes_nothing(small_search: Path) -> None:
+def test_resuming_a_finished_search_changes_nothing(
+    small_search: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is Ray started for it."""
+    monkeypatch.setattr(run, "ray_for", lambda *_: pytest.fail("Ray is started"))
     before = rows(small_search, "small")
-    done = longspan("resume", "small", "--runs", str(small_search))
+    done = in_process("resume", "small", "--runs", str(small_search))
     assert done.returncode == 0, done.stderr
     assert rows(small_search, "small") == before
     assert_stores_agree(small_search, "small", 14)

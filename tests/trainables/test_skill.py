@@ -8,7 +8,7 @@ import pytest
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.limits import limit_of, ratio_at_least, ratio_at_most
 from trainables.measure.records import CurvePoint, MemberRung
-from trainables.measure.skill import Shown, least_skill, skill_of, wrong_answers
+from trainables.measure.skill import SuccessCount, least_skill, skill_of, wrong_answers
 
 TRIALS, SEQUENCES = 4000, 359
 
@@ -21,7 +21,7 @@ def test_a_bound_on_the_ratio_errs_as_seldom_as_it_says(rung: float, skill: floa
     pairs, times = np.unique(draws, axis=0, return_counts=True)
     too_high = too_low = 0
     for (one, other), count in zip(pairs.tolist(), times.tolist(), strict=True):
-        told = Shown(one, SEQUENCES), Shown(other, SEQUENCES)
+        told = SuccessCount(one, SEQUENCES), SuccessCount(other, SEQUENCES)
         too_high += count * (ratio_at_least(*told) > rung / skill)
         too_low += count * (ratio_at_most(*told) < rung / skill)
     assert 0 < too_high <= 0.05 * TRIALS
@@ -67,7 +67,7 @@ def test_without_a_failed_rung_or_a_look_there_is_no_limit() -> None:
 
 def test_skill_is_the_best_members_at_the_shortest_lag() -> None:
     rows = [row(8, 0.91, True), row(8, 0.95, True, member=1), row(16, 0.99, True, member=1)]
-    assert skill_of(rows) == Shown(341, SEQUENCES)
+    assert skill_of(rows) == SuccessCount(341, SEQUENCES)
     assert skill_of([MemberRung("recall", 8, 0, "nan")]) is None
     assert least_skill([*rows, row(8, 0.5, False, task="parity")]) == pytest.approx(0.5, abs=0.01)
     assert least_skill([]) is None

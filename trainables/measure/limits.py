@@ -22,20 +22,22 @@ from trainables.measure.reliability import (
     successes_needed,
     upper_bound,
 )
-from trainables.measure.skill import BY_SKILL, Limit, Shown, best_of, shown_by
+from trainables.measure.skill import BY_SKILL, Limit, SuccessCount, best_of, shown_by
 
 HELD = 0.95
 """Of its skill, the share from which on a model is not said to have forgotten."""
 
 
-def ratio_at_least(rung: Shown, skill: Shown, confidence: float = CONFIDENCE) -> float:
+def ratio_at_least(
+    rung: SuccessCount, skill: SuccessCount, confidence: float = CONFIDENCE
+) -> float:
     """Lower bound of the success rate on a rung over the skill's; 0 where nothing is known."""
     each = 1 - (1 - confidence) / 2
     most = upper_bound(skill.successes, skill.sequences, each)
     return lower_bound(rung.successes, rung.sequences, each) / most
 
 
-def ratio_at_most(rung: Shown, skill: Shown, confidence: float = CONFIDENCE) -> float:
+def ratio_at_most(rung: SuccessCount, skill: SuccessCount, confidence: float = CONFIDENCE) -> float:
     """Upper bound of the same; infinite where nothing is known."""
     each = 1 - (1 - confidence) / 2
     least = lower_bound(skill.successes, skill.sequences, each)
@@ -59,7 +61,7 @@ def limit_of(
     lag = max(row.lag for row in failed)
     at_rung = best_of(shown_by(row) for row in failed if row.lag == lag and row.test_sequences)
     below = [shown_by(row) for row in rows if row.lag < lag and row.test_sequences]
-    below += [Shown(p.successes, p.sequences) for p in curve if p.lag < lag]
+    below += [SuccessCount(p.successes, p.sequences) for p in curve if p.lag < lag]
     skill = best_of(below)
     if at_rung is None or skill is None:
         return None

@@ -15,7 +15,7 @@ BY_SKILL: Limit = "skill, not forgetting"
 
 
 @dataclass(frozen=True)
-class Shown:
+class SuccessCount:
     """How often a model was right, of so many sequences."""
 
     successes: int
@@ -27,7 +27,7 @@ class Shown:
         return self.successes / self.sequences if self.sequences else 0.0
 
 
-def skill_of(rows: Iterable[MemberRung]) -> Shown | None:
+def skill_of(rows: Iterable[MemberRung]) -> SuccessCount | None:
     """What the best member showed at its last look at the shortest rung, of one task's rows."""
     tried = [row for row in rows if row.test_sequences]
     shortest = min((row.lag for row in tried), default=0)
@@ -64,11 +64,11 @@ def wrong_answers(rows: Sequence[MemberRung], reaches: Mapping[str, int]) -> flo
     return max(wrong.values(), default=None)
 
 
-def shown_by(row: MemberRung) -> Shown:
+def shown_by(row: MemberRung) -> SuccessCount:
     """What a member showed at its last look."""
-    return Shown(round(row.success_rate * row.test_sequences), row.test_sequences)
+    return SuccessCount(round(row.success_rate * row.test_sequences), row.test_sequences)
 
 
-def best_of(found: Iterable[Shown]) -> Shown | None:
+def best_of(found: Iterable[SuccessCount]) -> SuccessCount | None:
     """The highest rate; of equals that of more sequences; None of none."""
     return max(found, key=lambda one: (one.rate, one.sequences), default=None)

@@ -240,11 +240,11 @@ class Parquet(RowsTask):
         if self.lags is not None and self.config.lag is not None:
             told.append(self.lags)
         if self.asked.is_several:
-            told = [self.asked.places.told([*told, self.asked.places.back])]
+            told = [self.asked.places.digests([*told, self.asked.places.back])]
         return [column.view(np.uint64) for column in told] + super().told_by_columns()
 
     def told_classes(self) -> tuple[tuple[Label, int], ...]:
-        return self.labels.told()
+        return self.labels.counts_by_class()
 
     def answers_read(self) -> AnswersRead:
         return answers_read(

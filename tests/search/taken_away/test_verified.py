@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import trainables
-from tests.search.test_same_answers import of_file, write
+from tests.search.untrained import of_file, write
 from trainables.exports import exported
 from trainables.tasks import TASKS, make_task
 from trainables.tasks.split.splitting import PARTS

@@ -49,7 +49,7 @@ def test_rows_of_an_independent_generator_are_asked_as_it_says(tmp_path: Path) -
         assert sum(len(batch.inputs) for batch in batches) == rows
         shown += [(part, batch, row) for batch in batches for row in range(len(batch.inputs))]
     said = {(part, tuple(row)): answers for part, row, answers in drawn}
-    names: Any = task.labels.told()
+    names: Any = task.labels.counts_by_class()
     vocabulary: Any = task.encoding.steps
     for part, batch, row in shown:
         asked = {

@@ -52,12 +52,12 @@ class ColumnLabels:
         parts = {name: part.classes for name, part in self.columns.items()}
         return ColumnsAnswers(columns=tuple(parts), names=tuple(parts.values()))
 
-    def told(self) -> tuple[tuple[Label, int], ...]:
+    def counts_by_class(self) -> tuple[tuple[Label, int], ...]:
         """Each class with its column, and its rows."""
         return tuple(
             (f"{name}: {label!r}", rows)
             for name, part in self.columns.items()
-            for label, rows in part.told()
+            for label, rows in part.counts_by_class()
         )
 
     def named_as(self, answer: AnyAnswers, name: str) -> ColumnLabels:

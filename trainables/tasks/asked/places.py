@@ -58,7 +58,7 @@ class Places:
         numbers = self.ends[rows][:, None] + back
         return np.where(back >= -self.counts[rows][:, None], numbers, NO_ANSWER)
 
-    def told(self, columns: Sequence[Int[np.ndarray, " N"]]) -> Int[np.ndarray, " R"]:
+    def digests(self, columns: Sequence[Int[np.ndarray, " N"]]) -> Int[np.ndarray, " R"]:
         """64 bits a row that tell its answers from others': equal answers, equal bits."""
         together = np.stack(columns, axis=1)
         firsts = self.ends - self.counts

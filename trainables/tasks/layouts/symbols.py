@@ -64,7 +64,7 @@ class Symbols:
         codes = self._of_lists(inner) if of_lists else self._of_characters(column)
         return Steps(codes[:, None], lengths)
 
-    def told(self, steps: Steps) -> Steps:
+    def by_spelling(self, steps: Steps) -> Steps:
         """The steps by what they spell, 64 bits each: equal in whatever order symbols came."""
         digests = np.array(self._digests, dtype=np.uint64)
         return Steps(digests[steps.values].view(np.int64), steps.lengths)

@@ -55,7 +55,7 @@ class Labels:
             return ClassAnswers(names=self.classes)
         return NumberAnswers(scale=answer.scale, offset=answer.offset, tolerance=answer.tolerance)
 
-    def told(self) -> tuple[tuple[Label, int], ...]:
+    def counts_by_class(self) -> tuple[tuple[Label, int], ...]:
         """Each class's name and rows, or answers; none of numbers."""
         if not self.classes:
             return ()

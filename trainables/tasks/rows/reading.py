@@ -217,7 +217,7 @@ class _Reader:
                 self.columns.setdefault(key, []).append(taken)
         steps = cut(steps, self.layout.cut) if self.layout.cut else steps
         self.lengths.append(steps.lengths)
-        self.hashes.append(row_hashes(self.symbols.told(steps) if self.symbols else steps))
+        self.hashes.append(row_hashes(self.symbols.by_spelling(steps) if self.symbols else steps))
         self.num_bytes += unpacked.write(np.ascontiguousarray(steps.values).data)
         self.features, self.dtype = steps.values.shape[1], steps.values.dtype
 
