@@ -183,7 +183,7 @@ def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
 
 def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     value = row[name]
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "", ""
     if name == "reach":
         text = ("≥ " if row["censored"] else "") + str(value)
