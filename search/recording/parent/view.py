@@ -23,7 +23,7 @@ COLUMNS = {
     "metrics.`training_gflop`": 95,
 }
 """In their order, and how wide: all are seen in a window of 1500 pixels."""
-ALWAYS = {"attributes.`Run Name`": 243, "runDateAndNestInfo": 110}
+ALWAYS = {"attributes.`Run Name`": 235, "runDateAndNestInfo": 110}
 """Columns that MLflow always shows, before these."""
 
 
