@@ -59,8 +59,7 @@ def test_a_cell_shows_what_jupyter_would() -> None:
         run([{"cell_type": "code", "source": ["1 / 0"]}])
 
 
-@pytest.mark.slow
-@pytest.mark.by_hand  # a search in a notebook: minutes
+@pytest.mark.slow  # a search of six trials in a notebook
 def test_it_runs_and_shows_the_same(tmp_path: Path) -> None:
     again = tmp_path / "tour.ipynb"
     command = [sys.executable, "-m", "tests.notebooks", str(TOUR), "--to", str(again)]

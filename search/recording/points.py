@@ -137,6 +137,7 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
     """What the trial is, in short, and how it ended."""
     model = record.configuration["model"]
     found = {
+        "trial": str(record.number),
         "space": spec.space,
         "task": ", ".join(spec.tasks_by_name),
         "architecture": describe(record.configuration),

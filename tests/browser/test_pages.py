@@ -91,9 +91,9 @@ def test_the_best_is_on_screen_without_a_click(sheet: sync_api.Page) -> None:
     names = sheet.locator(".ag-row a").all_inner_texts()
     assert names == ["32 · lstm 8", "≥16 · rnn 8", "8 · gru 8", "failed by error · gru 8", "made"]
     first = " ".join(sheet.locator('.ag-row[row-index="0"]').all_inner_texts()).split()
-    assert {"32", "lstm"} <= {*first}
+    assert {"1", "32", "lstm"} <= {*first}
     heads = sheet.locator(".ag-header-cell").all_inner_texts()
-    assert {"reach", "progress", "ended_by", "cell"} <= {head.strip() for head in heads}
+    assert {"trial", "reach", "progress", "ended_by", "cell"} <= {head.strip() for head in heads}
     assert sheet.get_by_text("Model training", exact=True).is_visible()
 
 

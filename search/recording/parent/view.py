@@ -11,6 +11,7 @@ from search.disk.mlflow_database import filter_of, view_key
 
 VIEW_TAG = "mlflow.sharedViewState."
 COLUMNS = {
+    "tags.`trial`": 50,
     "metrics.`reach`": 75,
     "metrics.`progress`": 72,
     "tags.`ended_by`": 118,
@@ -22,7 +23,7 @@ COLUMNS = {
     "metrics.`training_gflop`": 95,
 }
 """In their order, and how wide: all are seen in a window of 1500 pixels."""
-ALWAYS = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 110}
+ALWAYS = {"attributes.`Run Name`": 235, "runDateAndNestInfo": 110}
 """Columns that MLflow always shows, before these."""
 
 

@@ -58,7 +58,7 @@ def page(
         refused=len(ledger.refused),
         certificates=decided,
         columns=_columns(table),
-        rows=_rows(table),
+        rows=_rows(table, spec.ladder.start),
         pictures=_pictures(records, spec, table, claimed(certified)),
         following=list(story.what_next(records, spec, folder, decided)),
         plotly=get_plotlyjs(),
@@ -81,7 +81,8 @@ def _pictures(
         found.append(
             _picture(
                 "Forgetting curves",
-                f"{about} Hollow: lags that were not trained on.",
+                f"{about} They were trained on the longest last, and may have lost shorter ones. "
+                "Hollow: lags that were not trained on.",
                 charts.forgetting_curves(curves, words, success, tables.chance(best)),
             )
         )
@@ -159,7 +160,7 @@ HEADINGS = {
     "gflop_to_reach": "GFLOP to reach",
     "busy_seconds": "minutes",
 }
-IF_KNOWN = ("certified", "no_gap", "wrong_answers")
+IF_KNOWN = ("certified", "no_gap", "wrong_answers", "limited_by", "why")
 """Columns that are left out where they are empty."""
 
 
@@ -175,19 +176,19 @@ def _names(table: pd.DataFrame) -> list[str]:
     return [*known, *by_task, *tables.parameters(table)]
 
 
-def _rows(table: pd.DataFrame) -> list[list[tuple[str, Any]]]:
-    """Of every trial, each column's text and what it is sorted by."""
+def _rows(table: pd.DataFrame, start: int) -> list[list[tuple[str, Any]]]:
+    """Of every trial, each column's text and what it is sorted by; ``start`` is the first lag."""
     names = _names(table)
-    return [[_cell(name, row) for name in names] for row in table.to_dict("records")]
+    return [[_cell(name, row, start) for name in names] for row in table.to_dict("records")]
 
 
-def _cell(name: str, row: Mapping[str, Any]) -> tuple[str, Any]:
+def _cell(name: str, row: Mapping[str, Any], start: int) -> tuple[str, Any]:
     value = row[name]
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "", ""
     if name == "reach":
-        text = ("≥ " if row["censored"] else "") + str(value)
-        return text if value else "none", value
+        passed = f"≥ {value}" if row["censored"] else str(value)
+        return passed if value else "–" if row["censored"] else f"below {start}", value
     if name in ("skill", "no_gap"):
         return f"{value:.1%}", value
     if name == "wrong_answers":

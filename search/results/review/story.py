@@ -91,8 +91,8 @@ def _ranked(records: Iterable[Record], certificates: Sequence[Mapping[str, Any]]
 
 
 def how_it_ended(records: Sequence[Record]) -> list[str]:
-    """A line for each way to end, and one for each error."""
-    counts = Counter(record.ended_by or "running" for record in records)
+    """A line for each way to end, those that failed by error apart by the error; none twice."""
+    counts = Counter(record.ended_by or "running" for record in records if not record.error)
     lines = [f"{count} {ENDS.get(end, end)}" for end, count in counts.most_common()]
     errors = Counter(record.error for record in records if record.error)
     return lines + [f"{count} failed by error: {error}" for error, count in errors.most_common()]
@@ -155,7 +155,10 @@ def what_next(
         )
     failed = sum(record.ended_by == "error" for record in records)
     if failed:
-        yield f"{_trials(failed)} failed; the errors stand above.", folder.command("status")
+        yield f"{_trials(failed)} failed; the errors stand above.", folder.command("trials")
+    left = spec.search.trials - sum(record.finished for record in records)
+    if left > 0 and not folder.ended_early and not folder.busy:
+        yield f"The search was stopped with {_trials(left).lower()} to go.", resume
 
 
 def _never_tried(spec: Spec, ended: Sequence[Record]) -> str:

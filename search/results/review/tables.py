@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -64,7 +64,7 @@ def trials(
     share of single answers wrong at the reach, where a sequence has several,
     ``limited_by``, where the ``ladder`` is given, what the trial is limited by, ``why`` the
     smallest limit that explains where it ended, and ``certified`` what certificates show, by
-    digest. Parameters that a trial did not have are missing.
+    digest. Parameters that a trial did not have are missing; whole numbers stay whole beside them.
     Where there are several ``objectives``, ``front`` is the Pareto front that a trial is on, from
     1, and ``gflop_to_reach`` stands beside it.
     """
@@ -76,7 +76,16 @@ def trials(
         for row, record in zip(rows, ranked, strict=False):
             row |= {"front": on.get(record.number), "gflop_to_reach": record.gflop_to_reach}
     names = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
+    return table.astype(dict.fromkeys(_gappy_counts(rows, names), "Int64"))
+
+
+def _gappy_counts(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
+    """Columns of whole numbers that some rows lack: as floats 3 would read 3.0."""
+    for name in names:
+        kinds = {type(row.get(name)) for row in rows}
+        if kinds == {int, type(None)}:
+            yield name
 
 
 def _trial(

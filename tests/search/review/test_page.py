@@ -12,9 +12,13 @@ import pytest
 
 import longspan
 from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from search.results.review.figures import KINDS
+from search.results.review.page import page
+from search.spec import read as read_spec
 from tests.search.conftest import in_process
-from tests.search.review.conftest import MADE
+from tests.search.review.conftest import MADE, search_of
+from tests.search.review.trials import trial
 
 
 class Read(HTMLParser):
@@ -43,6 +47,15 @@ def read(page: Path) -> Read:
     found = Read()
     found.feed(page.read_text(encoding="utf-8"))
     return found
+
+
+def test_a_reach_of_nothing_says_why(tmp_path: Path) -> None:
+    """In the terminal's words; and no column stands there empty."""
+    failed, stopped = trial(0, 0), trial(1, 0, "rnn", ended_by="pruned")
+    folder = search_of([failed, stopped], tmp_path / "runs")
+    html = page(folder, read_spec(folder.spec), Ledger(folder), [])
+    assert [html.count(f">{words}</td>") for words in ("below 8", "–", "none")] == [1, 1, 0]
+    assert ">why<" not in html
 
 
 def test_the_report_is_one_page_that_fetches_nothing(made: SearchFolder) -> None:

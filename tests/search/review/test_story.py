@@ -61,9 +61,19 @@ def test_ends_and_errors_are_counted() -> None:
     records = [trial(0, 8), trial(1, 8), trial(2, 0, error="RuntimeError: no", ended_by="error")]
     assert story.how_it_ended(records) == [
         "2 failed a rung",
-        "1 failed by error",
         "1 failed by error: RuntimeError: no",
     ]
+
+
+def test_a_search_that_was_stopped_is_to_go_on() -> None:
+    """Not one whose trials have all ended, however."""
+    asked = spec()
+    few = asked.model_copy(update={"search": asked.search.model_copy(update={"trials": 2})})
+    for count, goes_on in ((1, True), (2, False)):
+        records = [trial(number, 8) for number in range(count)]
+        *_, (said, command) = story.what_next(records, few, MADE, [])
+        assert (said == "The search was stopped with one trial to go.") == goes_on
+        assert (command == "longspan resume made") == goes_on
 
 
 def test_what_to_try_follows_from_what_was_seen() -> None:

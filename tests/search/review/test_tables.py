@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from search.results.review import tables
+import json
+from dataclasses import replace
+
+from search.results.review import charts, tables
+from search.results.review.importance import importances
 from tests.search.review.trials import trial
 
 
@@ -17,6 +21,24 @@ def test_a_row_a_trial_best_first_and_the_silent_last() -> None:
     assert list(found["model/cell/kind"]) == ["lstm", "gru", "gru"]
     assert found.loc[0, "sequences"] == 2 * 3 * 500 + 2 * 900
     assert tables.parameters(found) == ["model/cell/kind", "training/learning_rate"]
+
+
+def test_a_whole_number_that_other_trials_lack_stays_whole() -> None:
+    """Also in what is made of the table: pictures, importance, the page."""
+    widths = [3, None, 5, 9, 17, 33, None, 3, 5, 9, 17, 33]
+    made = [
+        replace(trial(number, 8 * 2 ** (number % 3)), parameters={"width": width} if width else {})
+        for number, width in enumerate(widths)
+    ]
+    found = tables.trials([*made, trial(12, 0, error="it broke", ended_by="error")])
+    assert str(found["width"].dtype) == str(found["parameters"].dtype) == "Int64"
+    assert json.loads(found.to_json(orient="records"))[0]["width"] == 5
+    assert {one.parameter for one in importances(found, ["width"])} == {"width"}
+    (dots,) = charts.reach_by_choice(found, "width").data
+    assert sorted(dots.x) == sorted(filter(None, widths))
+    priced = json.loads(charts.pareto(found).to_json())["data"][0]
+    assert priced["type"] == "scatter"
+    assert len(charts.pareto(found).data[0].x) == len(made)
 
 
 def test_what_is_censored_and_certified_is_said() -> None:
