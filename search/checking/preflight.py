@@ -6,6 +6,7 @@ import warnings
 
 from pydantic import ValidationError
 
+from search.checking.own_code import BUILT, made, try_space
 from search.errors import UserError
 from search.proposing.constraints import Constraints
 from search.proposing.draws import DRAWS, draw
@@ -18,12 +19,8 @@ from trainables.config import TrialConfig
 from trainables.measure.reliability import look_confidence, trials_needed
 from trainables.messages import named, one_line
 from trainables.models.model import outline
-from trainables.tasks import make_task
 from trainables.tasks.held_out import require_held_out
 from trainables.tasks.task import Task
-
-BUILT = 32
-"""How many of the draws are built as models."""
 
 
 def check(spec: Spec, tasks: dict[str, Task] | None = None) -> dict[str, Task]:
@@ -51,7 +48,7 @@ def read_tasks(spec: Spec) -> dict[str, Task]:
         UserError: in one line.
     """
     try:
-        return {name: make_task(config) for name, config in spec.tasks_by_name.items()}
+        return {name: made(name, config) for name, config in spec.tasks_by_name.items()}
     except (ValueError, OSError) as error:
         raise UserError(f"tasks: {one_line(error)}") from None
 
@@ -89,6 +86,10 @@ def _check_task(spec: Spec, name: str, task: Task) -> None:
 def _check_space(spec: Spec, tasks: dict[str, Task]) -> None:
     """Read many draws, build some: what a space suggests must be what a model is built from."""
     space = find_space(spec)
+    try:
+        try_space(spec, space, tasks)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     _check_start(spec, space)
     try:
         drawn = draw(space, DRAWS)

@@ -6,18 +6,22 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from search.errors import UserError
 from search.spec import Spec
+from trainables.tasks.layouts.finding import find
 from trainables.tasks.layouts.lakes import is_delta
 from trainables.tasks.layouts.patterns import alternatives, is_pattern
 
 FILES = "files"
 MOST_BYTES = 512 * 2**20
 """Ray's limit on what is sent along with a job."""
+
+Travels = Callable[[Path], Iterator[Path]]
+"""From a file or folder to the files of it that travel."""
 
 
 def pack(spec: Spec, root: Path) -> Spec:
@@ -30,19 +34,24 @@ def pack(spec: Spec, root: Path) -> Spec:
         UserError: if it is more than travels; nothing has been copied then.
     """
     places: dict[Path, str] = {}
+    travels: dict[Path, Travels] = {}
     tasks = []
     for task in spec.tasks:
         if isinstance(task.files, Path):  # and not a bucket's address
             _require_one(task.files)
             place = places.setdefault(task.files, f"data/{len(places)}/{task.files.name}")
+            shipped = type(task).__module__.partition(".")[0] == "trainables"
+            travels[task.files] = _rows if shipped else _open_files
             task = task.with_files(Path(FILES, place))
         tasks.append(task)
     modules = _own_modules(spec)
     places |= {module: module.name for module in modules}
-    _require_travels(places)
+    travels |= dict.fromkeys(modules, _module)
+    files = {source: list(travels[source](source)) for source in places}
+    _require_travels(files)
     (root / FILES).mkdir(parents=True, exist_ok=True)
     for source, place in places.items():
-        _copy(source, root / FILES / place, source in modules)
+        _copy(source, root / FILES / place, files[source])
     return spec.model_copy(update={"tasks": tasks, "import_from": [FILES] if modules else []})
 
 
@@ -82,7 +91,8 @@ def as_seen_by_workers(spec: Spec, files: Path) -> dict[str, Any]:
 
 def _own_modules(spec: Spec) -> set[Path]:
     """Files and folders of the modules that a spec names and no package brought."""
-    named = [spec.space.partition(":")[0]] if ":" in spec.space else []
+    functions = (spec.space, spec.search.sampler)
+    named = [name.partition(":")[0] for name in functions if ":" in name]
     found = set()
     for module in {name.partition(".")[0] for name in named + spec.plugins}:
         there = importlib.util.find_spec(module)
@@ -101,8 +111,8 @@ def _is_installed(path: Path) -> bool:
     return path.parent == own or any(path.is_relative_to(place) for place in places)
 
 
-def _require_travels(places: dict[Path, str]) -> None:
-    sizes = {source: _size(source) for source in places}
+def _require_travels(files: Mapping[Path, Sequence[Path]]) -> None:
+    sizes = {source: sum(f.stat().st_size for f in those) for source, those in files.items()}
     total = sum(sizes.values())
     if total > MOST_BYTES:
         largest = max(sizes, key=lambda source: sizes[source])
@@ -113,42 +123,52 @@ def _require_travels(places: dict[Path, str]) -> None:
         )
 
 
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in _travels(path))
+def _rows(source: Path) -> Iterator[Path]:
+    """Of data that a shipped task reads, the files that hold its rows: a key beside them stays."""
+    return iter(find(source).taken) if source.is_dir() else iter([source])
 
 
-def _travels(folder: Path, is_module: bool = False) -> Iterator[Path]:
-    """The files below a folder that are read there: nothing hidden, as ``.env`` and ``.git`` are.
+def _open_files(source: Path) -> Iterator[Path]:
+    """Of data that a task of the user's own reads, all but what is hidden, through links too."""
+    return _below(source, follows=True)
 
-    Of a folder of data what its links lead to is read, and travels; of a module nothing behind one.
-    """
+
+def _module(source: Path) -> Iterator[Path]:
+    """Of a module all but what is hidden, and nothing behind a link."""
+    return _below(source, follows=False)
+
+
+def _below(source: Path, follows: bool) -> Iterator[Path]:
+    """The files below a folder, or the one that there is: nothing hidden, as ``.git`` is."""
+    if source.is_file():
+        yield source
+        return
     seen: set[str] = set()  # a link may lead to a folder above it
-    for root, folders, names in os.walk(folder, followlinks=not is_module):
+    for root, folders, names in os.walk(source, followlinks=follows):
         if os.path.realpath(root) in seen:
             folders.clear()
             continue
         seen.add(os.path.realpath(root))
-        folders[:] = [name for name in folders if not _stays(Path(root, name), is_module)]
-        yield from (f for name in names if not _stays(f := Path(root, name), is_module))
+        folders[:] = [name for name in folders if not _stays(Path(root, name), follows)]
+        yield from (f for name in names if not _stays(f := Path(root, name), follows))
 
 
-def _stays(path: Path, is_module: bool) -> bool:
+def _stays(path: Path, follows: bool) -> bool:
     hidden = path.name.startswith(".") or path.name == "__pycache__"
-    return hidden or not path.exists() or (is_module and path.is_symlink())
+    return hidden or not path.exists() or (path.is_symlink() and not follows)
 
 
 def _mib(count: int) -> str:
     return f"{count / 2**20:,.0f} MiB"
 
 
-def _copy(source: Path, target: Path, is_module: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        for file in _travels(source, is_module):
-            there = target / file.relative_to(source)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, there)
-    elif source != target:
-        shutil.copyfile(source, target)
+def _copy(source: Path, target: Path, files: Sequence[Path]) -> None:
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source != target:
+            shutil.copyfile(source, target)
+        return
+    for file in files:
+        there = target / file.relative_to(source)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, there)

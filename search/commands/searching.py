@@ -168,6 +168,7 @@ def _search(folder: SearchFolder) -> None:
     from search.disk.ledger import Ledger
     from search.results.leaderboard import leaderboard
     from search.results.live_table import Display
+    from search.results.words import errors_in_words
     from search.run import run_search
     from trainables.messages import duration
 
@@ -186,7 +187,7 @@ def _search(folder: SearchFolder) -> None:
     console.print(
         leaderboard(records, 10, certified, spec.ladder, folder.ended_early, aims, console.width)
     )
-    show_complaints(ledger.complaints)
+    show_complaints([*errors_in_words(records), *ledger.complaints])
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if ended.behind:
@@ -234,6 +235,7 @@ def status(
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
     from search.results.leaderboard import leaderboard
+    from search.results.words import errors_in_words
 
     folder = SearchFolder(runs, name)
     spec, ledger = folder.outline(), Ledger(folder)
@@ -262,7 +264,7 @@ def status(
     console.print(
         leaderboard(records, top, words, spec.ladder, folder.ended_early, aims, console.width)
     )
-    show_complaints(ledger.warnings)
+    show_complaints([*errors_in_words(records), *ledger.warnings])
     if spec.constraints.limits:
         console.print(f"{len(ledger.refused)} proposals refused by constraints", highlight=False)
     if state == "stopped":

@@ -46,6 +46,7 @@ def trials(
     from search.disk.ledger import Ledger
     from search.disk.ranking import fronts
     from search.results.trial_lines import SORTS, ordered, trial_lines
+    from search.results.words import errors_in_words
 
     if sort not in SORTS:
         raise UserError(f"--sort: {sort!r} is not known; allowed: {', '.join(SORTS)}")
@@ -69,7 +70,7 @@ def trials(
     console.print(trial_lines(chosen, sort, spec.ladder, on))
     if len(chosen) < len(found):
         console.print(f"{len(chosen)} of {len(found)}; --all shows the others", highlight=False)
-    show_complaints(ledger.warnings)
+    show_complaints([*errors_in_words(chosen), *ledger.warnings])
 
 
 def compare(

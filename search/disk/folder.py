@@ -70,6 +70,20 @@ def _changed(there: dict[str, Any], kept: dict[str, Any] | None) -> str:
     return next(str(k) for k in (*old, *new) if new.get(k, gone) != old.get(k, gone))
 
 
+def _about_in(path: Path) -> dict[str, str]:
+    """What a copy of the identity and the spec holds.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        DamagedFileError: in one line, if it is not what a search wrote.
+    """
+    found = read_json(path)
+    texts = isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
+    if not texts or not {"id", "spec"} <= found.keys():
+        raise DamagedFileError(f"{path}: damaged (it holds no identity and spec)")
+    return found
+
+
 class SearchFolder:
     """The folder of one search.
 
@@ -233,7 +247,7 @@ class SearchFolder:
         damaged: dict[Path, DamagedFileError] = {}
         for copy in self._about:
             try:
-                about = read_json(copy)
+                about = _about_in(copy)
             except FileNotFoundError:
                 continue
             except DamagedFileError as error:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.plain import read
 from trainables.measure.records import Limits, MemberRung, of_task
 from trainables.measure.report import Report
 from trainables.measure.skill import BY_SKILL, least_skill, no_gap_of, wrong_answers
+from trainables.messages import named
 
 ENDS = {
     "top": "passed the top",
@@ -214,8 +216,14 @@ class Record:
 
         Raises:
             NotReadableError: in one line, if a later version wrote them.
+            ValueError: in one line, if they are no trial's.
         """
-        return read(cls, {**found, "report": Report.from_json(found.get("report", {}))})
+        record = read(cls, {**found, "report": Report.from_json(found.get("report", {}))})
+        try:
+            describe(record.configuration)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"'configuration' is no trial's: {named(error)}") from None
+        return record
 
 
 @dataclass(frozen=True)

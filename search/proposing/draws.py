@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution
@@ -29,13 +29,22 @@ def proposed(space: Space, trial: BaseTrial) -> dict[str, Any]:
 
 def draw(space: Space, count: int) -> list[TrialConfig]:
     """``count`` configurations, drawn at random but always the same."""
-    return [TrialConfig.model_validate(nested(flat)) for flat in flat_draws(space, count)]
+    return list(each_draw(space, count))
+
+
+def each_draw(space: Space, count: int) -> Iterator[TrialConfig]:
+    """The same, drawn when they are asked for."""
+    return (TrialConfig.model_validate(nested(flat)) for flat in _each_flat(space, count))
 
 
 def flat_draws(space: Space, count: int) -> list[dict[str, Any]]:
     """The same as the space gives them: each parameter by its path."""
+    return list(_each_flat(space, count))
+
+
+def _each_flat(space: Space, count: int) -> Iterator[dict[str, Any]]:
     study = new_study(sampler=make_sampler("random", 0, 0))
-    return [_chosen(space, study.ask()) for _ in range(count)]
+    return (_chosen(space, study.ask()) for _ in range(count))
 
 
 def untried(space: Space, tried: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -62,6 +71,10 @@ def untried(space: Space, tried: Sequence[Mapping[str, Any]]) -> dict[str, list[
 
 def _chosen(space: Space, trial: BaseTrial) -> dict[str, Any]:
     fixed = space(trial) or {}  # type: ignore[arg-type]  # all trials suggest alike
+    if not isinstance(fixed, Mapping) or not all(isinstance(path, str) for path in fixed):
+        raise TypeError(
+            f"the space gives {repr(fixed)[:60]}; allowed: a mapping from paths to values, or None"
+        )
     return {**trial.params, **fixed}
 
 

@@ -6,7 +6,7 @@ To add one, give it a line in `SAMPLERS` and its name to `search.spec.sections.S
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import optuna
@@ -25,13 +25,18 @@ from search.proposing.new_study import new_study
 from search.proposing.quasi_random import QuasiRandomSampler
 from search.spec import Spec
 from search.spec.functions import function_named
+from search.spec.trying import try_calls
 from spaces import Space
+from trainables.messages import named
 
 METRIC = "progress"
 """What is maximised."""
 
 POPULATION = 16
 """Of `nsga2`: its first generation is drawn at random, and a search may have 60 trials in all."""
+
+PROPOSALS = 3
+"""That a sampler of the user's own is tried by."""
 
 NUMBERS_READ = 50
 """Random proposals that say what a space lets vary."""
@@ -124,14 +129,29 @@ def require_taken(spec: Spec, space: Space) -> None:
     kind = spec.search.sampler
     if ":" in kind:
         try:
-            space(new_study(sampler=sampler_of(spec)(0)).ask())
+            try_calls(f"search.sampler: {kind!r}", _proposals(spec, space))
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        try:
+            for _ in _proposals(spec, space):
+                pass
         except UserError:
             raise
-        except Exception as error:  # whatever the user's own code raises
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(f"search.sampler: {kind!r} proposes nothing: {said}") from None
+        except (Exception, SystemExit) as error:  # whatever the user's own code raises
+            raise UserError(f"search.sampler: {kind!r} proposes nothing: {named(error)}") from None
     if kind == "cmaes":
         _require_numbers(spec, space)
+
+
+def _proposals(spec: Spec, space: Space) -> Iterator[None]:
+    """Some proposals of the user's own sampler, each told that it came to nothing."""
+    sampler = sampler_of(spec)
+    study = new_study(sampler=sampler(0))
+    for _ in range(PROPOSALS):
+        trial = study.ask()
+        space(trial)
+        study.tell(trial, 0.0)
+        yield
 
 
 def _require_numbers(spec: Spec, space: Space) -> None:

@@ -29,7 +29,7 @@ from search.proposing.study import annotations_of, state_and_value
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
-from trainables.messages import one_line
+from trainables.messages import named, one_line
 
 MOST_REFUSED = 200
 """Proposals refused one after the other before a search gives up."""
@@ -115,9 +115,7 @@ class StudySearch(Searcher):
     def _propose(self) -> int:
         """Start a new trial; its number."""
         for _ in range(MOST_REFUSED):
-            self._study.sampler = self._make_sampler(self._next_number())
-            trial = self._study.ask()
-            config = _validated(proposed(self._space, trial))
+            trial, config = self._ask()
             exceeded = self._exceeded(config)
             if not exceeded:
                 self._new -= 1
@@ -130,6 +128,24 @@ class StudySearch(Searcher):
             f"constraints: {MOST_REFUSED} proposals in a row were refused, the last by "
             f"{', '.join(exceeded)}; loosen them or offer smaller choices, under a new name"
         )
+
+    def _ask(self) -> tuple[BaseTrial, TrialConfig]:
+        """The study's next trial, with what the space makes of it.
+
+        Raises:
+            UserError: in one line, if the space or the sampler gives nothing of the kind.
+        """
+        number = self._next_number()
+        try:
+            self._study.sampler = self._make_sampler(number)
+            trial = self._study.ask()
+            return trial, _validated(proposed(self._space, trial))
+        except (UserError, OSError):
+            raise
+        except (Exception, SystemExit) as error:  # whatever the user's own code raises
+            raise UserError(
+                f"space or search.sampler: nothing is proposed for trial {number}: {named(error)}"
+            ) from error
 
     def _start(self, trial: BaseTrial, config: TrialConfig) -> None:
         configuration = config.model_dump(mode="json")

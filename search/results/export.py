@@ -31,6 +31,7 @@ from trainables.files import sums, weights
 from trainables.files.bounded import require_file
 from trainables.files.whole_files import aside_of, remove_left_over, sync_folder, write_aside
 from trainables.measure.limits import limit_of
+from trainables.measure.plain import digest
 from trainables.measure.records import FinalPoints, best_member, of_task
 from trainables.measure.skill import least_skill, no_gap_of
 from trainables.messages import one_line
@@ -44,6 +45,9 @@ MEMBER_KEYS = (
     *("asked", "seen"),
 )
 """What an export says of every member on every rung that it tried."""
+
+LONGEST = 300
+"""Characters that are told of what is no configuration."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ def _winner(
         raise UserError(f"{source}: the weights of trial {record.number} are not there") from None
     except ValueError as error:
         raise UserError(f"{error}; nothing is exported") from None
-    config = TrialConfig.model_validate(record.configuration)
+    config = _configuration(folder, record)
     streams = trial_streams(config, spec.tasks_by_name[task], spec.search.seed)
     owner = owner_of(streams, outcome["lag"], outcome["member"])
     kept = _kept(folder, spec, task)
@@ -209,6 +213,22 @@ def _winner(
     if converted:
         outcome["formats"] = {name: file.record for name, file in converted.items()}
     return _Winner(record, task, final, kept, outcome, source, owner, list(converted.values()))
+
+
+def _configuration(folder: SearchFolder, record: Record) -> TrialConfig:
+    """What a trial was built from.
+
+    Raises:
+        UserError: in one line, if that is no configuration, or not the one that was measured.
+    """
+    where = f"{folder.trial(record.number)}/record.json: configuration"
+    try:
+        config = TrialConfig.model_validate(record.configuration)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: {one_line(error, LONGEST)}; nothing is exported") from None
+    if digest(record.configuration) != record.digest:
+        raise UserError(f"{where}: is not the one that was measured; nothing is exported")
+    return config
 
 
 def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> None:

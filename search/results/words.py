@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from search.disk.record import Record
 from trainables.measure.ladder_config import LadderConfig
+
+MOST_ERRORS = 3
+"""That are told under a table."""
 
 
 def reach_in_words(record: Record, ladder: LadderConfig | None) -> str:
@@ -39,6 +43,20 @@ def in_words(record: Record, ladder: LadderConfig) -> str:
     if record.reach:
         return f"reach {record.reach_text}, {end}{more}"
     return reach_in_words(record, ladder) if not record.censored else f"{end}{more}"
+
+
+def errors_in_words(records: Iterable[Record]) -> Iterator[str]:
+    """A line for each error that has ended trials, the most frequent first; of many, the first."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for record in records:
+        if record.error:
+            numbers[record.error].append(record.number)
+    often = sorted(numbers.items(), key=lambda of: -len(of[1]))
+    for error, those in often[:MOST_ERRORS]:
+        more = f" and {len(those) - 1} more" if len(those) > 1 else ""
+        yield f"trial {those[0]}{more} failed by error: {error}"
+    if len(often) > MOST_ERRORS:
+        yield f"and {len(often) - MOST_ERRORS} other errors: `longspan report` has them all"
 
 
 @dataclass(frozen=True)

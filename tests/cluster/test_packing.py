@@ -161,17 +161,41 @@ def test_of_a_module_nothing_hidden_and_nothing_behind_a_link_travels(tmp_path: 
         (folder / "key").write_text("secret")
     (package / "linked").symlink_to(secret)
     (package / "linked.py").symlink_to(secret / "key")
-    packing._copy(package, tmp_path / "job", True)
+    packing._copy(package, tmp_path / "job", list(packing._module(package)))
     there = {str(f.relative_to(tmp_path / "job")) for f in (tmp_path / "job").rglob("*")}
     assert there == {"__init__.py", "inner", "inner/more.py"}
 
 
-def test_of_data_what_links_lead_to_travels_and_nothing_hidden(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "others"), [("_rows", []), ("_open_files", ["id_rsa"])])
+def test_of_data_what_is_read_travels_and_what_links_lead_to(
+    kind: str, others: list[str], tmp_path: Path
+) -> None:
+    """A key beside the rows stays; what a task of one's own reads is not known beforehand."""
     (tmp_path / "data").mkdir()
     (tmp_path / "elsewhere").mkdir()
-    for file in ("data/a.parquet", "data/.env", "elsewhere/b.parquet"):
+    for file in ("data/a.parquet", "data/.env", "data/id_rsa", "elsewhere/b.parquet"):
         (tmp_path / file).write_bytes(b"x")
     (tmp_path / "data" / "more").symlink_to(tmp_path / "elsewhere")
-    packing._copy(tmp_path / "data", tmp_path / "job", False)
-    there = {str(f.relative_to(tmp_path / "job")) for f in (tmp_path / "job").rglob("*.*")}
-    assert there == {"a.parquet", "more/b.parquet"}
+    files = list(getattr(packing, kind)(tmp_path / "data"))
+    packing._copy(tmp_path / "data", tmp_path / "job", files)
+    there = {str(f.relative_to(tmp_path / "job")) for f in (tmp_path / "job").rglob("*")}
+    assert there == {"a.parquet", "more", "more/b.parquet", *others}
+
+
+@pytest.mark.parametrize("key", ["space", "search.sampler"])
+def test_the_module_of_a_function_travels(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"function_of_{key.replace('.', '_')}"
+    spec = spec_of(tmp_path / "laptop", "s3://bucket/x")
+    (tmp_path / "laptop" / f"{name}.py").write_text("def f(x): ...\n")
+    sys.path.append(str(tmp_path / "laptop"))
+    function = {"sampler": f"{name}:f"}
+    search = spec.search.model_copy(update=function if key == "search.sampler" else {})
+    spec = spec.model_copy(
+        update={"space": f"{name}:f" if key == "space" else spec.space, "search": search}
+    )
+    packed = pack(spec, tmp_path / "job")
+    assert packing.packed_files(tmp_path / "job") == [(f"{name}.py", 14)]
+    assert packed.import_from == [packing.FILES]

@@ -25,6 +25,7 @@ from search.spec.extension import extended
 from tests.search.conftest import first, in_process, longspan, write_spec
 from tests.search.test_damage import result
 from tests.search.test_search import assert_stores_agree, first_rows, rows
+from tests.trainables.training.stand_ins import trial_config
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
@@ -108,7 +109,7 @@ def test_a_space_may_gain_and_lose_choices(folder: SearchFolder, then: object) -
 def test_only_trials_that_ended_at_the_top_are_reopened(folder: SearchFolder) -> None:
     ledger = Ledger(folder)
     for number, ended_by in enumerate(["top", "failed_rung", "pruned"]):
-        ledger.started(number, {}, {}, "d")
+        ledger.started(number, {}, trial_config().model_dump(mode="json"), "d")
         report = json.loads(str(result(number, ended_by)["report"]))
         ledger.reported(number, Report.from_json(report))
         ledger.finished(number, ended_by)

@@ -10,9 +10,11 @@ from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record, Refused
+from tests.trainables.training.stand_ins import trial_config
 from trainables.measure.records import CurvePoint, FinalPoints, MemberRung
 from trainables.measure.report import Report
 
+ONE, OTHER = (trial_config(kind).model_dump(mode="json") for kind in ("lstm", "gru"))
 SOLVED, FAILED = MemberRung("recall", 8, 0, "solved"), MemberRung("recall", 16, 0, "budget")
 
 
@@ -37,7 +39,7 @@ def folder(tmp_path: Path) -> SearchFolder:
 def ledger(folder: SearchFolder) -> Ledger:
     """One trial has begun."""
     ledger = Ledger(folder, clock=Seconds())
-    ledger.started(0, {"a/b": 1}, {"a": {"b": 1}}, "d" * 64)
+    ledger.started(0, {"a/b": 1}, ONE, "d" * 64)
     return ledger
 
 
@@ -48,8 +50,8 @@ def kept(folder: SearchFolder) -> Record:
 
 def test_a_trial_starts_once_and_its_first_end_counts(folder: SearchFolder, ledger: Ledger) -> None:
     """At milliseconds since the epoch."""
-    ledger.started(0, {"a/b": 2}, {"a": {"b": 2}}, "e" * 64)
-    begun = Record(0, {"a/b": 1}, {"a": {"b": 1}}, "d" * 64, started_ms=1_000_250)
+    ledger.started(0, {"a/b": 2}, OTHER, "e" * 64)
+    begun = Record(0, {"a/b": 1}, ONE, "d" * 64, started_ms=1_000_250)
     assert kept(folder) == ledger.records[0] == begun
     ledger.finished(0, "error", "the sky fell")
     ledger.finished(0, "top")
@@ -60,7 +62,7 @@ def test_a_trial_starts_once_and_its_first_end_counts(folder: SearchFolder, ledg
 def test_who_listens_hears_what_is_on_disk(folder: SearchFolder) -> None:
     heard: list[Record] = []
     told = Ledger(folder, (lambda record: heard.append(kept(folder)), heard.append))
-    told.started(0, {}, {}, "")
+    told.started(0, {}, ONE, "")
     told.reported(0, Report(progress=1.0))
     assert heard == [heard[0], heard[0], heard[2], heard[2]]
     assert [record.progress for record in heard] == [0.0, 0.0, 1.0, 1.0]

@@ -19,7 +19,13 @@ from tests.search.certifying.test_store import decided
 from tests.search.conftest import in_process
 from tests.search.test_damage import bit_flipped, damage, emptied
 from tests.search.written_down import written_down
-from trainables.files.whole_files import DamagedFileError, read_json, write_json
+from trainables.files.whole_files import (
+    DamagedFileError,
+    _head,
+    read_json,
+    write_aside,
+    write_json,
+)
 
 
 @pytest.fixture
@@ -35,6 +41,30 @@ def of_a_later_version(file: Path) -> None:
     write_json(file, {**read_json(file), "mood": "good"})
 
 
+def with_value(*path: str | int, value: object) -> Callable[[Path], None]:
+    """A change whose checksum agrees: another value at that place."""
+
+    def change(file: Path) -> None:
+        found = read_json(file)
+        inner = found
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = value
+        write_json(file, found)
+
+    return change
+
+
+def nested_deeper_than_is_read(file: Path) -> None:
+    payload = b'{"a": ' * 100_000 + b"1" + b"}" * 100_000
+    write_aside(file, _head(payload), payload, b"}\n")
+
+
+def a_link_to_itself(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file.name)
+
+
 WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped": (lambda file: damage(file, bit_flipped), "record.json: damaged"),
     "empty": (lambda file: damage(file, emptied), "record.json: damaged"),
@@ -45,6 +75,28 @@ WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda file: shutil.copy(file.parent.parent / "00000" / "record.json", file),
         "it is trial 0's record",
     ),
+    "no configuration": (
+        with_value("configuration", value={}),
+        "damaged: ValueError: 'configuration' is no trial's: KeyError: 'model'",
+    ),
+    "a kind that is none": (
+        with_value("configuration", "model", "cell", value=[[1]]),
+        "'configuration' is no trial's: TypeError: ",
+    ),
+    "text for a number": (
+        with_value("report", "rows", 0, "lag", value="8"),
+        "MemberRung: 'lag' is '8'; allowed: a whole number",
+    ),
+    "a flag for a number": (
+        with_value("started_ms", value=True),
+        "Record: 'started_ms' is True; allowed: a whole number",
+    ),
+    "a row that is none": (
+        with_value("report", "rows", 0, value=3),
+        "damaged: AttributeError: ",
+    ),
+    "nested": (nested_deeper_than_is_read, "record.json: damaged (RecursionError)"),
+    "link to itself": (a_link_to_itself, "record.json: damaged (it is no regular file)"),
     "gone": (lambda file: file.unlink(), "record.json: is gone"),
     "gone with all of it": (lambda file: shutil.rmtree(file.parent), "00001: is gone"),
 }
@@ -63,6 +115,50 @@ def test_the_second_best_is_not_shown_as_if_it_were_the_best(
     assert said in line
     assert "\n" not in line
     assert "trial 1; " in ledger.left_out
+
+
+@pytest.mark.parametrize("value", [[], 3, {}, {"id": 1, "spec": "x"}, {"id": "x"}, "loop"])
+def test_a_copy_of_the_spec_that_is_none_is_named_and_the_other_is_read(
+    folder: SearchFolder, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = folder.path / "search.json"
+    a_link_to_itself(copy) if value == "loop" else write_json(copy, value)
+    identity = read_json(folder.path / ".search.json")["id"]
+    shown = in_process("status", "made", "--runs", str(folder.runs))
+    assert shown.returncode == 0, shown.stderr
+    assert f"{copy}: damaged (" in caplog.text
+    assert folder.identity == identity
+    folder.require()
+    assert read_json(copy)["id"] == identity
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("model", "hidden_size"), -1, "model.hidden_size: -1 is not allowed"),
+        (("training", "batch_size"), [[3]], "training.batch_size: [[3]] is not allowed"),
+        (("training", "learning_rate"), 0.5, "is not the one that was measured"),
+    ],
+)
+def test_what_a_configuration_was_changed_to_is_not_exported(
+    folder: SearchFolder, path: tuple[str, str], value: object, said: str, tmp_path: Path
+) -> None:
+    with_value("configuration", *path, value=value)(record_of(folder, 1))
+    done = in_process("export", "made", "--trial", "1", "--runs", str(folder.runs),
+                      "--to", str(tmp_path / "best"))  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"{record_of(folder, 1)}: configuration: " in done.stderr
+    assert said in done.stderr
+    assert not list((tmp_path / "best").glob("*"))
+
+
+def test_why_trials_failed_is_told_under_the_table(folder: SearchFolder) -> None:
+    for number in (0, 2):
+        with_value("error", value="its worker died 3 times")(record_of(folder, number))
+        with_value("ended_by", value="error")(record_of(folder, number))
+    for command in ("status", "trials"):
+        shown = in_process(command, "made", "--runs", str(folder.runs))
+        assert "trial 0 and 1 more failed by error: its worker died 3 times" in shown.stdout
 
 
 def test_all_that_show_results_say_it(

@@ -25,6 +25,7 @@ from search.results.review.tables import trials
 from search.spec import SearchConfig, Spec, read, take
 from search.spec.spaces import find_space
 from tests.search.test_older_version import KEPT, RECALL
+from tests.trainables.training.stand_ins import trial_config
 from trainables.measure.report import Report
 
 SPACE = {
@@ -32,6 +33,7 @@ SPACE = {
     "model/hidden_size": [8, 16, 32],
     "training/learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
 }
+CONFIGURATION = trial_config().model_dump(mode="json")
 GOOD = {"model/cell/kind": "gru", "model/hidden_size": 16, "training/learning_rate": 0.01}
 
 
@@ -47,7 +49,7 @@ def earlier(runs: Path, name: str, *found: dict[str, Any], task: str = "copying"
     folder.create(take(content).to_yaml())
     ledger = Ledger(folder)
     for number, parameters in enumerate(found):
-        ledger.started(number, parameters, {"at": number}, f"{number}")
+        ledger.started(number, parameters, CONFIGURATION, f"{number}")
         reach = 2 ** (number + 1)
         ledger.reported(number, Report(float(number + 1), reach, {task: reach}))
         ledger.finished(number, "failed_rung")

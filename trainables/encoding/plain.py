@@ -66,7 +66,7 @@ def _of_extension(column: pa.ExtensionArray) -> pa.Array:
     kind = column.type
     if kind.extension_name == "arrow.bool8":
         return column.cast(pa.bool_())
-    if kind.extension_name != "arrow.fixed_shape_tensor" or kind.permutation is not None:
+    if kind.extension_name != "arrow.fixed_shape_tensor":
         return column
     if len(kind.shape) == 1:
         return column.storage
@@ -74,6 +74,12 @@ def _of_extension(column: pa.ExtensionArray) -> pa.Array:
         return column
     steps, features = kind.shape
     numbers = pc.list_flatten(column.storage)  # of rows that are not null
+    if list(kind.permutation or [0, 1]) == [1, 0]:  # it lies with its features first
+        if numbers.null_count:
+            return column
+        lying = numbers.to_numpy(zero_copy_only=False).reshape(-1, steps, features)
+        numbers = pa.array(lying.transpose(0, 2, 1).reshape(-1), numbers.type)
+        steps, features = features, steps
     inner = pa.FixedSizeListArray.from_arrays(numbers, features)
     rows = np.where(column.is_valid().to_numpy(zero_copy_only=False), steps, 0)
     offsets = pa.array(np.concatenate([[0], np.cumsum(rows)]), pa.int64())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -27,14 +28,19 @@ def require_file(path: Path) -> None:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: in one line, if it is a folder, a pipe or a device.
+        ValueError: in one line, if it is a folder, a pipe, a device or a link to itself.
     """
     os.close(_opened(path))
 
 
 def _opened(path: Path) -> int:
     """Never waits for somebody at a pipe's other end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise ValueError(f"{path}: cannot be read: it is a link that leads to itself") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(f"{path}: cannot be read: it is no file, but a folder, pipe or device")

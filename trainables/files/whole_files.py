@@ -56,7 +56,10 @@ def read_json(path: Path) -> Any:
     payload = content[_HEAD_BYTES:-2]
     if content != _head(payload) + payload + b"}\n":
         raise DamagedFileError(f"{path}: damaged (its checksum does not match)")
-    return json.loads(payload)
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:  # the sum is right, and it is no JSON of ours
+        raise DamagedFileError(f"{path}: damaged ({type(error).__name__})") from None
 
 
 def _head(payload: bytes) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
+from trainables.measure.typed import require_kinds
+
 Value = TypeVar("Value")
 
 
@@ -20,12 +22,17 @@ def read(kind: type[Value], found: Mapping[str, Any]) -> Value:
 
     Raises:
         NotReadableError: in one line, if a key is unknown, or one without default is missing.
+        ValueError: in one line, if a value is of another kind than the key's.
     """
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise ValueError(f"{kind.__name__}: {repr(found)[:40]} is no mapping of values by name")
     try:
-        return kind(**found)
+        value = kind(**found)
     except TypeError:
         known = fields(kind)  # type: ignore[arg-type]  # every `kind` is a dataclass
         raise NotReadableError(f"{kind.__name__}: {_what_is_wrong(known, found)}") from None
+    require_kinds(value)
+    return value
 
 
 def _what_is_wrong(known: tuple[Field[Any], ...], found: Mapping[str, Any]) -> str:

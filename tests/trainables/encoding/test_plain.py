@@ -15,6 +15,7 @@ from trainables.encoding.plain import plain
 from trainables.tasks.rows.reading import read_rows
 
 NESTED = [[[1, 2], [3, 4]], [[5, 6], [7, 8]], [[9, 10], [11, 12]]]
+WIDE = [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 10], [11, 12]], [[13, 14], [15, 16], [17, 18]]]
 FLAT = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
 TENSORS = pa.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], pa.list_(pa.float32(), 4))
 POINTS = [[{"b": b, "a": a} for a, b in row] for row in NESTED]
@@ -24,6 +25,16 @@ HELD: dict[str, tuple[pa.Array, list[Any]]] = {
     "tensor": (
         pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.float32(), (2, 2)), TENSORS),
         NESTED,
+    ),
+    "tensor of NumPy": (
+        pa.FixedShapeTensorArray.from_numpy_ndarray(np.array(NESTED, dtype=np.float32)),
+        NESTED,
+    ),
+    "tensor that lies features first": (
+        pa.FixedShapeTensorArray.from_numpy_ndarray(
+            np.ascontiguousarray(np.array(WIDE).transpose(0, 2, 1)).transpose(0, 2, 1)
+        ),
+        WIDE,
     ),
     "flat tensor": (
         pa.ExtensionArray.from_storage(

@@ -60,3 +60,11 @@ def test_a_number_that_stands_for_no_answer(tmp_path: Path) -> None:
     answers = [-999.0 if row % 50 == 0 else 100 + row / 7 for row in range(200)]
     (line,) = warned(tmp_path, answers, tolerance=1.0)
     assert "2 % of the answers are -999" in line
+
+
+@pytest.mark.parametrize(("one", "other", "lines"), [("é", "e\u0301", 1), ("a", "A", 0)])
+def test_one_letter_written_in_two_ways_is_said_and_two_letters_are_not(
+    tmp_path: Path, one: str, other: str, lines: int
+) -> None:
+    found = warned(tmp_path, [other if row % 2 else one for row in range(200)])
+    assert ["are different classes" in line for line in found] == [True] * lines

@@ -92,8 +92,9 @@ def _nearly_the_same(classes: Sequence[Label], name: str) -> Iterator[str]:
     """Of texts that spaces, letters' case or ways to write an accent alone tell apart."""
     alike: dict[str, list[str]] = defaultdict(list)
     for value in classes:
-        if isinstance(value, str) and len(value.strip()) > 1:
-            folded = unicodedata.normalize("NFKC", value).casefold()
+        if isinstance(value, str) and value.strip():
+            letters = unicodedata.normalize("NFKC", value)
+            folded = letters.casefold() if len(letters.strip()) > 1 else letters
             alike[" ".join(folded.split())].append(value)
     found = [" and ".join(map(repr, values)) for values in alike.values() if len(values) > 1]
     if found:

@@ -27,6 +27,9 @@ BucketUri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")]
 
 DataPath = Annotated[BucketUri | Path, Field(union_mode="left_to_right")]
 
+RETRY_KEY, RETRY_SECONDS = "retry_limit_seconds", 5
+"""Pyarrow's word in an address of Google's for how long one that does not answer is asked again."""
+
 
 def local(path: Path | str) -> Path:
     """Where the data lies on this machine; what is in a bucket is copied first, once.
@@ -75,7 +78,7 @@ def _own_folder(folder: Path) -> Path:
 def _file_system(path: str) -> tuple[fs.FileSystem, str]:
     """Of pyarrow, or of the package that fsspec knows for addresses of this kind."""
     try:
-        return fs.FileSystem.from_uri(path)
+        return fs.FileSystem.from_uri(_not_for_ever(path))
     except ImportError as error:
         raise ValueError(f"path: {path} cannot be read: {one_line(error)}") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as unknown:
@@ -86,6 +89,13 @@ def _file_system(path: str) -> tuple[fs.FileSystem, str]:
         except ValueError:
             raise ValueError(f"path: {path} cannot be read: {one_line(unknown)}") from None
         return fs.PyFileSystem(fs.FSSpecHandler(there)), root
+
+
+def _not_for_ever(path: str) -> str:
+    """The address, so that Google's client asks for seconds and not for a quarter of an hour."""
+    if not path.startswith(("gs://", "gcs://")) or f"{RETRY_KEY}=" in path:
+        return path
+    return f"{path}{'&' if '?' in path else '?'}{RETRY_KEY}={RETRY_SECONDS}"
 
 
 def _files(there: fs.FileSystem, root: str, path: str) -> list[fs.FileInfo]:

@@ -88,7 +88,17 @@ def _require_numbers(column: pa.DataType, name: str) -> None:
     if not _is_list(column) or not (is_number or pa.types.is_boolean(value)):
         raise ValueError(
             f"sequence: {name} holds {column}; allowed: a list of numbers, or of lists of numbers"
+            + _hint(column, value)
         )
+
+
+def _hint(column: pa.DataType, value: pa.DataType) -> str:
+    """How text is read, where there is some; in a text there may be a list, as CSV files have."""
+    if not (pa.types.is_string(value) or pa.types.is_large_string(value)):
+        return ""
+    if _is_list(column):
+        return "; of text: `values: tokens`"
+    return "; of text: `values: characters`, or lists of words with `values: tokens`"
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -92,3 +92,28 @@ def test_copies_lie_where_nobody_else_can_put_others(tmp_path: Path, how: str) -
         buckets._own_folder(folder)
     assert buckets._own_folder(tmp_path / "mine").stat().st_mode & 0o777 == 0o700
     assert buckets._own_folder(tmp_path / "mine") == tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("gs://b/x", "gs://b/x?retry_limit_seconds=5"),
+        ("gcs://b/x?anonymous=true", "gcs://b/x?anonymous=true&retry_limit_seconds=5"),
+        ("gs://b/x?retry_limit_seconds=900", "gs://b/x?retry_limit_seconds=900"),
+        ("s3://b/x", "s3://b/x"),
+    ],
+)
+def test_google_is_asked_again_for_seconds_unless_told_otherwise(
+    address: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client asks for a quarter of an hour where nothing answers."""
+    seen = []
+
+    def from_uri(uri: str) -> None:
+        seen.append(uri)
+        raise OSError("no answer")
+
+    monkeypatch.setattr(buckets.fs, "FileSystem", type("Away", (), {"from_uri": from_uri}))
+    with pytest.raises(ValueError, match="no answer"):
+        local(address)
+    assert seen == [asked]
