@@ -60,3 +60,13 @@ def test_a_number_that_stands_for_no_answer(tmp_path: Path) -> None:
     answers = [-999.0 if row % 50 == 0 else 100 + row / 7 for row in range(200)]
     (line,) = warned(tmp_path, answers, tolerance=1.0)
     assert "2 % of the answers are -999" in line
+
+
+def test_many_answers_that_are_symbols_of_the_rows_themselves(tmp_path: Path) -> None:
+    """A value of 150 that is recalled is neither an amount nor an id; of numbers it may be."""
+    answers = [row % 150 for row in range(200)]
+    assert any("amounts or ids" in line for line in warned(tmp_path, answers))
+    symbols = warned(tmp_path, answers, values="tokens")
+    assert not any("amounts or ids" in line for line in symbols)
+    others = [row % 150 + 1000 for row in range(200)]
+    assert any("amounts or ids" in line for line in warned(tmp_path, others, values="tokens"))
