@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.replay.__main__ import median, played, ratio
+from benchmarks.replay.paired import said, sign_test
 from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, rule_of
 from benchmarks.replay.proposers import Asked, Blind, Table
 from benchmarks.replay.table import read_table
@@ -162,3 +163,13 @@ def test_the_earlier_progress_is_that_of_whole_sequences(trials: list[Trial]) ->
     for one in trials:
         before = Trial(one.number, one.parameters, LADDER, one.rows, earlier=True)
         assert (before.outcome >= 2) == (one.outcome >= 2) == (one.reach > 0)
+
+
+def test_orders_are_told_side_by_side() -> None:
+    """Of those that differ an exact sign test; one that never gets there is later."""
+    found = np.array([[20, 10], [20, 20], [NEVER, 30], [5, 9]])
+    assert said(found) == (
+        "found 75% and 100%, median trials 20 and 15; sooner in 2 of 4 orders, later in 1, p 1.00"
+    )
+    assert sign_test(0, 6) == 2 / 64
+    assert sign_test(3, 3) == 1.0

@@ -139,6 +139,55 @@ def shorter(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
     return y[:, :-1]
 
 
+def hardly_acausal(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + 1e-5 * torch.cat([x[:, 1:], x[:, -1:]], dim=1)
+
+
+def acausal_when_nothing_is_learned(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y if torch.is_grad_enabled() else y + x.flip(1)
+
+
+def acausal_by_a_hundred_steps(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + torch.nn.functional.pad(x[:, 100:], (0, 0, 0, min(100, x.shape[1])))
+
+
+def around_the_end(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    """A convolution by Fourier transform that is not padded."""
+    taps = torch.linspace(1, 0, x.shape[1])[:, None]
+    return y + torch.fft.irfft(
+        torch.fft.rfft(x, dim=1) * torch.fft.rfft(taps, dim=0), n=x.shape[1], dim=1
+    )
+
+
+def learns_from_the_future(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    """By its gradient alone."""
+    later = x.flip(1)
+    return y + later - later.detach()
+
+
+def its_rank(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + 0.1 * x[:, :, :1].argsort(0)
+
+
+def of_the_last_row(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + 0.1 * x.roll(1, 0) * (torch.arange(len(x)) == len(x) - 1)[:, None, None]
+
+
+def drops_when_tested(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y if layer.training else torch.nn.functional.dropout(y, 0.1, training=True)
+
+
+def moves_its_weights(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.mul_(1.01)
+    return y
+
+
+def how_long(layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+    return y + x.shape[1] / 100
+
+
 CHEATS = {
     acausal: "later inputs",
     barely_acausal: "later inputs",
@@ -158,6 +207,16 @@ CHEATS = {
     of_another_type: "they must be torch.float32",
     not_finite: "finite",
     shorter: "they must be",
+    hardly_acausal: "gradient in later inputs",
+    acausal_when_nothing_is_learned: "later inputs, while it is tested",
+    acausal_by_a_hundred_steps: "later inputs, while it trains, on sequences of 201 steps",
+    around_the_end: "later inputs",
+    learns_from_the_future: "gradient in later inputs",
+    its_rank: "than among",
+    of_the_last_row: "than among",
+    drops_when_tested: "shown again",
+    moves_its_weights: "shown again",
+    how_long: "how many inputs follow",
 }
 """Each, with what is said of it."""
 

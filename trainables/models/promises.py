@@ -3,7 +3,8 @@
 What the measure says of memory holds only for a model that reads nothing of the future, answers
 each sequence by itself, and always answers the same. Tried is that
 
-- a state changes with no later input, by value and, on a short sequence, by gradient;
+- a state changes with no later input, nor with how many follow, by value and, on a short sequence,
+  by gradient;
 - a sequence's states are the same alone, among others, and at any place in the batch;
 - the same sequences give the same states, whatever was shown in between;
 - states are finite, one a step, as wide as the stream and of its type;
@@ -35,7 +36,7 @@ RELATIVE = 1e-3
 """Of the largest state, what may differ by rounding."""
 RELATIVE_IF_LONG = 0.05
 """Where rounding that differs with a batch's shape has had many steps to grow."""
-OF_GRADIENT = 1e-4
+OF_GRADIENT = 1e-5
 """Of the largest gradient: convolutions by Fourier transform leave some 1e-7 before their time."""
 
 
@@ -80,6 +81,7 @@ class _Shown:
     def __init__(self, model: Model, inputs: Tensor, training: bool) -> None:
         self.model, self.inputs = model, inputs
         self.when = "while it trains" if training else "while it is tested"
+        self.rounding = RELATIVE if inputs.shape[1] <= SHORT else RELATIVE_IF_LONG
 
     def states(self, inputs: Tensor) -> Tensor:
         """The stream behind the last layer, (B, T, D)."""
@@ -120,7 +122,6 @@ def _require_same(shown: _Shown, states: Tensor) -> None:
 def _require_rows_alone(shown: _Shown, states: Tensor) -> None:
     count = len(shown.inputs)
     dealt = torch.randperm(count, generator=torch.Generator().manual_seed(count))
-    rounding = RELATIVE if shown.inputs.shape[1] <= SHORT else RELATIVE_IF_LONG
     some = torch.cat([torch.arange(2), torch.arange(count - 2, count)])
     for rows, said in (
         (torch.tensor([0]), "alone"),
@@ -128,7 +129,7 @@ def _require_rows_alone(shown: _Shown, states: Tensor) -> None:
         (some, "among fewer others"),
         (dealt, "at another place in the batch"),
     ):
-        if differ(shown.states(shown.inputs[rows]), states[rows], rounding):
+        if differ(shown.states(shown.inputs[rows]), states[rows], shown.rounding):
             raise shown.breach(f"a sequence's states are others {said} than among {count}")
 
 
@@ -142,6 +143,8 @@ def _require_no_future(shown: _Shown, states: Tensor) -> None:
         kept = slice(None, last + 1)
         if differ(shown.states(changed)[:, kept], states[:, kept]):
             raise shown.breach(f"states up to step {last} change with later inputs")
+        if differ(shown.states(shown.inputs[:, kept]), states[:, kept], shown.rounding):
+            raise shown.breach(f"states up to step {last} change with how many inputs follow")
 
 
 def _require_no_gradient_from_the_future(shown: _Shown) -> None:

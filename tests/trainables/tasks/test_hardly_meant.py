@@ -68,3 +68,13 @@ def test_one_letter_written_in_two_ways_is_said_and_two_letters_are_not(
 ) -> None:
     found = warned(tmp_path, [other if row % 2 else one for row in range(200)])
     assert ["are different classes" in line for line in found] == [True] * lines
+
+
+def test_many_answers_that_are_symbols_of_the_rows_themselves(tmp_path: Path) -> None:
+    """A value of 150 that is recalled is neither an amount nor an id; of numbers it may be."""
+    answers = [row % 150 for row in range(200)]
+    assert any("amounts or ids" in line for line in warned(tmp_path, answers))
+    symbols = warned(tmp_path, answers, values="tokens")
+    assert not any("amounts or ids" in line for line in symbols)
+    others = [row % 150 + 1000 for row in range(200)]
+    assert any("amounts or ids" in line for line in warned(tmp_path, others, values="tokens"))

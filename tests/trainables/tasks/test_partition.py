@@ -14,11 +14,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from benchmarks.reviewer.rows import copies, near_copies, over
 from tests.trainables.tasks.labelled import seeded
 from tests.trainables.tasks.test_parquet_errors import refused
 from trainables.controls.guessers import blinded
-from trainables.tasks.accounts.copies import nearest
 from trainables.tasks.parquet import Parquet
 from trainables.tasks.split.partition import LEFT_OUT
 from trainables.tasks.stream import Stream
@@ -221,52 +219,6 @@ def test_streams_too_short_are_counted(tmp_path: Path) -> None:
     task = Stream(Stream.Config(path=file, sequence="x", context=16, group="who"))
     assert task.account.used == 105
     assert task.account.left_out == (("shorter than the 24 steps of a window", 995),)
-
-
-@pytest.mark.parametrize(
-    ("things", "of_each", "jitter"),
-    [(300, 10, 0.05), (300, 10, 0.3), (1000, 3, 0.2), (40, 100, 0.2)],
-)
-def test_near_copies_are_warned_of(
-    tmp_path: Path, things: int, of_each: int, jitter: float
-) -> None:
-    """Random vectors with random labels are told by heart, unless their copies stay together."""
-    rows, labels, which = copies(things, of_each, jitter)
-    task = over(tmp_path / "f", rows, labels, thing=which)
-    (warning,) = near_copies(task)
-    assert "group" in warning
-    assert task.account.answers.nearest > 0.95
-    grouped = over(tmp_path / "f", rows, labels, thing=which, group="thing")
-    assert not near_copies(grouped)
-    assert grouped.account.answers.nearest < 0.75
-
-
-def test_copies_of_symbols(tmp_path: Path) -> None:
-    g = np.random.default_rng(0)
-    rows = np.repeat(g.integers(0, 4, (300, 30)), 8, axis=0)
-    rows[np.arange(2400), g.integers(0, 30, 2400)] = g.integers(0, 4, 2400)
-    labels = np.repeat(g.integers(0, 2, 300), 8)
-    assert near_copies(over(tmp_path / "f", rows, labels, values="tokens"))
-
-
-@pytest.mark.parametrize("kind", ["noise", "line", "circle", "classes", "bits", "spikes", "walk"])
-def test_other_data_is_not_called_copies(tmp_path: Path, kind: str) -> None:
-    g = np.random.default_rng(0)
-    labels = g.integers(0, 20 if kind == "classes" else 2, 3000)
-    rows = {
-        "noise": lambda: g.normal(size=(3000, 16)),
-        "line": lambda: g.normal(size=(3000, 1)),
-        "circle": lambda: np.sin(g.uniform(0.1, 1, (3000, 1)) * np.arange(40)),
-        "classes": lambda: 3 * g.normal(size=(20, 16))[labels] + 0.3 * g.normal(size=(3000, 16)),
-        "bits": lambda: g.integers(0, 2, (3000, 12)),
-        "spikes": lambda: (g.random((3000, 20)) < 0.05).astype(float),
-        "walk": lambda: g.normal(size=(3000, 50)).cumsum(1),
-    }[kind]()
-    task = over(tmp_path / "f", rows, labels)
-    assert not near_copies(task)
-    found = nearest(task.rows, task.parts, task.fitted, None)
-    assert (task.parts[found.rows] == 2).all()
-    assert (task.parts[found.nearest] == 0).all()
 
 
 def test_a_further_part_for_the_certificate_alone(tmp_path: Path) -> None:

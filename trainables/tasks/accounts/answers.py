@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int8
 
+from trainables.encoding.steps import TokenSteps
 from trainables.tasks.accounts.account import AnswersRead, OfClass
 from trainables.tasks.accounts.accounting import described, lengths_of, long_tail
 from trainables.tasks.accounts.copies import Nearest, nearest
 from trainables.tasks.accounts.hardly_meant import hardly_meant
+from trainables.tasks.accounts.overlaps import RUN, overlapping
 from trainables.tasks.asked.columns import ColumnLabels
 from trainables.tasks.asked.places import NO_ANSWER, Places
 from trainables.tasks.rows.fitting import Fitted
@@ -70,10 +72,12 @@ def answers_read(
     near = nearest(rows, asked.parts, asked.fitted, int(np.median(counted)) if counted else None)
     right = _right_as_nearest(labels, asked.places, near)
     lengths = rows.lengths[used]
+    steps = asked.fitted.steps
+    symbols = frozenset(steps.vocabulary if isinstance(steps, TokenSteps) else ())
     warnings = [
         line
         for name, part in parts.items()
-        for line in hardly_meant(part, used[of_row], train[of_row], f"{name} of {file}")
+        for line in hardly_meant(part, used[of_row], train[of_row], f"{name} of {file}", symbols)
     ]
     if is_padded:
         padded = float(lengths.max() / lengths.mean())
@@ -82,6 +86,13 @@ def answers_read(
         warnings.append(
             f"{sequence}: {near.said('group' in rows.columns)}; the nearest training row's answer"
             f" is right for {right:.0%} of them all"
+        )
+    shared = overlapping(rows, asked.parts, asked.fitted)
+    if shared:
+        warnings.append(
+            f"{sequence}: {shared:.0%} of the held-out rows have {RUN} steps or more in common with"
+            " a row to train on: windows of one recording? allowed: `group: COLUMN` or a `split`"
+            " keeps them on one side"
         )
     return AnswersRead(
         classes=classes,

@@ -6,6 +6,9 @@ about the held-out row); r_2k / r_k = 2^(1/d) tells d (Levina & Bickel 2004). He
 nearest training row is nearer than one in a thousand would have it, many times as often, are
 copies. Several k are tried, so that copies may be many; none as large as half a class, which may
 well be one tight cluster.
+
+Numbers are compared twice: as they are, and by their course, for a copy may be louder, higher or
+turned upside down. Where they are few, or few different ones, a course says little.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8, Num
 
 from trainables.encoding.steps import NumberSteps
 from trainables.tasks.rows.fitting import Fitted
@@ -36,6 +39,12 @@ CLIPPED = (2.5, 97.5)
 
 MOST_DIMENSIONS = 16.0
 """Numbers that are few and often equal look as if they had more."""
+
+FEW, DIFFERENT = 4, 256
+"""Numbers of a row, and different ones of all rows or a quarter of them, that a course takes."""
+
+LARGEST = 2.0
+"""Numbers of a course are cut off here, where their mean size is 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,20 +80,53 @@ def nearest(
     """
     held_out = _some(rows, parts == PARTS.index("test"), HELD_OUT)
     training = _some(rows, parts == PARTS.index("train"), TRAINING)
-    points = _points(rows, np.concatenate((held_out, training)), fitted)
-    shown, known = points[: len(held_out)], points[len(held_out) :]
-    squared = (shown**2).sum(1)[:, None] + (known**2).sum(1) - 2 * shown @ known.T
-    order = np.argsort(squared, axis=1)[:, : 2 * max(NEIGHBOURS)]
-    squared = np.take_along_axis(squared, order, axis=1)
-    distances = np.sqrt(np.maximum(squared, 0))
-    distances[:, 0] = np.sqrt(((shown - known[order[:, 0]]) ** 2).sum(1))  # nothing is cancelled
+    numbers = _numbers(rows, np.concatenate((held_out, training)), fitted)
     most = (len(training) if usual_class is None else min(len(training), usual_class)) // 2
-    share = max((_copies(distances, k) for k in NEIGHBOURS if 2 * k <= most), default=0.0)
-    return Nearest(held_out, training[order[:, 0]], share if share >= COPIES else 0.0)
+    order, distances = _neighbours(_points(numbers, fitted), len(held_out))
+    first, are_copies = order[:, 0], _copies(distances, most)
+    if _have_courses(rows, numbers, fitted):
+        order, distances = _neighbours(_courses(numbers), len(held_out), mirrored=True)
+        of_courses = _copies(distances, most)
+        if max(COPIES, are_copies.mean()) <= of_courses.mean():
+            first, are_copies = order[:, 0], of_courses
+    share = float(are_copies.mean())
+    return Nearest(held_out, training[first], share if share >= COPIES else 0.0)
 
 
-def _copies(distances: Float[np.ndarray, "K n"], k: int) -> float:
-    """The share of rows that are nearer to their nearest than chance has it.
+def _neighbours(
+    points: Float[np.ndarray, "N P"], held_out: int, mirrored: bool = False
+) -> tuple[Int[np.ndarray, "K n"], Float[np.ndarray, "K n"]]:
+    """The nearest others of each of the first points, nearest first, and how far they are.
+
+    If ``mirrored``, a point is as near as its mirror image.
+    """
+    shown, known = points[:held_out], points[held_out:]
+    products = shown @ known.T
+    if mirrored:
+        products = np.abs(products)
+    squared = (shown**2).sum(1)[:, None] + (known**2).sum(1) - 2 * products
+    order = np.argsort(squared, axis=1)[:, : 2 * max(NEIGHBOURS)]
+    distances = np.sqrt(np.maximum(np.take_along_axis(squared, order, axis=1), 0))
+    first = known[order[:, 0]]
+    nearest = ((shown - first) ** 2).sum(1)  # nothing is cancelled
+    if mirrored:
+        nearest = np.minimum(nearest, ((shown + first) ** 2).sum(1))
+    distances[:, 0] = np.sqrt(nearest)
+    return order, distances
+
+
+def _copies(distances: Float[np.ndarray, "K n"], most: int) -> Bool[np.ndarray, " K"]:
+    """Which rows are nearer to their nearest than chance has it, of up to ``most`` / 2 neighbours.
+
+    By as many neighbours as tell the most of them.
+    """
+    found = [_nearer(distances, k) for k in NEIGHBOURS if 2 * k <= most]
+    nothing = np.zeros(len(distances), bool)
+    return max(found, key=lambda each: each.sum(), default=nothing)
+
+
+def _nearer(distances: Float[np.ndarray, "K n"], k: int) -> Bool[np.ndarray, " K"]:
+    """Which rows' nearest is nearer than k neighbours have it.
 
     Of many neighbours the dimension is the least of what many and few tell: a bent line fills more
     of a space from afar.
@@ -93,9 +135,8 @@ def _copies(distances: Float[np.ndarray, "K n"], k: int) -> float:
     if k == max(NEIGHBOURS):
         dimensions = min(dimensions, _dimensions(distances, min(NEIGHBOURS)))
     near = distances[:, k - 1]
-    ratio = distances[:, 0][near > 0] / near[near > 0]
-    chance = -np.expm1(-k * ratio**dimensions)
-    return float((chance < BY_CHANCE).sum() / len(distances))
+    ratio = np.divide(distances[:, 0], near, out=np.full(len(near), np.inf), where=near > 0)
+    return -np.expm1(-k * ratio**dimensions) < BY_CHANCE
 
 
 def _dimensions(distances: Float[np.ndarray, "K n"], k: int) -> float:
@@ -111,23 +152,48 @@ def _some(rows: Rows, chosen: np.ndarray, most: int) -> Int[np.ndarray, " K"]:
     return numbers[np.argsort(rows.hashes[numbers], kind="stable")[:most]]
 
 
-def _points(rows: Rows, chosen: Int[np.ndarray, " K"], fitted: Fitted) -> Float[np.ndarray, "K P"]:
-    features = rows.values.shape[1]
-    places = max(2, PLACES // features)
-    spaced = np.linspace(0, 1, places)
+def _numbers(rows: Rows, chosen: Int[np.ndarray, " K"], fitted: Fitted) -> Num[np.ndarray, "..."]:
+    """Some of the rows' steps as a model is shown them; of symbols, their numbers (K, P)."""
+    spaced = np.linspace(0, 1, max(2, PLACES // rows.values.shape[1]))
     points = []
     for row in chosen.tolist():
         end, length = int(rows.ends[row]), int(rows.lengths[row])
         steps = rows.values[end - length : end]
         points.append(steps[np.round(spaced * (length - 1)).astype(np.int64)])
-    encoded = fitted.encode(np.stack(points)).numpy()
+    return fitted.encode(np.stack(points)).numpy()
+
+
+def _points(numbers: Num[np.ndarray, "..."], fitted: Fitted) -> Float[np.ndarray, "K P"]:
     if isinstance(fitted.steps, NumberSteps):
-        every = encoded.reshape(-1, encoded.shape[-1])
+        every = numbers.reshape(-1, numbers.shape[-1])
         low, high = np.percentile(every, CLIPPED, axis=0)
-        encoded = np.clip(encoded, 2 * low - high, 2 * high - low)
+        numbers = np.clip(numbers, 2 * low - high, 2 * high - low)
     else:
         # symbols are alike or not: random signs, whose distances count those that differ
         generator = np.random.default_rng(0)
         signs = generator.choice((-1.0, 1.0), (len(fitted.steps.vocabulary), 16)) / 16**0.5
-        encoded = signs[encoded]
-    return encoded.reshape(len(chosen), -1).astype(np.float64)
+        numbers = signs[numbers]
+    return numbers.reshape(len(numbers), -1).astype(np.float64)
+
+
+def _have_courses(rows: Rows, numbers: Num[np.ndarray, "..."], fitted: Fitted) -> bool:
+    """Whether rows hold enough numbers that are different enough, most of them no filling."""
+    used = rows.values.shape[1] * int(np.median(rows.lengths))
+    if not isinstance(fitted.steps, NumberSteps) or used < FEW:
+        return False
+    counts = np.unique(numbers, return_counts=True)[1]
+    return bool(
+        len(counts) >= min(DIFFERENT, numbers.size // 4) and counts.max() < numbers.size / 2
+    )
+
+
+def _courses(numbers: Num[np.ndarray, "..."]) -> Float[np.ndarray, "K P"]:
+    """Rows about their medians, large numbers cut off, all of them of length 1."""
+    flat = numbers.reshape(len(numbers), -1).astype(np.float64)
+    flat = flat - np.median(flat, axis=1, keepdims=True)
+    flat = np.clip(_over(flat, np.abs(flat).mean(1)), -LARGEST, LARGEST)
+    return _over(flat, np.linalg.norm(flat, axis=1))
+
+
+def _over(flat: Float[np.ndarray, "K P"], by: Float[np.ndarray, " K"]) -> Float[np.ndarray, "K P"]:
+    return flat / np.where(by > 0, by, 1)[:, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool
@@ -18,6 +18,9 @@ SOME, SEEN_ONCE = 20, 0.1
 
 NAMED = 4
 
+SYMBOLS = 0.9
+"""Classes that are the sequences' own symbols, from this share of them on, are neither."""
+
 NOTHING = frozenset(
     ("", "nan", "NaN", "None", "<NA>", "NaT", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
 )
@@ -28,11 +31,16 @@ FAR_BELOW = -9
 
 
 def hardly_meant(
-    labels: Labels, used: Bool[np.ndarray, " R"], train: Bool[np.ndarray, " R"], name: str
+    labels: Labels,
+    used: Bool[np.ndarray, " R"],
+    train: Bool[np.ndarray, " R"],
+    name: str,
+    symbols: Collection[Label] = (),
 ) -> Iterator[str]:
     """A line for classes that look like amounts, ids or no value, and those nothing is learned of.
 
-    Of numbers, for those that look as if they stood for nothing.
+    Of numbers, for those that look as if they stood for nothing. Where the sequences are of
+    ``symbols`` and the classes too, as many are meant as there are.
     """
     targets = labels.targets.numpy()
     if not labels.classes:
@@ -43,7 +51,8 @@ def hardly_meant(
     count = len(labels.classes)
     seen = np.bincount(targets[used], minlength=count)
     once = (seen == 1).sum() / count
-    if count >= MANY or (count >= SOME and once >= SEEN_ONCE):
+    are_symbols = sum(value in symbols for value in labels.classes) >= SYMBOLS * count
+    if not are_symbols and (count >= MANY or (count >= SOME and once >= SEEN_ONCE)):
         is_text = isinstance(labels.classes[0], str)
         allowed = "a column of few classes" if is_text else "`answer: number` with a `tolerance`"
         yield (
