@@ -24,6 +24,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, TensorSpec
+from mlflow.utils import environment
 from sqlalchemy.exc import SQLAlchemyError
 
 import trainables
@@ -203,7 +204,7 @@ def _logged(client: MlflowClient, run: Run, folder: Path) -> str:
     model = client.create_logged_model(
         experiment, name, source_run_id=run_id, params=run.data.params, model_type="pyfunc"
     )
-    with tempfile.TemporaryDirectory() as aside:
+    with tempfile.TemporaryDirectory() as aside, _versions_unchecked():
         path = Path(aside) / "model"
         mlflow.pyfunc.save_model(
             path=path,
@@ -225,6 +226,20 @@ def _logged(client: MlflowClient, run: Run, folder: Path) -> str:
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return str(model.model_id)
+
+
+@contextmanager
+def _versions_unchecked() -> Iterator[None]:
+    """Spare MLflow its check of requirements against what is installed: they are read from that.
+
+    It would look at every file of every package, for seconds.
+    """
+    check = environment.warn_dependency_requirement_mismatches
+    environment.warn_dependency_requirement_mismatches = lambda _: None
+    try:
+        yield
+    finally:
+        environment.warn_dependency_requirement_mismatches = check
 
 
 @contextmanager
