@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import mlflow
 import pandas as pd
@@ -24,7 +25,6 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, TensorSpec
-from mlflow.utils import environment
 from sqlalchemy.exc import SQLAlchemyError
 
 import trainables
@@ -234,12 +234,9 @@ def _versions_unchecked() -> Iterator[None]:
 
     It would look at every file of every package, for seconds.
     """
-    check = environment.warn_dependency_requirement_mismatches
-    environment.warn_dependency_requirement_mismatches = lambda _: None
-    try:
+    check = "mlflow.utils.environment.warn_dependency_requirement_mismatches"
+    with patch(check, lambda _: None, create=True):
         yield
-    finally:
-        environment.warn_dependency_requirement_mismatches = check
 
 
 @contextmanager
