@@ -117,7 +117,7 @@ def _fit(
         fit(spec, folder, ledger, session, budget)
         if budget.used_up or not hunt.waits():
             return
-        with suppress(OverError), RayPool(spec.resources) as pool:
+        with suppress(OverError), RayPool(spec.resources, session.machines) as pool:
             hunt.try_next(spec.resources, pool, lambda: bool(budget.used_up), display.certifying)
 
 
