@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-
-from ray.tune import TuneError
 
 from search.certifying.hunting import Hunt, OverError
 from search.certifying.pool import RayPool
@@ -15,9 +12,7 @@ from search.disk.ledger import Ledger
 from search.errors import UserError
 from search.proposing.budget import Budget
 from search.recording.event_files import EventFiles
-from search.recording.logged_model import publish
 from search.recording.recorder import Recorder
-from search.results.export import export_best
 from search.results.live_table import Display
 from search.scheduling.ray_session import HOW_IN, RaySession, ray_for
 from search.scheduling.resources import resolve
@@ -40,7 +35,6 @@ class Ended:
 
     finished: bool
     budget: str | None
-    seconds: float
     behind: str | None
 
 
@@ -52,8 +46,10 @@ def run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
     """
     try:
         return _run_search(spec, folder, display)
-    except (OSError, TuneError) as error:
-        disk = _disk_error_behind(error)
+    except Exception as error:
+        from ray.tune import TuneError  # it is there by now: Tune raised it
+
+        disk = _disk_error_behind(error) if isinstance(error, OSError | TuneError) else None
         if disk is None:
             raise
         raise UserError(
@@ -79,7 +75,6 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         recorder.start(list(ledger.records.values()))
         event_files.start(ledger.records.values())
         hunt.start(ledger.records.values())
-        started = time.monotonic()
         budget = Budget(spec.search, ledger, pause=hunt.waits, besides=lambda: hunt.gflop)
         used_up: str | None = None
         try:
@@ -101,12 +96,11 @@ def _run_search(spec: Spec, folder: SearchFolder, display: Display) -> Ended:
         finally:
             records = list(ledger.records.values())
             finished = _all_ended(spec, ledger)
-            seconds = time.monotonic() - started
             folder.note_early_end(used_up)
             behind = recorder.close(records, finished, used_up)
         if (finished or used_up) and behind is None and any(r.reported for r in records):
             behind = _publish_best(spec, folder)
-    return Ended(finished, used_up, seconds, behind)
+    return Ended(finished, used_up, behind)
 
 
 def _ray(
@@ -134,7 +128,7 @@ def _fit(
         fit(spec, folder, ledger, session, budget)
         if budget.used_up or not hunt.waits():
             return
-        with suppress(OverError), RayPool(spec.resources) as pool:
+        with suppress(OverError), RayPool(spec.resources, session.machines) as pool:
             hunt.try_next(spec.resources, pool, lambda: bool(budget.used_up), display.certifying)
 
 
@@ -144,6 +138,9 @@ def _all_ended(spec: Spec, ledger: Ledger) -> bool:
 
 def _publish_best(spec: Spec, folder: SearchFolder) -> str | None:
     """Export the best trial and log it as a model; one line if MLflow could not take it."""
+    from search.recording.logged_model import publish  # matplotlib is no part of a search's start
+    from search.results.export import export_best
+
     try:
         publish(spec, folder, export_best(folder, spec))
     except UserError as error:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.replay.__main__ import median, played, ratio
 from benchmarks.replay.paired import said, sign_test
-from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, rule_of
+from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, promoted, rule_of
 from benchmarks.replay.proposers import Asked, Blind, Table
 from benchmarks.replay.table import read_table
 from benchmarks.replay.tasks import MEASURED, MEMBERS
@@ -96,6 +96,20 @@ def test_the_best_of_the_first_rung_go_on_and_no_others(trials: list[Trial]) -> 
     assert all_of_them.gflop == pytest.approx(sum(trial.gflop for trial in trials))
     assert few.gflop < all_of_them.gflop
     assert all_of_them.best[0] == 40
+
+
+def test_trials_that_wait_go_on_as_one_in_so_many_came(trials: list[Trial]) -> None:
+    """By the cost, counted by hand; the best that waits is on the highest rung."""
+    breadth, aim = POLICIES["breadth"], Aim.of(trials)
+    everyone = promoted(Blind(trials, 0), breadth, 1, aim, 1000)
+    assert everyone.gflop == pytest.approx(sum(trial.gflop for trial in trials))
+    assert everyone.best[0] <= len(trials)
+    nobody = promoted(Blind(trials, 0), breadth, len(trials) + 1, aim, len(trials))
+    firsts = [row for trial in trials for row in trial.climbed() if row.lag == LADDER.start]
+    assert nobody.gflop == pytest.approx(sum(row.training_gflop for row in firsts))
+    some = promoted(Blind(trials, 0), breadth, 4, aim, len(trials))
+    assert nobody.gflop < some.gflop < everyone.gflop
+    assert some.trials == len(trials)
 
 
 def test_a_sampler_is_held_to_the_table_and_told_what_was_played(trials: list[Trial]) -> None:

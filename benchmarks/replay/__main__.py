@@ -4,7 +4,8 @@
                                 [--earlier]
 
 A sampler is `random` (a blind order of the table) or a name of a spec; a scheduler is a name of a
-spec, or `firstK`, where the K best on the first rung go on; a policy is `breadth`, `race` or `one`.
+spec, `firstK`, where the K best on the first rung go on, or `promoteK`, where trials pause at every
+rung and one in K goes on; a policy is `breadth`, `race` or `one`.
 Printed for each task: the median over orders of trials and GFLOP to the best trial of the table, to
 one within a rung of it, to the first that certifies, and of the whole; 95 % intervals by the
 bootstrap; how many orders found the best; and how many times less GFLOP to the best than the first
@@ -22,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks.replay.playing import Aim, Played, first_rung_then, play, rule_of
+from benchmarks.replay.playing import Aim, Played, first_rung_then, play, promoted, rule_of
 from benchmarks.replay.proposers import Asked, Blind, Proposer, Table
 from benchmarks.replay.table import TABLE, read_table
 from benchmarks.replay.tasks import MEASURED
@@ -110,6 +111,9 @@ def played(
     if scheduler.startswith("first"):
         kept = int(scheduler.removeprefix("first"))
         return first_rung_then(proposer, kept, aim, most)
+    if scheduler.startswith("promote"):
+        factor = int(scheduler.removeprefix("promote"))
+        return promoted(proposer, POLICIES[policy], factor, aim, most)
     return play(proposer, POLICIES[policy], rule_of(scheduler, first)(), aim, most)
 
 

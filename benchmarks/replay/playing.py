@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.replay.proposers import Proposer
-from benchmarks.replay.trials import Policy, Trial
+from benchmarks.replay.trials import Policy, Step, Trial
 from search.scheduling.asha import StoppingRule
 from search.scheduling.scheduler import RULES
 
@@ -122,6 +122,81 @@ def first_rung_then(proposer: Proposer, kept: int, aim: Aim, trials: int) -> Pla
         played.seconds += sum(row.seconds for row in rest)
         aim.note(played, trial)
     return played
+
+
+@dataclass
+class Waiting:
+    """A trial that pauses at a rung: what it has done and shown so far."""
+
+    trial: Trial
+    rungs: list[list[Step]]
+    level: int = 0
+
+    @property
+    def shown(self) -> tuple[float, float, int]:
+        """The more the better: what is to be expected of it, then how little it took."""
+        spent = sum(step.gflop for rung in self.rungs[: self.level] for step in rung)
+        return self.rungs[self.level - 1][-1].expected, -spent, -self.trial.number
+
+
+def promoted(proposer: Proposer, policy: Policy, factor: int, aim: Aim, trials: int) -> Played:
+    """Trials pause at every rung; of those that came there one in ``factor`` goes on.
+
+    ASHA as it was published (Li et al. 2020): who is free promotes the best that waits, on the
+    highest rung where a part more than has gone on may, and begins a new trial where none may. When
+    all have begun and none may go on, the best ``trials / factor`` of those that wait climb to
+    their ends, the best first.
+    """
+    played, all_of_them = Played(), list[Waiting]()
+    while (one := _promotable(all_of_them, factor)) is not None or played.trials < trials:
+        if one is None:
+            trial = proposer.next()
+            if trial is None:
+                break
+            one = Waiting(trial, _by_rung(trial, policy))
+            played.trials += 1
+            all_of_them.append(one)
+        _climb_one(one, played, aim)
+        if one.level == 1:
+            proposer.told(one.trial, one.rungs[0][-1].value)
+    left = [one for one in all_of_them if one.level < len(one.rungs)]
+    best_first = sorted(left, key=lambda each: (each.level, *each.shown), reverse=True)
+    for one in best_first[: trials // factor]:
+        while one.level < len(one.rungs):
+            _climb_one(one, played, aim)
+    return played
+
+
+def _by_rung(trial: Trial, policy: Policy) -> list[list[Step]]:
+    found: dict[int, list[Step]] = {}
+    for row, step in zip(trial.climbed(), policy(trial, -1.0), strict=True):
+        found.setdefault(row.lag, []).append(step)
+    return list(found.values())
+
+
+def _climb_one(one: Waiting, played: Played, aim: Aim) -> None:
+    played.gflop += sum(step.gflop for step in one.rungs[one.level])
+    played.seconds += sum(step.seconds for step in one.rungs[one.level])
+    one.level += 1
+    if one.level == len(one.rungs):
+        aim.note(played, one.trial)
+
+
+def _promotable(waiting: list[Waiting], factor: int) -> Waiting | None:
+    for level in range(max((one.level for one in waiting), default=0), 0, -1):
+        came = [one for one in waiting if one.level >= level]
+        gone = sum(one.level > level for one in came)
+        there = [one for one in came if one.level == level < len(one.rungs)]
+        if there and gone < len(came) // factor:
+            best = sorted(came, key=lambda each: _shown_at(each, level))[-(len(came) // factor) :]
+            there = [one for one in there if one in best]
+            if there:
+                return max(there, key=lambda each: each.shown)
+    return None
+
+
+def _shown_at(one: Waiting, level: int) -> tuple[float, float, int]:
+    return Waiting(one.trial, one.rungs, level).shown
 
 
 def rule_of(kind: str, first: float) -> Callable[[], StoppingRule | None]:

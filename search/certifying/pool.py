@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import ray
 
 from search.certifying.members import Climbed, Job, crashed, run_member
-from search.scheduling.machines import here, slots
+from search.scheduling.machines import Machine, here, slots
 from search.scheduling.resources import options
 from search.scheduling.retries import MOST_DEATHS
 from search.spec import ResourcesConfig
@@ -17,10 +18,10 @@ SECONDS_TO_STOP = 30.0
 
 
 class RayPool:
-    """A pool over the Ray that this process is connected to."""
+    """A pool over the Ray that this process is connected to, of this machine unless told others."""
 
-    def __init__(self, resources: ResourcesConfig) -> None:
-        self.slots = slots(here(), resources)
+    def __init__(self, resources: ResourcesConfig, machines: Sequence[Machine] = ()) -> None:
+        self.slots = slots(machines or here(), resources)
         self._run = ray.remote(run_member).options(
             **options(resources),
             max_retries=MOST_DEATHS,  # of workers that die; they go on from the checkpoint

@@ -20,6 +20,9 @@ from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.files import stamp
 from trainables.tasks.task import Task
 
+Measured = Mapping[str, tuple[Sequence[Controls], Sequence[float]]]
+"""By task, its controls at some lags, and the share of inputs there that training shows too."""
+
 
 def check_once(spec: Spec, tasks: Mapping[str, Task], runs: Path, console: Console) -> None:
     """Run the controls of tasks that have not passed them yet, and show what was found.
@@ -27,11 +30,29 @@ def check_once(spec: Spec, tasks: Mapping[str, Task], runs: Path, console: Conso
     Raises:
         UserError: in one line, if a task fails and the spec does not say ``controls: warn``.
     """
+    refuse(spec, tasks, runs, measure_once(spec, tasks, runs), console)
+
+
+def measure_once(spec: Spec, tasks: Mapping[str, Task], runs: Path) -> Measured:
+    """The controls of tasks that have not passed them yet."""
+    found = {}
     for name, task in tasks.items():
-        if spec.controls == "off" or _kept(spec, task, runs).exists():
-            continue
-        measured = controls_of(task, spec.ladder.rungs)
-        seen = seen_at(task, measured, spec.ladder.sequences)
+        if spec.controls != "off" and not _kept(spec, task, runs).exists():
+            measured = controls_of(task, spec.ladder.rungs)
+            found[name] = measured, seen_at(task, measured, spec.ladder.sequences)
+    return found
+
+
+def refuse(
+    spec: Spec, tasks: Mapping[str, Task], runs: Path, found: Measured, console: Console
+) -> None:
+    """Show what was found of each task, and keep it; where a task fails, refuse it.
+
+    Raises:
+        UserError: in one line, if a task fails and the spec does not say ``controls: warn``.
+    """
+    for name, (measured, seen) in found.items():
+        task = tasks[name]
         console.print(table(name, measured, spec.ladder.success, seen, nearest_row(task)))
         for line in lookup_tables(name, measured, seen):
             console.print(line, style="yellow", soft_wrap=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +55,7 @@ def search(
     cluster: ClusterFile = None,
 ) -> None:
     """Search architectures for the longest dependency they reliably learn."""
+    began = time.monotonic()
     from search import spec as specs
 
     chosen = specs.read(spec or quickstart())
@@ -69,7 +73,8 @@ def search(
         show_accounts(check(chosen), console)
         submit(cluster, _warm(chosen, runs))
         return
-    _search(begin(chosen, runs))
+    with ExitStack() as ray_up:
+        _search(begin(chosen, runs, ray_up), began, ray_up)
 
 
 def _say_what_it_may_cost(spec: Spec) -> None:
@@ -99,12 +104,15 @@ def overridden(spec: Spec, name: str | None, trials: int | None, seed: int | Non
     return spec.model_copy(update={"name": name or spec.name, "search": changed})
 
 
-def begin(spec: Spec, runs: Path) -> SearchFolder:
-    """Lay a new search's folder, once all that can be refused beforehand has been looked at."""
+def begin(spec: Spec, runs: Path, ray_up: ExitStack | None = None) -> SearchFolder:
+    """Lay a new search's folder, once all that can be refused beforehand has been looked at.
+
+    Ray is started beside the last of it, for as long as ``ray_up`` is open, where one is given.
+    """
     folder = SearchFolder(runs, spec.name)
     if folder.exists:
         folder.create("")  # refuses, before anything slow is done
-    _lay(folder, spec)
+    _lay(folder, spec, ray_up)
     return folder
 
 
@@ -131,6 +139,7 @@ def resume(
 
     Nothing is lost and nothing is counted twice.
     """
+    began = time.monotonic()
     from search import spec as specs
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check, read_tasks
@@ -159,10 +168,12 @@ def resume(
     if longer != spec:
         with folder.locked():
             folder.change_spec(movable(longer, folder.path).to_yaml())
-    _search(folder)
+    with ExitStack() as ray_up:
+        _search(folder, began, ray_up)
 
 
-def _search(folder: SearchFolder) -> None:
+def _search(folder: SearchFolder, began: float, ray_up: ExitStack) -> None:
+    """Run the search and show what came of it; ``began`` is when the command did."""
     from search import spec as specs
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
@@ -180,6 +191,7 @@ def _search(folder: SearchFolder) -> None:
         f"{spec.ladder.members} members each. Everything goes to {folder.path}"
     )
     ended = run_search(spec, folder, Display(console, spec))
+    ray_up.close()
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     records = ledger.records.values()
@@ -202,7 +214,7 @@ def _search(folder: SearchFolder) -> None:
     option = _more(ended.budget)
     more = f"longspan resume {folder.name}{at} --{option}" if option else ""
     why = f": {ended.budget}" if ended.budget else ""
-    console.print(f"Ended after {duration(ended.seconds)}{why}. Next:", highlight=False)
+    console.print(f"Ended after {duration(time.monotonic() - began)}{why}. Next:", highlight=False)
     hints = {
         f"longspan report {folder.name}{at}": "what won, why, what mattered",
         f"longspan ui {folder.name}{at}": "review every trial in MLflow",
@@ -273,20 +285,24 @@ def status(
         )
 
 
-def _lay(folder: SearchFolder, spec: Spec) -> None:
+def _lay(folder: SearchFolder, spec: Spec, ray_up: ExitStack | None) -> None:
     from search.checking.accounts import show_accounts
-    from search.checking.controls import check_once
+    from search.checking.controls import measure_once, refuse
     from search.checking.preflight import check
     from search.cluster.packing import pack
     from search.disk.kept_tasks import keep_tasks
     from search.scheduling.machines import require
-    from search.scheduling.ray_session import machines
+    from search.scheduling.ray_session import machines, start_early
 
     tasks = check(spec)
     show_accounts(tasks, console)
     require(machines(), spec.resources)
     spec = _warm(spec, folder.runs)
-    check_once(spec, tasks, folder.runs, console)
+    with ThreadPoolExecutor(1) as beside:
+        controls = beside.submit(measure_once, spec, tasks, folder.runs)
+        if ray_up is not None:
+            start_early(spec, ray_up)
+        refuse(spec, tasks, folder.runs, controls.result(), console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
     keep_tasks(folder, tasks)
 

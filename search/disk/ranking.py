@@ -49,6 +49,7 @@ AIMS: Mapping[str, Callable[[Record], float]] = {
     "progress": lambda record: -record.progress,
     "parameters": lambda record: record.parameters_of_model,
     "state_bytes": lambda record: record.state_bytes,
+    "flops_per_step": lambda record: record.flops_per_step,
     "gflop_to_reach": lambda record: record.gflop_to_reach,
 }
 """By objective, what of a trial is to be small."""

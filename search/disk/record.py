@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -139,6 +140,15 @@ class Record:
     def state_bytes(self) -> int:
         """What a sequence carries from step to step at the reach, the most over the tasks."""
         return max((row.state_bytes for row in self._to_reach), default=0)
+
+    @property
+    def flops_per_step(self) -> float:
+        """Operations of answering a sequence at the reach, a step; the most over the tasks.
+
+        Infinite where an earlier version measured, which did not tell them.
+        """
+        told = [row.flops_per_step or math.inf for row in self._to_reach]
+        return max(told, default=0.0)
 
     @property
     def gflop_to_reach(self) -> float:

@@ -17,7 +17,6 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
-from scipy.stats import qmc
 
 MOST_PARAMETERS = 64
 
@@ -66,6 +65,8 @@ class QuasiRandomSampler(BaseSampler):
         return _value(param_distribution, float(here))
 
     def _go_to(self, number: int) -> None:
+        from scipy.stats import qmc  # takes long to import, and few searches ask
+
         sequence = qmc.Sobol(MOST_PARAMETERS, scramble=True, rng=np.random.default_rng(self._seed))
         if number:
             sequence.fast_forward(number)

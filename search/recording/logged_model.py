@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import mlflow
 import pandas as pd
@@ -203,7 +204,7 @@ def _logged(client: MlflowClient, run: Run, folder: Path) -> str:
     model = client.create_logged_model(
         experiment, name, source_run_id=run_id, params=run.data.params, model_type="pyfunc"
     )
-    with tempfile.TemporaryDirectory() as aside:
+    with tempfile.TemporaryDirectory() as aside, _versions_unchecked():
         path = Path(aside) / "model"
         mlflow.pyfunc.save_model(
             path=path,
@@ -225,6 +226,17 @@ def _logged(client: MlflowClient, run: Run, folder: Path) -> str:
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return str(model.model_id)
+
+
+@contextmanager
+def _versions_unchecked() -> Iterator[None]:
+    """Spare MLflow its check of requirements against what is installed: they are read from that.
+
+    It would look at every file of every package, for seconds.
+    """
+    check = "mlflow.utils.environment.warn_dependency_requirement_mismatches"
+    with patch(check, lambda _: None, create=True):
+        yield
 
 
 @contextmanager

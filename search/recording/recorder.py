@@ -12,13 +12,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from search.cluster.head_node import on_cluster
 from search.disk.folder import SearchFolder
 from search.disk.record import Record
-from search.recording.tracker import Tracker
+from search.recording.place import replace_damaged
 from search.spec import Spec
 from trainables.messages import one_line
+
+if TYPE_CHECKING:
+    from search.recording.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +41,10 @@ def send_certificates_of(spec: Spec, folder: SearchFolder) -> str | None:
     Returns:
         None, or one line that says what could not be sent and what to do
     """
+    from search.recording.tracker import Tracker
+
+    replace_damaged(spec, folder)
     tracker = Tracker(spec, folder)
-    tracker.replace_damaged()
     return _with_patience(tracker, tracker.send_certificates)
 
 
@@ -63,12 +70,19 @@ class Recorder:
     """Keeps MLflow up to date with a ledger; give it to the ledger as a listener."""
 
     def __init__(self, spec: Spec, folder: SearchFolder) -> None:
-        self._tracker = Tracker(spec, folder)
+        self._spec, self._folder = spec, folder
         self._newest: dict[int, Record] = {}
         self._waiting: set[int] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="recorder", daemon=True)
+
+    @cached_property
+    def _tracker(self) -> Tracker:
+        """Made in the thread: MLflow takes seconds to import, and Ray to start, side by side."""
+        from search.recording.tracker import Tracker
+
+        return Tracker(self._spec, self._folder)
 
     def __call__(self, record: Record) -> None:
         """Take a record's newest state."""
@@ -78,7 +92,7 @@ class Recorder:
 
     def start(self, known: Sequence[Record]) -> None:
         """Begin to record, with the trials of earlier runs of the search first."""
-        self._tracker.replace_damaged()
+        replace_damaged(self._spec, self._folder)
         for record in known:
             self(record)
         self._thread.start()
@@ -95,7 +109,7 @@ class Recorder:
         self._thread.join()
 
         def send() -> None:
-            self._send_waiting()
+            self._send_trials()
             self._tracker.end(records, finished, budget)
 
         return _with_patience(self._tracker, send)
@@ -115,6 +129,12 @@ class Recorder:
             self._closing.wait(pause)
 
     def _send_waiting(self) -> None:
+        self._send_trials()
+        with self._lock:
+            known = list(self._newest.values())
+        self._tracker.tell(known)
+
+    def _send_trials(self) -> None:
         if not self._tracker.connected:
             self._tracker.begin()
             with self._lock:  # the server may have been replaced by one that holds nothing
@@ -126,6 +146,3 @@ class Recorder:
                 record = self._newest[number]
                 self._waiting.discard(number)
             self._tracker.send(record)
-        with self._lock:
-            known = list(self._newest.values())
-        self._tracker.tell(known)

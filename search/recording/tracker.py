@@ -15,7 +15,6 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from search.cluster.head_node import on_cluster, tracking_environment
 from search.disk import mlflow_database as database
 from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
@@ -27,6 +26,7 @@ from search.recording.certificates import send_certificates
 from search.recording.datasets import accounts, dataset_inputs
 from search.recording.parent.telling import ParentRun
 from search.recording.parent.view import view
+from search.recording.place import own_database, own_uri, tracking_uri
 from search.recording.points import Point, final_points, points, tags, title
 from search.recording.whole_database import make_whole
 from search.spec import Spec
@@ -35,21 +35,6 @@ TRIAL_TAG = "longspan.trial"
 MEASURED_TAG = "longspan.final_weights_measured"
 SEARCH_ENDED_BY = "longspan.search_ended_by"
 """Of a search with a budget: which was used up, ``trials`` if all ended, or ``stopped``."""
-
-
-def tracking_uri(spec: Spec, folder: SearchFolder) -> str:
-    """The spec's, or the environment's, or SQLite beside the searches."""
-    return database.tracking_uri(spec.tracking.uri, folder.runs)
-
-
-def own_uri(folder: SearchFolder) -> str:
-    """SQLite beside the searches."""
-    return database.uri_of(own_database(folder))
-
-
-def own_database(folder: SearchFolder) -> Path:
-    """The file of MLflow's database beside the searches."""
-    return folder.runs / database.FILE
 
 
 @dataclass(frozen=True)
@@ -80,8 +65,6 @@ class Tracker:
         self._spec, self._folder = spec, folder
         self.name = folder.name
         self.goes_on = folder.command("resume")
-        if on_cluster() and spec.tracking.uri is None:
-            os.environ.update(tracking_environment())
         self.uri = tracking_uri(spec, folder)
         self._client: MlflowClient | None = None
         commit = git_commit()
@@ -104,11 +87,6 @@ class Tracker:
     @property
     def _artifacts(self) -> Path:
         return self._folder.runs / database.FOLDER
-
-    def replace_damaged(self) -> None:
-        """Set a damaged database of one's own aside; before MLflow opens it, and keeps it open."""
-        if self._own:
-            database.set_aside_if_damaged(own_database(self._folder))
 
     @property
     def connected(self) -> bool:

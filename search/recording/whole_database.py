@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from search.disk.mlflow_database import (
     SCHEMA,
+    damage,
     exclusively,
     remove_stray_folders,
     set_aside_whole,
@@ -21,6 +24,7 @@ from search.disk.mlflow_database import (
 )
 from trainables.files.whole_files import aside_of, sync_folder
 from trainables.messages import one_line
+from trainables.models.kernels.build import NotBuiltError, cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +62,11 @@ def make_whole(database: Path) -> None:
 
 def _made(database: Path) -> Path:
     """A whole one aside: what there is, brought up to date, or an empty one."""
+    aside = aside_of(database)
+    if not database.exists() and _copied(aside):
+        return aside
     from mlflow.db import upgrade
 
-    aside = aside_of(database)
     if database.exists():
         with (
             closing(sqlite3.connect(database)) as there,
@@ -71,12 +77,38 @@ def _made(database: Path) -> Path:
         upgrade.main([uri_of(aside)], standalone_mode=False)
         if not _is_current(aside):
             raise ValueError("its tables cannot be brought up to date")
+        if not database.exists():
+            _keep(aside)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     finally:
         remove_stray_folders(aside)
     return aside
+
+
+def _copied(aside: Path) -> bool:
+    """Whether an empty one that was made before, on this machine by this MLflow, is there now."""
+    with suppress(OSError, NotBuiltError):
+        shutil.copyfile(_kept(), aside)
+        if damage(aside) is None and _is_current(aside):
+            return True
+    aside.unlink(missing_ok=True)
+    return False
+
+
+def _keep(made: Path) -> None:
+    """Keep an empty one: all its migrations take seconds, and as long at every first search."""
+    with suppress(OSError, NotBuiltError):
+        kept = _kept()
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = aside_of(kept)
+        shutil.copyfile(made, beside)
+        beside.replace(kept)
+
+
+def _kept() -> Path:
+    return cache_folder("mlflow") / f"{version('mlflow')}.db"
 
 
 def _move_in(aside: Path, database: Path) -> None:
@@ -88,8 +120,8 @@ def _move_in(aside: Path, database: Path) -> None:
 
 def _is_current(database: Path) -> bool:
     """Whether its tables are those of the MLflow that is installed."""
-    version = _version(database)
-    return version is not None and (version == SCHEMA or version == _head())
+    found = _version(database)
+    return found is not None and (found == SCHEMA or found == _head())
 
 
 def _version(database: Path) -> str | None:

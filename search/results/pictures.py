@@ -6,12 +6,16 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import FormatStrFormatter, NullLocator, PercentFormatter
 
 from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung
 from trainables.measure.reliability import lower_bound, upper_bound
+
+WIDTH = 7.2
+"""Of a picture, in inches."""
 
 
 def forgetting_curves(
@@ -26,9 +30,7 @@ def forgetting_curves(
     lines are the success asked for and, where it is known, that of chance. The thin lines are what
     each of the ``members`` showed on the rungs that it tried, with the weights that it had there.
     """
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = _sheet(height=4.2, below=0.75)
     tried = [row for row in members if row.looks]
     lags = {p.lag for points in curves.values() for p in points} | {row.lag for row in tried}
     for place, member in enumerate(sorted({row.member for row in tried})):
@@ -42,8 +44,7 @@ def forgetting_curves(
         _level(axes, chance, f"chance: {chance:.3g}", points_above=3)
     axes.set_xscale("log", base=2)
     ticks = sorted(lags)
-    axes.set_xticks(ticks, [str(lag) for lag in ticks], rotation=45 if len(ticks) > 8 else 0)
-    axes.xaxis.set_minor_locator(NullLocator())
+    _ticks(axes, ticks)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel="lag (steps)", ylabel="success rate on held-out sequences", ylim=(-0.02, 1.04))
     axes.set_title("Forgetting curve (filled: learned, hollow: beyond)", fontsize=10, loc="left")
@@ -70,9 +71,8 @@ def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:
 
     Each point stands for the steps up to the next.
     """
-    figure = Figure(figsize=(7.2, 4.0 + 0.2 * len(horizons)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    legend = 0.2 + 0.2 * len(horizons)
+    figure, axes = _sheet(height=4.0 + legend, below=0.65 + legend)
     for number, (label, points) in enumerate(horizons.items()):
         named: str | None = label
         for moment, style in (("end", "-"), ("start", ":")):
@@ -90,16 +90,38 @@ def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:
                 named = None
     axes.set_xscale("symlog", base=2, linthresh=1)
     axes.set_yscale("log")
+    _ticks(axes, sorted({p.back for points in horizons.values() for p in points}))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="steps back from the scored answer", ylabel="norm of the answer's gradient")
     axes.set_title("Gradient horizon (dotted: first weights)", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
-    figure.legend(fontsize=8, loc="outside lower left")  # not over the lines
+    figure.legend(fontsize=8, loc="lower left")  # not over the lines
     return _png(figure)
+
+
+def _sheet(height: float, below: float) -> tuple[Figure, Axes]:
+    """A picture of that height and its axes, with room ``below`` them, all in inches.
+
+    Every trial has its pictures, and where margins are measured each is drawn twice.
+    """
+    figure = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=0.9 / WIDTH, right=1 - 0.1 / WIDTH, bottom=below / height, top=1 - 0.35 / height
+    )
+    return figure, figure.add_subplot()
+
+
+def _ticks(axes: Axes, at: Sequence[int]) -> None:
+    """Ticks below, in plain figures: an exponent is set by a parser, which takes as long again."""
+    axes.set_xticks(at, [str(each) for each in at], rotation=45 if len(at) > 8 else 0)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
+    figure.savefig(buffer, format="png", dpi=120, pil_kwargs={"compress_level": 1})
     return buffer.getvalue()
 
 

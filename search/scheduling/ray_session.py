@@ -10,7 +10,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from search.cluster.trial_folders import start_store
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 from search.scheduling import WORKER_ENVIRONMENT
-from search.scheduling.machines import Machine, here, of_cluster
+from search.scheduling.machines import Machine, here, of_cluster, slots
 from search.spec import Spec
 from trainables.messages import one_line
 from trainables.models.kernels import switch
@@ -112,6 +112,24 @@ def local_ray(dashboard: bool = False) -> Iterator[RaySession]:
             yield RaySession(here(), None, address)
         finally:
             _shut_down()
+
+
+def start_early(spec: Spec, for_as_long: ExitStack) -> None:
+    """Start Ray on this machine, and have its workers import what a trial takes; both take seconds.
+
+    Not where it would be told of twice, by the address of its dashboard.
+    """
+    if on_cluster() or spec.tracking.ray_dashboard:
+        return
+    for_as_long.enter_context(local_ray())
+    if spec.resources.gpus == 0:
+        warm = ray.remote(num_cpus=spec.resources.cpus, max_retries=0)(_import_what_a_trial_takes)
+        for _ in range(spec.search.concurrency or slots(here(), spec.resources)):
+            warm.remote()  # nobody waits: what fails here fails again in a trial, which says so
+
+
+def _import_what_a_trial_takes() -> None:
+    import search.scheduling.worker  # noqa: F401
 
 
 def _require_own() -> None:

@@ -13,7 +13,7 @@ from trainables.measure.ladder_config import LONGEST, LadderConfig
 from trainables.parts import Config
 
 SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
-LESSER = ("parameters", "state_bytes", "gflop_to_reach")
+LESSER = ("parameters", "state_bytes", "flops_per_step", "gflop_to_reach")
 """Of what a trial takes, what an objective may be."""
 
 SCHEDULERS = ("asha", "hyperband", "median", "none")

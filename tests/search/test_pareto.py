@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -31,13 +32,25 @@ CONTENT = {"name": "fake", "space": "quick", "tasks": ["recall"]}
 TWO = ["progress", "parameters"]
 
 
-def record(number: int, progress: float, size: int = 1, state: int = 1, gflop: float = 1) -> Record:
+def record(
+    number: int, progress: float, size: int = 1, state: int = 1, step: float = 1, gflop: float = 1
+) -> Record:
     """It has passed lag 8; what it took on the rung above, which failed, is no aim."""
     rows = tuple(
         MemberRung(
-            "recall", lag, 0, ended, training_gflop=cost, parameters=size, state_bytes=bytes_
+            "recall",
+            lag,
+            0,
+            ended,
+            training_gflop=cost,
+            parameters=size,
+            state_bytes=bytes_,
+            flops_per_step=flops,
         )
-        for lag, ended, cost, bytes_ in ((8, "solved", gflop, state), (16, "budget", 99, 99))
+        for lag, ended, cost, bytes_, flops in (
+            (8, "solved", gflop, state, step),
+            (16, "budget", 99, 99, 99),
+        )
     )
     report = Report(progress=progress, reach=8, reaches={"recall": 8}, rows=rows)
     return Record(number, {}, CONFIGURATION, str(number), 0, 1, "failed_rung", report=report)
@@ -57,8 +70,8 @@ def test_a_front_is_what_no_other_beats() -> None:
 def test_fronts_are_those_of_the_definition(seed: int) -> None:
     """By peeling off, one after the other, whoever none of those left beats."""
     rng = np.random.default_rng(seed)
-    objectives = ["progress", *LESSER][: 2 + seed % 3]
-    found = [record(n, *map(int, rng.integers(0, 6, 4))) for n in range(60)]
+    objectives = ["progress", *LESSER][: 2 + seed % 4]
+    found = [record(n, *map(int, rng.integers(1, 7, 5))) for n in range(60)]
     aims = {r.number: [AIMS[objective](r) for objective in objectives] for r in found}
     expected: dict[int, int] = {}
     left, front = set(aims), 0
@@ -75,8 +88,10 @@ def test_fronts_are_those_of_the_definition(seed: int) -> None:
 
 def test_what_an_aim_is() -> None:
     """Of the rungs that were passed."""
-    one = record(0, 9, 40, 16, 2.5)
+    one = record(0, 9, 40, 16, 30.5, 2.5)
     assert (one.parameters_of_model, one.state_bytes, one.gflop_to_reach) == (40, 16, 2.5)
+    assert one.flops_per_step == 30.5
+    assert record(0, 9, step=0).flops_per_step == math.inf  # not told by an earlier version
     assert AIMS.keys() == {"progress", *LESSER}
 
 

@@ -24,9 +24,8 @@ from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
+from search.recording import place, sending
 from search.recording import recorder as recording
-from search.recording import sending
-from search.recording import tracker as tracking
 from search.recording.parent import telling
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
@@ -255,7 +254,7 @@ def test_a_search_on_a_cluster_ends_only_when_its_server_is_up_again(
 ) -> None:
     """It is started again there, and nobody is told to resume; a laptop's user is told at once."""
     monkeypatch.setenv("LONGSPAN_RAY", where)
-    monkeypatch.setattr(tracking, "tracking_environment", lambda: {})
+    monkeypatch.setattr(place, "tracking_environment", lambda: {})
     monkeypatch.setattr(recording, "SECONDS_BEFORE_CLOSING_AGAIN", 0.0)
     asked, connect = [0], Tracker.connect
 

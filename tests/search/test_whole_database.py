@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -89,14 +90,53 @@ make_whole(Path(sys.argv[1]))
 """
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this machine keeps empty databases: nowhere yet."""
+    monkeypatch.setenv("LONGSPAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "mlflow"
+
+
+def test_the_second_on_a_machine_is_a_copy_of_the_first(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its migrations took seconds of every first search in a runs folder."""
+    make_whole(tmp_path / "a" / "mlflow.db")
+    assert [file.suffix for file in cache.iterdir()] == [".db"]
+    monkeypatch.setattr("mlflow.db.upgrade.main", None)
+    make_whole(tmp_path / "b" / "mlflow.db")
+    first, second = (tmp_path / name / "mlflow.db" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert str(tmp_path).encode() not in second.read_bytes()
+    MlflowClient(uri_of(second)).search_experiments()
+
+
+@pytest.mark.parametrize("kept", [b"", b"SQLite format 3\x00 and then nothing of it"])
+def test_one_that_is_kept_damaged_is_made_anew(tmp_path: Path, cache: Path, kept: bytes) -> None:
+    cache.mkdir(parents=True)
+    file = cache / f"{metadata.version('mlflow')}.db"
+    file.write_bytes(kept)
+    make_whole(tmp_path / "a" / "mlflow.db")
+    assert version(tmp_path / "a" / "mlflow.db") == version(file) == SCHEMA
+    assert listed(tmp_path / "a") == [".mlflow.db.lock", "mlflow.db"]
+
+
+def test_without_a_cache_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LONGSPAN_CACHE", str(tmp_path / "file"))
+    make_whole(tmp_path / "mlflow.db")
+    assert version(tmp_path / "mlflow.db") == SCHEMA
+
+
+@pytest.mark.usefixtures("cache")
 def test_a_kill_while_it_is_made_leaves_none(tmp_path: Path) -> None:
-    database = tmp_path / "mlflow.db"
+    database = tmp_path / "runs" / "mlflow.db"
     killed = subprocess.run([sys.executable, "-c", KILLED, str(database)], check=False)
     assert killed.returncode == -9
     assert not database.exists()
-    assert any(".new" in name for name in listed(tmp_path))
+    assert any(".new" in name for name in listed(database.parent))
     make_whole(database)
-    assert listed(tmp_path) == [".mlflow.db.lock", "mlflow.db"]
+    assert listed(database.parent) == [".mlflow.db.lock", "mlflow.db"]
     assert version(database) == SCHEMA
 
 

@@ -11,7 +11,15 @@ from pydantic import Field
 from torch import nn
 
 from trainables.learning.lion import Lion
+from trainables.learning.uncompiled import uncompiled
 from trainables.parts import Config
+
+ADAM, ADAM_W = uncompiled(torch.optim.Adam), uncompiled(torch.optim.AdamW)
+RMS_PROP, MUON, LION = (
+    uncompiled(torch.optim.RMSprop),
+    uncompiled(torch.optim.Muon),
+    uncompiled(Lion),
+)
 
 
 class OptimiserConfig(Config):
@@ -42,7 +50,7 @@ class Adam(Optimiser):
         kind: Literal["adam"] = "adam"
 
     def make(self, model: nn.Module, rate: float) -> Sequence[torch.optim.Optimizer]:
-        return [torch.optim.Adam(model.parameters(), lr=rate, fused=True)]
+        return [ADAM(model.parameters(), lr=rate, fused=True)]
 
 
 class AdamW(Optimiser):
@@ -56,7 +64,7 @@ class AdamW(Optimiser):
 
     def make(self, model: nn.Module, rate: float) -> Sequence[torch.optim.Optimizer]:
         decay = self.config.weight_decay
-        return [torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)]
+        return [ADAM_W(model.parameters(), lr=rate, weight_decay=decay, fused=True)]
 
 
 class RmsProp(Optimiser):
@@ -78,7 +86,7 @@ class RmsProp(Optimiser):
     def make(self, model: nn.Module, rate: float) -> Sequence[torch.optim.Optimizer]:
         alpha, momentum = self.config.smoothing, self.config.momentum
         parameters = model.parameters()
-        return [torch.optim.RMSprop(parameters, lr=rate, alpha=alpha, momentum=momentum)]
+        return [RMS_PROP(parameters, lr=rate, alpha=alpha, momentum=momentum)]
 
 
 class LionSteps(Optimiser):
@@ -98,7 +106,7 @@ class LionSteps(Optimiser):
         weight_decay: float = Field(default=0.0, ge=0)
 
     def make(self, model: nn.Module, rate: float) -> Sequence[torch.optim.Optimizer]:
-        return [Lion(model.parameters(), rate, self.config.betas, self.config.weight_decay)]
+        return [LION(model.parameters(), rate, self.config.betas, self.config.weight_decay)]
 
 
 class Muon(Optimiser):
@@ -124,7 +132,7 @@ class Muon(Optimiser):
         optimisers: list[torch.optim.Optimizer] = []
         if inside:
             optimisers.append(
-                torch.optim.Muon(
+                MUON(
                     inside,
                     lr=rate,
                     momentum=self.config.momentum,
@@ -133,7 +141,7 @@ class Muon(Optimiser):
                 )
             )
         if rest:
-            optimisers.append(torch.optim.AdamW(rest, lr=rate, weight_decay=decay, fused=True))
+            optimisers.append(ADAM_W(rest, lr=rate, weight_decay=decay, fused=True))
         return optimisers
 
 

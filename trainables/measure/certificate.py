@@ -17,8 +17,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from trainables.measure.reliability import lower_bound
 
 
@@ -55,7 +53,9 @@ class Plan:
 
     def power(self, probability: float) -> float:
         """How likely a candidate passes whose members learn the lag with ``probability``."""
-        return float(stats.binom.cdf(self.failures, self.members, 1 - probability))
+        from scipy.stats import binom  # takes long to import, and no search asks
+
+        return float(binom.cdf(self.failures, self.members, 1 - probability))
 
 
 def plan_for(

@@ -43,6 +43,8 @@ class MemberRung:
         training_gflop: floating-point operations of training, in 10^9
         parameters: trainable numbers of the model
         state_bytes: what one sequence carries from step to step at this lag
+        flops_per_step: floating-point operations of answering one sequence of this lag, divided by
+            its steps; 0 where an earlier version measured
         peak_memory_bytes: largest memory of the worker (host) or allocated (CUDA) meanwhile
         data: the fingerprint of the data it was measured on; None if the task generates
     """
@@ -71,6 +73,7 @@ class MemberRung:
     seen: float = 0.0
     no_gap_rate: float = 0.0
     no_gap_sequences: int = 0
+    flops_per_step: float = 0.0
 
     @property
     def solved(self) -> bool:

@@ -14,7 +14,6 @@ from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from scipy.linalg import hadamard
 
 from trainables.tasks.task import Batch, ClassAnswer, Reals, Task, TaskConfig
 
@@ -68,6 +67,8 @@ class DelayedPattern(Task):
     inputs = Reals(2)
 
     def __init__(self, config: Config) -> None:
+        from scipy.linalg import hadamard  # takes long to import, for this task alone
+
         self.config = config
         self.answer = ClassAnswer(config.classes)
         signs = torch.from_numpy(hadamard(config.classes)[:, 1:]).float()

@@ -95,10 +95,12 @@ class Climber:
             self._keep_weights(self.members[number], lag)
         else:
             self._drop(number)
+        length = self.task.length(lag)
         return replace(
             row,
             parameters=self.outline.num_parameters,
-            state_bytes=self.outline.state_bytes(self.task.length(lag)),
+            state_bytes=self.outline.state_bytes(length),
+            flops_per_step=self.outline.flops(length, max(1, row.answers)) / length,
             peak_memory_bytes=peak_bytes(self.device),
             data=self.task.data_fingerprint,
             seen=self._seen(lag) if row.sequences else 0.0,

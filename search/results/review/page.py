@@ -157,6 +157,7 @@ HEADINGS = {
     "parameters": "parameters",
     "state_bytes": "state, bytes",
     "training_gflop": "GFLOP",
+    "flops_per_step": "FLOP a step",
     "gflop_to_reach": "GFLOP to reach",
     "busy_seconds": "minutes",
 }

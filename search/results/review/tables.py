@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ MEASURED = (
 )
 """The columns of every search's `trials`; a space's parameters follow them, by their paths."""
 
-OF_SEVERAL_AIMS = ("front", "gflop_to_reach")
+OF_SEVERAL_AIMS = ("front", "flops_per_step", "gflop_to_reach")
 """Columns where there are several objectives."""
 
 
@@ -74,7 +75,12 @@ def trials(
     if len(objectives) > 1:
         on = fronts(ranked, objectives)
         for row, record in zip(rows, ranked, strict=False):
-            row |= {"front": on.get(record.number), "gflop_to_reach": record.gflop_to_reach}
+            a_step = record.flops_per_step
+            row |= {
+                "front": on.get(record.number),
+                "flops_per_step": a_step if math.isfinite(a_step) else None,
+                "gflop_to_reach": record.gflop_to_reach,
+            }
     names = dict.fromkeys(name for row in rows for name in row)
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
     return table.astype(dict.fromkeys(_gappy_counts(rows, names), "Int64"))

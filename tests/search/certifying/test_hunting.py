@@ -12,6 +12,7 @@ from scipy import stats
 from benchmarks.over_claiming import LAGS, SPEC, FakePool, Probabilities, Rule, search
 from benchmarks.until import hunts
 from search.certifying.hunting import FIRST_SEED, Hunt, OverError
+from search.certifying.pool import RayPool
 from search.certifying.store import stores
 from search.disk.certificates import certified_words, standing
 from search.disk.folder import SearchFolder
@@ -19,6 +20,7 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.errors import UserError
 from search.proposing.budget import Budget
+from search.scheduling.machines import Machine
 from search.spec import ResourcesConfig, SearchConfig, take
 from tests.search.conftest import SMALL, in_process, longspan, write_spec
 from trainables.measure.certificate import plan_for
@@ -179,3 +181,9 @@ def test_by_the_command(tmp_path: Path) -> None:
     assert Ledger(SearchFolder(tmp_path, "small")).records.keys() == ledger.records.keys()
     refused = in_process("certify", "small", "--seed", "1001", "--runs", str(tmp_path))
     assert (refused.returncode, "search.until" in refused.stderr) == (2, True)
+
+
+def test_on_a_cluster_as_many_members_run_as_its_machines_hold() -> None:
+    """And not as many as its head would."""
+    machines = [Machine(0, 0), Machine(4, 0, count=3)]
+    assert RayPool(ResourcesConfig(cpus=2), machines).slots == 6
