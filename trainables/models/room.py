@@ -20,7 +20,13 @@ from torch import Tensor
 
 from trainables.models.model import Carried, Model
 from trainables.models.segments import MOST_BORDERS, by_segments
-from trainables.models.traces import asks_little, by_traces, can_be_traced, trace_bytes, trace_flops
+from trainables.models.traces import (
+    asks_little,
+    by_traces,
+    can_be_traced,
+    trace_bytes,
+    traces_cost_less,
+)
 from trainables.shapes import Inputs, Predictions, Scored
 
 USED = 0.5
@@ -94,7 +100,7 @@ class Room:
         model = self.model
         return (
             can_be_traced(model)
-            and trace_flops(model) <= model.blocks[0].flops_per_step(length)
+            and traces_cost_less(model, length)
             and trace_bytes(model, *scored.shape) <= self.most / 2
         )
 

@@ -66,13 +66,15 @@ def trace_bytes(model: Model, batch_size: int, answers: int) -> int:
     return batch_size * (answers + 2) * (table.nbytes + sum(q.nbytes for q in held))
 
 
-def trace_flops(model: Model) -> float:
-    """Floating-point operations a step of one sequence: a product with its features, and scans.
+def traces_cost_less(model: Model, length: int) -> bool:
+    """Whether they take no more operations a step than the layer's own `forward`.
 
-    Scans of states and gradients are bound by memory, and count as that takes.
+    They take a product with the features, and scans of states and gradients, which are bound by
+    memory and count as that takes.
     """
     table, _ = _sources(model)
-    return (2.0 * len(table) * table.shape[1] + 16.0) * _real_numbers(table[0, 0])
+    operations = (2.0 * len(table) * table.shape[1] + 16.0) * _real_numbers(table[0, 0])
+    return operations <= cast(Residual, model.blocks[0]).flops_per_step(length)
 
 
 @torch.no_grad()
