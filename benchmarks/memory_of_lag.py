@@ -1,6 +1,8 @@
-"""What a training step takes of memory by the lag, in segments, each in a process of its own.
+"""What a training step takes of memory by the lag, each in a process of its own.
 
     python -m benchmarks.memory_of_lag [KIND ...] [--lags 1024 1048576] [--memory MIB] [--test]
+
+Where the whole does not fit into ``--memory``, the step is by segments or in forward mode.
 
 One layer between a table of symbols and the last step's answer, on recall. Printed is the peak of
 the resident memory during the second of two steps over what was resident before the first, without
@@ -51,7 +53,10 @@ def measure(kind: str, width: int, batch_size: int, lag: int, memory: float, tes
         member.learn(batch)
     seconds = time.monotonic() - started
     taken, symbols = (peak_bytes(CPU) - before) / MIB, batch.inputs.nbytes / MIB
-    steps = member._room.steps(*batch.inputs.shape) or "whole"
+    room, (_, length) = member._room, batch.inputs.shape
+    steps = room.steps(*batch.inputs.shape) or "whole"
+    if steps != "whole" and not tested and room.traced(length, batch.scored):
+        steps = "forward mode"
     print(
         f"| {kind} | {width} | {batch_size} | {lag:,} | {steps} | {taken:.1f} |"
         f" {before / MIB:.0f} | {symbols:.1f} | {seconds:.1f} |",

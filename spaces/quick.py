@@ -8,7 +8,7 @@ from optuna import Trial
 
 
 def quick(trial: Trial) -> dict[str, Any]:
-    """One small layer of a plain, gated or attending cell, with or without a convolution before it."""
+    """One small layer of a plain, gated or attending cell, with or without a convolution first."""
     cell = trial.suggest_categorical("model/cell/kind", ["rnn", "gru", "lstm", "transformer"])
     if cell == "lstm":
         trial.suggest_categorical("model/cell/forget_bias", [0.0, 1.0, 3.0, 5.0])

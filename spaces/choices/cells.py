@@ -144,10 +144,16 @@ def suggest_window(trial: Trial) -> None:
 
 
 def suggest_scores(trial: Trial) -> None:
-    """Scores of attention as they are; or bounded, sharpened with length, falling by a gate."""
+    """Scores of attention as they are; or bounded, sharpened with length, falling by a gate.
+
+    And whether they may all be refused, and what distance, or a count of steps, adds to them.
+    """
     trial.suggest_categorical("model/cell/normed", [False, True])
     trial.suggest_categorical("model/cell/sharpened", [False, True])
     trial.suggest_categorical("model/cell/forget_bias", [None, 1.0, 5.0])
+    trial.suggest_categorical("model/cell/sink", [False, True])
+    trial.suggest_categorical("model/cell/distance_bias", [None, 128, 4096])
+    trial.suggest_categorical("model/cell/contextual_positions", [None, 64])
 
 
 def suggest_memory_size(trial: Trial) -> None:

@@ -10,14 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.element_wise import ElementWise
 from trainables.models.kernels.compiled.linear import gated_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import PartConfig, Recurrence, Surroundings
+from trainables.models.layer import PartConfig, Surroundings
 from trainables.shapes import Stream
 
 
-class InputGated(Recurrence):
+class InputGated(ElementWise):
     """h_t = kept h_{t-1} + added, both from one map of x_t (Feng et al. 2024)."""
 
     compiled: ClassVar[str | None] = None
@@ -41,6 +42,27 @@ class InputGated(Recurrence):
             h_TBD = linear_scan(*self._gated(x_TBD), *state)
             last = h_TBD[-1]
         return h_TBD.transpose(0, 1).to(x.dtype), (last,)
+
+    def driven(self, x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N M D"]:
+        """The maps of x."""
+        maps = self.project(x).to(precise(x.dtype))
+        return maps.unflatten(-1, (self.maps, self.width))
+
+    def held(self) -> Sequence[Tensor]:
+        """Nothing: the input alone decides."""
+        return ()
+
+    def states(
+        self, p: Float[Tensor, "T B M D"], q: Sequence[Tensor], h: Float[Tensor, "B D"]
+    ) -> Float[Tensor, "T B D"]:
+        """The scan of the gates, which see the maps alone."""
+        if self.compiled is not None and suits(p, h):
+            return gated_scan(self.compiled, p.flatten(2), h)[0]
+        return linear_scan(*self.gates(p.unbind(2)), h)
+
+    def answered(self, h: Float[Tensor, "*N D"], x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
+        """The state."""
+        return h.to(x.dtype)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h, in float32 at least."""

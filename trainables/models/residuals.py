@@ -39,6 +39,11 @@ class Residual(nn.Module, ABC):
     def before(self, x: Stream) -> Stream:
         """What the layer is shown of the stream."""
 
+    @property
+    def shows_as_it_is(self) -> bool:
+        """Whether the layer is shown the stream itself."""
+        return True
+
     @abstractmethod
     def after(self, x: Stream, answer: Stream) -> Stream:
         """The stream and the layer's answer, as one."""
@@ -97,6 +102,11 @@ class Normed(Residual):
     def before(self, x: Stream) -> Stream:
         """The stream, normed if the norm stands ahead."""
         return self.pre(x)
+
+    @property
+    def shows_as_it_is(self) -> bool:
+        """Unless the norm stands ahead."""
+        return isinstance(self.pre, nn.Identity)
 
     def after(self, x: Stream, answer: Stream) -> Stream:
         """Both joined, normed if the norm stands behind."""

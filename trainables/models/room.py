@@ -1,5 +1,8 @@
 """How much of a sequence is computed at a time: all of it, or segments where memory is short.
 
+One layer of units that hear only themselves learns in forward mode instead of in segments: its
+memory does not depend on the length, and nothing is computed twice.
+
 What a step leaves for the backward pass is counted on two short stretches of the model itself, so
 the choice follows from the configuration, the batch and the memory given, not from what else runs.
 What is only tested is counted as if it were trained on, and cut alike: of segments then nothing is
@@ -17,6 +20,13 @@ from torch import Tensor
 
 from trainables.models.model import Carried, Model
 from trainables.models.segments import MOST_BORDERS, by_segments
+from trainables.models.traces import (
+    asks_little,
+    by_traces,
+    can_be_traced,
+    trace_bytes,
+    traces_cost_less,
+)
 from trainables.shapes import Inputs, Predictions, Scored
 
 USED = 0.5
@@ -49,12 +59,14 @@ class Room:
         self._bytes_a_step = 0.0
 
     def answers(self, inputs: Inputs, scored: Scored, first: Carried | None = None) -> Predictions:
-        """What the model answers, whole or by segments; from the state ``first`` on, if given."""
+        """What the model answers, from the state ``first`` on, if given."""
         B, T = inputs.shape[:2]
         if self.window is not None and self.window < T:
             steps = self._steps_of_a_window(B, T, self.window)
             return by_segments(self.model, inputs, scored, steps, self.window // steps, first)
         cut = self.steps(B, T)
+        if cut is not None and first is None and self.traced(T, scored):
+            return by_traces(self.model, inputs, scored, self.most / 2)
         if cut is not None:
             return by_segments(self.model, inputs, scored, cut, first=first)
         if first is None:
@@ -76,6 +88,21 @@ class Room:
         while steps > SHORTEST and self._cut(batch_size, length, steps) > self.most:
             steps //= 2
         return steps
+
+    def traced(self, length: int, scored: Scored) -> bool:
+        """Whether what is learned from and does not fit is learned from in forward mode.
+
+        So it is where a model allows it, little is asked, traces take no more than half of the
+        memory, and fewer operations than the layer itself.
+        """
+        if not torch.is_grad_enabled() or not asks_little(scored, length):
+            return False
+        model = self.model
+        return (
+            can_be_traced(model)
+            and traces_cost_less(model, length)
+            and trace_bytes(model, *scored.shape) <= self.most / 2
+        )
 
     def fits(self, batch_size: int, length: int) -> bool:
         """Whether all of a batch can be trained on at a time."""

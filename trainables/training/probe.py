@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from trainables.config import TrialConfig
+from trainables.controls.rivals import Rivals
 from trainables.measure.ladder_config import LadderConfig
 from trainables.tasks import make_task
 from trainables.tasks.task import Batch, Task, TaskConfig
@@ -41,6 +42,7 @@ def peak_of(
 ) -> Peak:
     """Train one member for a few steps at the top of the ladder, on every task.
 
+    Its controls are learned too, of which a trial holds whole sequences, some hundreds at a time.
     Within ``memory_bytes``, as the trial will: a recurrence that would take more is cut.
 
     Raises:
@@ -59,6 +61,8 @@ def peak_of(
             _step(member, task.sample(ladder.stop, config.training.batch_size, generator), device)
         if device.type == "cuda":
             allocated = max(allocated, peak_bytes(device))
+        if not task.paired:
+            Rivals(task, ladder.stop, streams.generator("controls", ladder.stop, 0))
     return Peak(peak_bytes(host), allocated)
 
 

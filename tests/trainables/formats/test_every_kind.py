@@ -62,6 +62,9 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "positions": {"kind": "learned", "max_length": 20},
         "interface": Interface(Reals(2)),
     },
+    "scores": {
+        "cell": {**WINDOW, "sink": True, "distance_bias": 64, "contextual_positions": 5},
+    },
     "feed_forward": parts_of("controller", "feed_forward"),
     "rnn": parts_of("controller", "rnn"),
     "gru": {"cell": {"kind": "dnc", "links": False, "controller": {"kind": "gru"}}},

@@ -1,4 +1,4 @@
-"""Self-attention that is normed, sharpened and forgets, against loops written from the papers."""
+"""Self-attention whose scores are more than products, against loops written from the papers."""
 
 import math
 from itertools import product
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
-from trainables.models.cells.self_attention import SelfAttention
+from trainables.models import scored_attention
+from trainables.models.cells.self_attention import DistanceBias, SelfAttention
 from trainables.models.cells.transformer import Transformer
 from trainables.models.layer import Surroundings
 from trainables.models.positions import POSITIONS
@@ -21,7 +22,18 @@ REMEDIES: list[dict[str, Any]] = [
     {"normed": True},
     {"sharpened": True},
     {"forget_bias": BIAS},
+    {"sink": True},
+    {"distance_bias": {"buckets": 6, "farthest": 8}},
+    {"contextual_positions": 4},
     {"normed": True, "sharpened": True, "forget_bias": BIAS},
+    {
+        "normed": True,
+        "sharpened": True,
+        "forget_bias": BIAS,
+        "sink": True,
+        "distance_bias": {"buckets": 6, "farthest": 8},
+        "contextual_positions": 4,
+    },
 ]
 
 
@@ -40,6 +52,25 @@ def turned(x: Tensor, t: int) -> Tensor:
     pairs = torch.view_as_complex(x.reshape(-1, 2).contiguous())
     angles = t * 10_000.0 ** (-torch.arange(0, HEAD, 2).double() / HEAD)
     return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten()
+
+
+def bucket(distance: int, buckets: int, farthest: int) -> int:
+    """T5's, of a causal mask."""
+    exact = buckets // 2
+    if distance < exact:
+        return distance
+    share = math.log(distance / exact) / math.log(farthest / exact)
+    return min(exact + int(share * (buckets - exact)), buckets - 1)
+
+
+def contextual(q: Tensor, scores: list[Tensor], table: Tensor) -> list[Tensor]:
+    """q . e[p] of each step seen: p is the sum of gates from it to the last, e between rows."""
+    added = []
+    for s in range(len(scores)):
+        p = torch.stack(scores[s:]).sigmoid().sum().clamp(max=len(table) - 1)
+        low = min(int(p), len(table) - 2)
+        added.append(q @ table[low] * (low + 1 - p) + q @ table[low + 1] * (p - low))
+    return added
 
 
 def attention(weights: Weights, x: Tensor, positions: str, choices: dict[str, Any]) -> Tensor:
@@ -63,7 +94,7 @@ def attention(weights: Weights, x: Tensor, positions: str, choices: dict[str, An
             answers = []
             for t in range(len(row)):
                 seen = range(max(0, t - window + 1), t + 1)
-                scores = []
+                scores: list[Tensor] = []
                 for s in seen:
                     if positions == "rope":
                         score = turned(q[t], t) @ turned(k[s], s) / math.sqrt(HEAD)
@@ -71,12 +102,21 @@ def attention(weights: Weights, x: Tensor, positions: str, choices: dict[str, An
                         score = q[t] @ k[s] / math.sqrt(HEAD)
                     if choices.get("sharpened"):
                         score = score * weights["sharpness"][h] * math.log(len(seen))
-                    if positions == "alibi":
-                        score = score - 2.0 ** (-8 * (h + 1) / HEADS) * (t - s)
-                    if "forget_bias" in choices:
-                        score = score + log_f[s + 1 : t + 1].sum()
                     scores.append(score)
-                answers.append(torch.stack(scores).softmax(0) @ v[seen.start : seen.stop])
+                if "contextual_positions" in choices:
+                    more = contextual(q[t], scores, weights["at_positions"])
+                    scores = [a + b for a, b in zip(scores, more, strict=True)]
+                for place, s in enumerate(seen):
+                    if positions == "alibi":
+                        scores[place] = scores[place] - 2.0 ** (-8 * (h + 1) / HEADS) * (t - s)
+                    if "distance_bias" in choices:
+                        which = bucket(t - s, **choices["distance_bias"])
+                        scores[place] = scores[place] + weights["by_bucket"][h, which]
+                    if "forget_bias" in choices:
+                        scores[place] = scores[place] + log_f[s + 1 : t + 1].sum()
+                shares = torch.stack(scores).exp()
+                nothing = weights["sink"][h].exp() if choices.get("sink") else 0.0
+                answers.append(shares @ v[seen.start : seen.stop] / (shares.sum() + nothing))
             heads.append(torch.stack(answers))
         rows.append(torch.cat(heads, dim=-1))
     return torch.stack(rows) @ weights["out.weight"].T + weights["out.bias"]
@@ -105,6 +145,42 @@ def test_a_sequence_may_come_in_pieces(positions: str, window: int | None) -> No
     torch.testing.assert_close(torch.cat(answers, 1), layer(x), rtol=0, atol=1e-10)
     numbers = sum(part[0].numel() for part in state)
     assert layer.state_bytes(40) == 4 * numbers
+
+
+@pytest.mark.parametrize("window", [None, 5])
+@pytest.mark.parametrize("choices", REMEDIES[3:6], ids=str)
+def test_blocks_of_queries_change_nothing(
+    choices: dict[str, Any], window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers and gradients of 23 steps, seven at a time and at once; and nothing from ahead."""
+    layer, x = layer_of("rope", window=window, **choices), stream(2, 23, WIDTH).requires_grad_()
+    sources = [x, *layer.parameters()]
+    found = []
+    for block in (7, 128):
+        monkeypatch.setattr(scored_attention, "_BLOCK", block)
+        y = layer(x)
+        (ahead,) = torch.autograd.grad(y[:, 11].sum(), x, retain_graph=True)
+        assert ahead[:, 11].all()
+        assert not ahead[:, 12:].any()
+        found.append((y, *torch.autograd.grad((y * x.detach()).sum(), sources)))
+    for cut, whole in zip(*found, strict=True):
+        torch.testing.assert_close(cut, whole, rtol=0, atol=1e-12)
+        assert whole.any()
+
+
+@pytest.mark.parametrize("choices", REMEDIES[3:6], ids=str)
+def test_in_bfloat16_they_stay_near(choices: dict[str, Any]) -> None:
+    layer, x = layer_of(**choices), stream(2, 300, WIDTH)
+    due = layer(x)
+    mine = layer.bfloat16()(x.bfloat16())
+    assert mine.dtype == torch.bfloat16
+    torch.testing.assert_close(mine.double(), due, rtol=0, atol=0.1)
+
+
+def test_a_bias_needs_distances_beyond_its_first_buckets() -> None:
+    with pytest.raises(ValueError, match=r"farthest: 8 is not allowed; .* half the buckets \(8\)"):
+        DistanceBias(buckets=16, farthest=8)
+    assert DistanceBias.model_validate(4096) == DistanceBias(farthest=4096)
 
 
 def test_forgetting_holds_over_long_sequences_in_float32() -> None:

@@ -17,8 +17,9 @@ from trainables.training.member import Member
 MIB = 2.0**20
 
 
-def room_of(total: float, cell: str = "lstm") -> Room:
-    return Room(build(trial_config(cell).model, recall(), seed=0), total)
+def room_of(total: float, cell: str = "lstm", hidden_size: int = 8) -> Room:
+    config = trial_config(cell, hidden_size=hidden_size)
+    return Room(build(config.model, recall(), seed=0), total)
 
 
 def test_each_stretch_of_memory_is_counted_once() -> None:
@@ -64,3 +65,34 @@ def test_a_member_short_of_memory_learns_the_same(cell: str) -> None:
         assert (cut_loss, cut_right) == (pytest.approx(loss, abs=1e-4), right)
     for whole, cut in zip(*(member.model.parameters() for member in members), strict=True):
         torch.testing.assert_close(cut, whole, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("cell", ["lru", "min_gru"])
+def test_a_member_short_of_memory_learns_the_same_in_forward_mode(cell: str) -> None:
+    """Three steps of Adam at a lag of 300 in 3 MiB, of which traces may take a quarter."""
+    config = trial_config(cell, hidden_size=32)
+    members = [
+        Member(config, recall(), Streams(0, "0" * 64), 0, 300, CPU, memory)
+        for memory in (math.inf, 3 * MIB)
+    ]
+    for step in range(3):
+        batch = recall().sample(300, 16, seeded(step))
+        assert members[1]._room.steps(16, 301) is not None
+        assert members[1]._room.traced(301, batch.scored)
+        (loss, right), (traced_loss, traced_right) = (member.learn(batch) for member in members)
+        assert (traced_loss, traced_right) == (pytest.approx(loss, abs=1e-4), right)
+    for whole, traced in zip(*(member.model.parameters() for member in members), strict=True):
+        torch.testing.assert_close(traced, whole, rtol=0, atol=2e-3)
+
+
+def test_segments_stand_in_where_forward_mode_would_not_do() -> None:
+    """No gradient is asked; answers everywhere; traces too large; more of them than of weights."""
+    last = torch.full((8, 1), 4095)
+    room = room_of(32 * MIB, "min_gru", 32)
+    assert room.traced(4096, last)
+    with torch.no_grad():
+        assert not room.traced(4096, last)
+    assert not room.traced(4096, torch.arange(4096).expand(8, -1))
+    assert not room_of(1.0, "min_gru", 32).traced(4096, last)
+    assert not room_of(32 * MIB, "gru", 32).traced(4096, last)
+    assert not room_of(32 * MIB, "s4d", 32).traced(4096, last)

@@ -5,6 +5,7 @@ The vector u is held within |u| <= 2^(1/T), so that a state at most doubles in T
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -13,14 +14,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from trainables.models.element_wise import ElementWise
 from trainables.models.kernels.compiled.rnn import rectified_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise, scan_backwards
-from trainables.models.layer import PartConfig, Recurrence, Surroundings
+from trainables.models.layer import PartConfig, Surroundings
 from trainables.shapes import Stream
 
 
-class IndRnn(Recurrence):
+class IndRnn(ElementWise):
     """The recurrence without a matrix: its gradient over time is a product of numbers."""
 
     class Config(PartConfig):
@@ -38,12 +40,30 @@ class IndRnn(Recurrence):
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """All inputs at once, then a loop: compiled, or one that writes in place."""
         drive = self._drive(x.transpose(0, 1).contiguous())
-        if suits(drive, *state, self.recurrent):
-            h_TBD, last = rectified_scan(drive, self._held(), *state)
-        else:
-            h_TBD = _RectifiedScan.apply(self._held(), drive, *state)
-            last = h_TBD[-1]
+        h_TBD, last = _scan(drive, self._held(), *state)
         return h_TBD.transpose(0, 1).to(x.dtype), (last,)
+
+    def driven(self, x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N 1 D"]:
+        """W x + b."""
+        return self._drive(x).unsqueeze(-2)
+
+    def held(self) -> Sequence[Float[Tensor, " D"]]:
+        """The vector u within its bounds."""
+        return (self._held(),)
+
+    def states(
+        self,
+        p: Float[Tensor, "T B 1 D"],
+        q: Sequence[Float[Tensor, "B D"]],
+        h: Float[Tensor, "B D"],
+    ) -> Float[Tensor, "T B D"]:
+        """The scan, as if of one sequence that is B times as wide."""
+        states, _ = _scan(p.flatten(1)[:, None], q[0].flatten(), h.flatten()[None])
+        return states.view(-1, *h.shape)
+
+    def answered(self, h: Float[Tensor, "*N D"], x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
+        """The state."""
+        return h.to(x.dtype)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state h, in float32 at least."""
@@ -69,6 +89,16 @@ class IndRnn(Recurrence):
     def flops_per_step(self, length: int) -> float:
         """One square map."""
         return 2.0 * self.width**2
+
+
+def _scan(
+    drive: Float[Tensor, "T B D"], u: Float[Tensor, " D"], initial: Float[Tensor, "B D"]
+) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "B D"]]:
+    """The states, compiled where kernels run, and the last of them."""
+    if suits(drive, u, initial):
+        return rectified_scan(drive, u, initial)
+    h = _RectifiedScan.apply(u, drive, initial)
+    return h, h[-1]
 
 
 class _RectifiedScan(torch.autograd.Function):

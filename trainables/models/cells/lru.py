@@ -7,6 +7,7 @@ y_t = Re(C h_t) + d x_t, then a gated mix of the channels
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import torch
@@ -14,15 +15,16 @@ from jaxtyping import Complex, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from trainables.models.element_wise import ElementWise, complex_states
 from trainables.models.gated_mix import GatedMix
 from trainables.models.kernels.compiled.linear import complex_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import PartConfig, Recurrence, Surroundings
+from trainables.models.layer import PartConfig, State, Surroundings
 from trainables.shapes import Stream
 
 
-class Lru(Recurrence):
+class Lru(ElementWise):
     """N damped oscillators driven by the input; stable at any weights, as |lambda| < 1."""
 
     class Config(PartConfig):
@@ -84,6 +86,31 @@ class Lru(Recurrence):
         h, last = complex_scan(factors, driven, initial.mT)
         y = nn.functional.linear(h.flatten(2), C) + self.skip * x
         return self.mix(y).transpose(0, 1), (last.mT.contiguous(),)
+
+    def driven(self, x: Float[Tensor, "*M D"]) -> Complex[Tensor, "*M 1 N"]:
+        """gamma (B x)."""
+        return self._driven(x).unsqueeze(-2)
+
+    def held(self) -> Sequence[Complex[Tensor, " N"]]:
+        """The lambdas."""
+        return (self._factors(),)
+
+    def states(
+        self,
+        p: Complex[Tensor, "T B 1 N"],
+        q: Sequence[Complex[Tensor, "B N"]],
+        h: Complex[Tensor, "B N"],
+    ) -> Complex[Tensor, "T B N"]:
+        """The scan."""
+        return complex_states(q[0], p.squeeze(2), h)
+
+    def answered(self, h: Complex[Tensor, "*M N"], x: Float[Tensor, "*M D"]) -> Tensor:
+        """mix(Re(C h) + d x)."""
+        return self._answer(torch.view_as_real(h), x)
+
+    def units(self, state: State) -> Complex[Tensor, "B N"]:
+        """In complex numbers."""
+        return torch.view_as_complex(state[0])
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state, (B, N, 2): real and imaginary parts, in float32 at least."""

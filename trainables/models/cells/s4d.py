@@ -9,6 +9,7 @@ A channel's N / 2 complex rates are A_n = -1/2 + i pi n at the start, and stand 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -16,19 +17,20 @@ from jaxtyping import Complex, Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.models.element_wise import ElementWise, complex_states
 from trainables.models.first_weights import TimescaleConfig
 from trainables.models.gated_mix import GatedMix
 from trainables.models.kernels.chunked.system import toeplitz
 from trainables.models.kernels.compiled.linear import diagonal_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
-from trainables.models.layer import Recurrence, Surroundings
+from trainables.models.layer import State, Surroundings
 from trainables.shapes import Stream
 
 CHUNK = 64
 
 
-class S4d(Recurrence):
+class S4d(ElementWise):
     """A long convolution by chunks: products with a Toeplitz matrix inside, states between.
 
     No Fourier transform: a product of matrices is faster on a CPU, and exactly causal.
@@ -93,6 +95,32 @@ class S4d(Recurrence):
         starts = _parts(ends.permute(1, 3, 0, 2).flatten(2))  # D 2n M
         out = _parts(2 * (read[..., None] * powers[..., 1:]).conj())  # D 2n L
         return y + nn.functional.pad(out.transpose(1, 2) @ starts, (batch, 0))
+
+    def driven(self, x: Float[Tensor, "*M D"]) -> Complex[Tensor, "*M 1 D n"]:
+        """The gains times u, which all states of a channel see."""
+        _, gains, _ = self._sampled()
+        return (gains * x.to(gains.real.dtype)[..., None]).unsqueeze(-3)
+
+    def held(self) -> Sequence[Complex[Tensor, "D n"]]:
+        """exp(dt A)."""
+        return (self._sampled()[0].exp(),)
+
+    def states(
+        self,
+        p: Complex[Tensor, "T B 1 D n"],
+        q: Sequence[Complex[Tensor, "B D n"]],
+        h: Complex[Tensor, "B D n"],
+    ) -> Complex[Tensor, "T B D n"]:
+        """The scan."""
+        return complex_states(q[0], p.squeeze(2), h)
+
+    def answered(self, h: Complex[Tensor, "*M D n"], x: Float[Tensor, "*M D"]) -> Tensor:
+        """mix(2 Re(c . s) + d u)."""
+        return self._answer(2 * (self._sampled()[2] * h).sum(-1).real, x)
+
+    def units(self, state: State) -> Complex[Tensor, "B D n"]:
+        """In complex numbers."""
+        return torch.view_as_complex(state[0])
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero state (B, D, N / 2, 2): real and imaginary parts, in float32 at least."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, pad
 
@@ -21,7 +21,39 @@ from trainables.models.first_weights import ForgetBiasConfig, forget_bias
 from trainables.models.kernels.chunked.given_types import in_given_types
 from trainables.models.kernels.scan import precise
 from trainables.models.layer import Layer, PartConfig, Surroundings
+from trainables.models.scored_attention import Terms, scored_attention
+from trainables.parts import Config
 from trainables.shapes import Stream
+
+
+class DistanceBias(Config):
+    """A number that each head adds to a score by the distance, in buckets (Raffel et al. 2020).
+
+    Written as a number, it is ``farthest``.
+
+    Attributes:
+        buckets: half of them for a distance each, the others even in its logarithm
+        farthest: the distance from which on there is one bucket
+
+    """
+
+    buckets: int = Field(default=32, ge=4, le=1024, multiple_of=2)
+    farthest: int = Field(default=128, ge=4)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number(cls, given: Any) -> Any:
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        return {"farthest": given} if is_number else given
+
+    @model_validator(mode="after")
+    def _far_enough(self) -> Self:
+        if self.farthest <= self.buckets // 2:
+            raise ValueError(
+                f"farthest: {self.farthest} is not allowed; it must be above half the buckets "
+                f"({self.buckets // 2})"
+            )
+        return self
 
 
 class HeadsConfig(PartConfig):
@@ -36,6 +68,11 @@ class HeadsConfig(PartConfig):
             head, so that attention does not flatten as a sequence grows (Nakanishi 2025)
         forget_bias: of a gate f in each head; a score of step s at step t then falls by the sum of
             -log f since s (FoX, Lin et al. 2025); null for no gate
+        sink: whether each head may look at nothing, by a learned score that takes its share of the
+            softmax (gpt-oss 2025; Xiao et al. 2024)
+        distance_bias: what each head adds by distance, learned (T5's); null for nothing
+        contextual_positions: how many positions have an embedding, where a position counts the
+            steps since that a gate lets count (CoPE, Golovneva et al. 2024); null for no positions
 
     """
 
@@ -45,7 +82,25 @@ class HeadsConfig(PartConfig):
     sharpened: bool = False
     forget_bias: ForgetBiasConfig | None = None
 
-    later: ClassVar[frozenset[str]] = frozenset({"normed", "sharpened", "forget_bias"})
+    sink: bool = False
+    distance_bias: DistanceBias | None = None
+    contextual_positions: int | None = Field(default=None, ge=2, le=65_536)
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {
+            "normed",
+            "sharpened",
+            "forget_bias",
+            "sink",
+            "distance_bias",
+            "contextual_positions",
+        }
+    )
+
+    @property
+    def scores_are_sums(self) -> bool:
+        """Whether scores are more than a product of queries and keys with penalties."""
+        return self.sink or self.distance_bias is not None or self.contextual_positions is not None
 
 
 class SelfAttention(Layer):
@@ -83,15 +138,24 @@ class SelfAttention(Layer):
             self.forget = nn.Linear(around.width, config.num_heads)
             with torch.no_grad():
                 self.forget.bias.copy_(forget_bias(config.forget_bias).draw(config.num_heads))
+        if config.sink:
+            self.sink = nn.Parameter(torch.zeros(config.num_heads))
+        if config.distance_bias is not None:
+            buckets = config.distance_bias.buckets
+            self.by_bucket = nn.Parameter(torch.zeros(config.num_heads, buckets))
+        if config.contextual_positions is not None:
+            self.at_positions = nn.Parameter(torch.zeros(config.contextual_positions, head_width))
 
     def forward(self, x: Stream) -> Stream:
         """Attend to the past and to the step itself."""
         q, k, v = self._heads(x)
-        kept = self._kept(x)
+        asking, kept = q, self._kept(x)
         if self.rotate is not None:
             q, k = self.rotate(q), self.rotate(k)
         q = self._sharp(q, before=0)
-        if kept is None:
+        if self.config.scores_are_sums:
+            y_BHTE = self._scored(q, k, v, asking, None if kept is None else kept.cumsum(-1))
+        elif kept is None:
             y_BHTE = causal_attention(q, k, v, self.slopes, self.config.window)
         else:
             forgetful = in_given_types(causal_attention)
@@ -118,6 +182,7 @@ class SelfAttention(Layer):
         """
         T, window = x.shape[1], self.config.window
         q, *new = self._heads(x)
+        asking = q
         kept = self._kept(x)
         if kept is not None:
             forgotten = kept.cumsum(-1)
@@ -130,7 +195,9 @@ class SelfAttention(Layer):
             q = self.rotate(pad(q, (0, 0, before, 0)))[:, :, before:]
             k = self.rotate(k)
         q = self._sharp(q, before)
-        if kept is None:
+        if self.config.scores_are_sums:
+            y_BHTE = self._scored(q, k, v, asking, gone[0] if gone else None)
+        elif kept is None:
             y_BHTE = late_attention(q, k, v, self.slopes, window)
         else:
             qkv = forgetting(q, k, v, gone[0])
@@ -164,6 +231,23 @@ class SelfAttention(Layer):
         factors = self.sharpness[:, None] * seen.to(precise(q.dtype)).log()
         return q * factors[..., None].to(q.dtype)
 
+    def _scored(
+        self, q: Heads, k: Heads, v: Heads, asking: Heads, log_kept: Tensor | None
+    ) -> Heads:
+        """Score by score, in float32 at least, as positions are counted in them."""
+        config = self.config
+        bias = config.distance_bias
+        terms = Terms(
+            slopes=self.slopes,
+            by_bucket=None if bias is None else self.by_bucket,
+            farthest=0 if bias is None else bias.farthest,
+            at_positions=None if config.contextual_positions is None else self.at_positions,
+            sink=self.sink if config.sink else None,
+        )
+        wide = precise(v.dtype)
+        q, k, v, asking = (part.to(wide) for part in (q, k, v, asking))
+        return in_given_types(scored_attention)(q, k, v, asking, log_kept, config.window, terms)
+
     def _joined(self, y: Heads, x: Stream) -> Stream:
         """The heads side by side, mixed."""
         return self.out(y.transpose(1, 2).flatten(2).to(x.dtype))
@@ -172,7 +256,9 @@ class SelfAttention(Layer):
         """Four square maps; a score and a value for each step seen."""
         seen = mean_span(length, self.config.window)
         gates = 0 if self.config.forget_bias is None else self.config.num_heads
-        return 2.0 * (4 * self.width**2 + 2 * seen * self.width + gates * (self.width + 2 * seen))
+        positions = self.config.contextual_positions or 0
+        scores = 2 * seen * self.width + gates * (self.width + 2 * seen) + positions * self.width
+        return 2.0 * (4 * self.width**2 + scores)
 
     def state_bytes(self, length: int) -> int:
         """Keys and values of the steps that the next one may see."""

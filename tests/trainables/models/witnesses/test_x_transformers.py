@@ -1,4 +1,4 @@
-"""Self-attention with RoPE, ALiBi and a window against x-transformers."""
+"""Self-attention with RoPE, ALiBi, a window, and what else scores are made of: x-transformers."""
 
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from torch.func import functional_call
 from x_transformers.x_transformers import (
     AlibiPositionalBias,
     Attention,
+    RelativePositionBias,
     RotaryEmbedding,
 )
 
@@ -76,6 +77,67 @@ def test_attention_agrees_with_the_package(
         for name in ("weight", "bias"):
             q, k, v = weights[f"qkv.{name}"].chunk(3)
             taken |= {f"to_q.{name}": q, f"to_k.{name}": k, f"to_v.{name}": v}
+        return functional_call(theirs, taken, (x,), options)
+
+    assert_agree(layer, witness, stream(2, length, width))
+
+
+REMEDIES: list[dict[str, Any]] = [
+    {"sink": True},
+    {"distance_bias": {"buckets": 8, "farthest": 20}},
+    {"contextual_positions": 6},
+    {"sink": True, "distance_bias": {"buckets": 32, "farthest": 40}},
+    {"sink": True, "contextual_positions": 60},
+]
+
+
+@pytest.mark.parametrize("choices", REMEDIES, ids=str)
+@pytest.mark.parametrize("window", [None, 5])
+@pytest.mark.parametrize("length", [1, 63])
+def test_scores_agree_with_the_package(
+    choices: dict[str, Any], window: int | None, length: int
+) -> None:
+    """T5's bias by distance, positions that are counted (CoPE), and a sink.
+
+    The first two together differ: its gates see the bias, ours what is asked and answered alone.
+    """
+    torch.manual_seed(0)
+    heads, width = 2, 2 * HEAD_WIDTH
+    config = SelfAttention.Config.model_validate({"num_heads": 2, "window": window, **choices})
+    layer = SelfAttention(config, Surroundings(width)).double()
+    stirred(layer)
+    positions, bias = config.contextual_positions, config.distance_bias
+    theirs = Attention(
+        width,
+        HEAD_WIDTH,
+        heads=heads,
+        causal=True,
+        max_attend_past=None if window is None else window - 1,
+        custom_attn_fn=partial(torch.softmax, dim=-1),
+        head_learned_sink=config.sink,
+        use_cope=positions is not None,
+        cope_max_pos=positions or 1,
+    )
+    for name in ("to_q", "to_k", "to_v", "to_out"):
+        setattr(theirs, name, nn.Linear(width, width))
+    if bias is not None:
+        theirs.by_distance = RelativePositionBias(
+            1.0, causal=True, num_buckets=bias.buckets, max_distance=bias.farthest, heads=heads
+        )
+    theirs.double()
+    options = {} if bias is None else {"rel_pos": theirs.by_distance}
+
+    def witness(weights: Weights, x: Tensor) -> Tensor:
+        taken = {f"to_out.{name}": weights[f"out.{name}"] for name in ("weight", "bias")}
+        for name in ("weight", "bias"):
+            q, k, v = weights[f"qkv.{name}"].chunk(3)
+            taken |= {f"to_q.{name}": q, f"to_k.{name}": k, f"to_v.{name}": v}
+        if config.sink:
+            taken["attend.head_attn_sink"] = weights["sink"]
+        if positions is not None:
+            taken["attend.cope.pos_emb"] = weights["at_positions"]
+        if bias is not None:
+            taken["by_distance.relative_attention_bias.weight"] = weights["by_bucket"].T
         return functional_call(theirs, taken, (x,), options)
 
     assert_agree(layer, witness, stream(2, length, width))
