@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-TRIALS = 8
+TRIALS = 12
 SPEC = f"""\
 name: digits
 space: quick
