@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-TRIALS = 8
+TRIALS = 12
 SPEC = f"""\
 name: digits
 space: quick
@@ -275,15 +275,14 @@ def test_mlflow_listens_to_the_head_alone(up: Up) -> None:
 def test_stopped_gone_on_with_and_a_worker_cut_off_for_a_minute(
     searched: Up, at_laptop: Cluster
 ) -> None:
-    """A search made longer, stopped in the middle, gone on with: each trial is there once.
+    """A search made longer, stopped in the middle, made longer again: each trial is there once.
 
     Those on a machine that the network does not reach end, there or elsewhere, and none by it.
     """
-    trials = TRIALS + 12
-    searched.tell("resume", "--trials", str(trials))
+    searched.tell("resume", "--trials", str(TRIALS + 6))
     assert "Stopped" in searched.tell("stop")
-    assert len(records_on(at_laptop)) < trials
-    searched.tell("resume")
+    trials = TRIALS + 14
+    searched.tell("resume", "--trials", str(trials))
     lost = searched.hosts[2]
     deadline = time.monotonic() + HANGS
     while not any(map(in_a_trial, lost.processes().values())):
