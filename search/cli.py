@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated, cast
 
@@ -108,10 +109,18 @@ def _met(error: BaseException, began_as: tuple[int, int]) -> int:
     if output_is_unwanted(error, began_as):
         forget_output()
         return EXIT_UNWANTED
+    if isinstance(error, SystemExit) and _is_of_completion(error):
+        return error.code if isinstance(error.code, int) else EXIT_USER_ERROR
     line = outside(error) if isinstance(error, Exception) else None
     if line is not None:
         return _say(line, EXIT_USER_ERROR)
     return _say(last_resort(error), EXIT_FAULT)
+
+
+def _is_of_completion(end: SystemExit) -> bool:
+    """Whether typer ends the process, as it does once it has completed; a plugin may not."""
+    *_, (last, _) = traceback.walk_tb(end.__traceback__)
+    return str(last.f_globals.get("__name__")).startswith("typer.")
 
 
 def _say(line: str, code: int) -> int:

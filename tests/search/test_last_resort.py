@@ -53,6 +53,25 @@ def test_a_fault_is_one_line_and_its_trace_is_kept(
     assert "in faulty" in trace.read_text()
 
 
+@pytest.mark.parametrize(
+    ("asked", "words", "answer"),
+    [
+        ("complete_bash", "longspan comp", "compare\n"),
+        ("complete_bash", "longspan trials made --so", "--sort\n"),
+        ("source_bash", "", "complete"),
+    ],
+)
+def test_completion_ends_well(asked: str, words: str, answer: str) -> None:
+    """Typer ends the process itself, which is no fault."""
+    at = str(len(words.split()) - 1)
+    own = {"_LONGSPAN_COMPLETE": asked, "COMP_WORDS": words, "COMP_CWORD": at}
+    done = subprocess.run(
+        [str(COMMAND)], env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert answer in done.stdout
+
+
 def test_a_fault_of_a_plugin_is_told_with_its_file_and_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
