@@ -44,7 +44,7 @@ def overlapping(rows: Rows, parts: Int8[np.ndarray, " R"], fitted: Fitted) -> fl
 
 
 def _of_part(rows: Rows, parts: Int8[np.ndarray, " R"], name: str) -> list[int]:
-    numbers = np.flatnonzero(parts == PARTS.index(name))  # type: ignore[arg-type]  # it is one
+    numbers = np.flatnonzero(parts == PARTS.index(name))
     return numbers[np.argsort(rows.hashes[numbers], kind="stable")].tolist()
 
 
