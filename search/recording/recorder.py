@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from search.cluster.head_node import on_cluster
 from search.disk.folder import SearchFolder
 from search.disk.record import Record
-from search.recording.place import replace_damaged
+from search.recording.parent.place import replace_damaged
 from search.spec import Spec
 from trainables.messages import one_line
 

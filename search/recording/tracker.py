@@ -24,9 +24,9 @@ from search.errors import UserError
 from search.recording import sending
 from search.recording.certificates import send_certificates
 from search.recording.datasets import accounts, dataset_inputs
+from search.recording.parent.place import own_database, own_uri, tracking_uri
 from search.recording.parent.telling import ParentRun
 from search.recording.parent.view import view
-from search.recording.place import own_database, own_uri, tracking_uri
 from search.recording.points import Point, final_points, points, tags, title
 from search.recording.whole_database import make_whole
 from search.spec import Spec

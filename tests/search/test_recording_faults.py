@@ -24,9 +24,9 @@ from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
-from search.recording import place, sending
 from search.recording import recorder as recording
-from search.recording.parent import telling
+from search.recording import sending
+from search.recording.parent import place, telling
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec

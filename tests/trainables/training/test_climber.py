@@ -225,6 +225,7 @@ def test_a_row_tells_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
     assert (row.sequences, row.seconds, row.training_gflop) == (16, 0.1, 0.25)
     assert row.parameters == model.num_parameters
     assert row.state_bytes == model.state_bytes(5)
+    assert row.flops_per_step == model.flops(5, max(1, row.answers)) / 5
     assert row.peak_memory_bytes > 2**20
 
 
