@@ -230,7 +230,8 @@ class Record:
         """
         record = read(cls, {**found, "report": Report.from_json(found.get("report", {}))})
         try:
-            describe(record.configuration)
+            words = (describe(record.configuration), record.regime)
+            "".join(words)  # each is text
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"'configuration' is no trial's: {named(error)}") from None
         return record

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from optuna.samplers import BaseSampler
-from optuna.trial import BaseTrial, FixedTrial, TrialState
+from optuna.trial import BaseTrial, FixedTrial, Trial, TrialState
 from pydantic import ValidationError
 from ray.tune.search import Searcher
 
@@ -129,7 +129,7 @@ class StudySearch(Searcher):
             f"{', '.join(exceeded)}; loosen them or offer smaller choices, under a new name"
         )
 
-    def _ask(self) -> tuple[BaseTrial, TrialConfig]:
+    def _ask(self) -> tuple[Trial, TrialConfig]:
         """The study's next trial, with what the space makes of it.
 
         Raises:

@@ -83,6 +83,14 @@ WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
         with_value("configuration", "model", "cell", value=[[1]]),
         "'configuration' is no trial's: TypeError: ",
     ),
+    "a regime that is none": (
+        with_value("configuration", "training", "regime", value=True),
+        "'configuration' is no trial's: AttributeError: ",
+    ),
+    "a regime of no kind": (
+        with_value("configuration", "training", "regime", value={"kind": [[1]]}),
+        "'configuration' is no trial's: TypeError: ",
+    ),
     "text for a number": (
         with_value("report", "rows", 0, "lag", value="8"),
         "MemberRung: 'lag' is '8'; allowed: a whole number",

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 Fits = Callable[[Any], bool]
 
 
-def require_kinds(value: Any) -> None:
+def require_kinds(value: object) -> None:
     """Refuse a dataclass of which a field holds another kind of value than it names.
 
     A whole number is a float too, and no flag is a number. Of a `Literal` only the kind is looked
@@ -20,11 +20,12 @@ def require_kinds(value: Any) -> None:
     Raises:
         ValueError: in one line, with the class, the field and the value.
     """
-    for name, fits, wanted in _fields(type(value)):
+    kind: Any = type(value)  # which mypy takes for not hashable
+    for name, fits, wanted in _fields(kind):
         found = getattr(value, name)
         if not fits(found):
             said = "a nested value" if isinstance(found, dict | list) else repr(found)[:40]
-            raise ValueError(f"{type(value).__name__}: {name!r} is {said}; allowed: {wanted}")
+            raise ValueError(f"{kind.__name__}: {name!r} is {said}; allowed: {wanted}")
 
 
 @cache
