@@ -96,7 +96,7 @@ def test_a_path_of_numbers_that_is_affine() -> None:
         (SYMBOLS, {"cell": "lru", "readout": "attention"}),
         (NUMBERS, {"cell": "lru", "residual": "add"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
 def test_what_is_not_element_by_element_is_not_traced(
     task: Interface, parts: dict[str, object]
