@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.markup import escape
@@ -33,6 +35,8 @@ from search.errors import UserError
 
 if TYPE_CHECKING:
     from search.spec import Spec
+
+Result = TypeVar("Result")
 
 
 def search(
@@ -172,6 +176,20 @@ def resume(
         _search(folder, began, ray_up)
 
 
+def _beside(work: Callable[[], Result]) -> Future[Result]:
+    """What a thread comes to that Ctrl-C does not wait for."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # for whoever asks for the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="controls", daemon=True).start()
+    return future
+
+
 def _search(folder: SearchFolder, began: float, ray_up: ExitStack) -> None:
     """Run the search and show what came of it; ``began`` is when the command did."""
     from search import spec as specs
@@ -298,11 +316,10 @@ def _lay(folder: SearchFolder, spec: Spec, ray_up: ExitStack | None) -> None:
     show_accounts(tasks, console)
     require(machines(), spec.resources)
     spec = _warm(spec, folder.runs)
-    with ThreadPoolExecutor(1) as beside:
-        controls = beside.submit(measure_once, spec, tasks, folder.runs)
-        if ray_up is not None:
-            start_early(spec, ray_up)
-        refuse(spec, tasks, folder.runs, controls.result(), console)
+    controls = _beside(lambda: measure_once(spec, tasks, folder.runs))
+    if ray_up is not None:
+        start_early(spec, ray_up)
+    refuse(spec, tasks, folder.runs, controls.result(), console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())
     keep_tasks(folder, tasks)
 

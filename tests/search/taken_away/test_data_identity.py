@@ -174,7 +174,7 @@ def test_a_search_goes_on_with_other_data_that_is_meant(
 ) -> None:
     """It is recorded with the search and in what is exported; the encoding stays."""
     searches: list[SearchFolder] = []
-    monkeypatch.setattr(searching, "_search", searches.append)
+    monkeypatch.setattr(searching, "_search", lambda folder, *_: searches.append(folder))
     _, _, frame = variants(taken, changed)["added"]
     frame.to_parquet(changed / "numbers.parquet")
     kept = changed / "runs" / "taken" / "encoding"
