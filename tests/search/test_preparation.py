@@ -93,7 +93,8 @@ def test_what_is_no_configuration_is_refused() -> None:
 def test_nobody_prepares_a_worker_otherwise() -> None:
     """Threads, device and `TrialSpec` of a worker are made in one place.
 
-    An estimate, which is made as if in one, is in another.
+    An estimate, which is made as if in one, is in another; and a copy of the process, in which
+    somebody's own code is tried, has none of its threads.
     """
     rooms = Path(__file__).parents[2] / "search"
     words = ("set_num_threads", "TrialSpec(", 'device("cuda"')
@@ -102,4 +103,8 @@ def test_nobody_prepares_a_worker_otherwise() -> None:
         for path in rooms.rglob("*.py")
         if any(word in path.read_text() for word in words)
     }
-    assert found == {"scheduling/preparation.py", "commands/estimating/as_in_a_worker.py"}
+    assert found == {
+        "scheduling/preparation.py",
+        "commands/estimating/as_in_a_worker.py",
+        "spec/trying.py",
+    }

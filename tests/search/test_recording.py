@@ -19,6 +19,7 @@ from search.recording import sending
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
+from trainables.measure.plain import digest
 from trainables.measure.report import Report
 
 SPEC = Spec.model_validate(
@@ -62,7 +63,7 @@ def record(folder: SearchFolder) -> Record:
         },
         "training": {"learning_rate": 0.001},
     }  # fmt: skip
-    ledger.started(0, {"model/cell/kind": "lstm"}, configuration, "d" * 64)
+    ledger.started(0, {"model/cell/kind": "lstm"}, configuration, digest(configuration))
     rows = [row(8, 0, True), row(8, 1, True), row(16, 1, True), row(16, 0, False)]
     curve = [
         {"task": "recall", "lag": lag, "successes": s, "sequences": 128, "learned": lag == 8}
