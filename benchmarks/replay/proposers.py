@@ -123,8 +123,20 @@ class Asked(Proposer):
         )
 
 
+class _AsThen(FixedTrial):
+    """A trial of the table; of what its space did not offer yet it had the first choice."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__init__(dict(parameters))
+        self._known = parameters
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        known = name in self._known
+        return super().suggest_categorical(name, choices) if known else choices[0]
+
+
 def _offered(parameters: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    trial = FixedTrial(dict(parameters))
+    trial = _AsThen(parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         SPACES[SPACE](trial)  # type: ignore[arg-type]  # a stand-in of a trial

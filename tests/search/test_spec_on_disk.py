@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -149,7 +151,7 @@ def test_cut_with_both_its_copies_torn_it_is_not_believed(folder: SearchFolder, 
 
 
 @pytest.mark.parametrize("name", ["spec.yaml", "search.json", "trials/00001/record.json"])
-@pytest.mark.parametrize("there", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("there", [os.mkdir, os.mkfifo, lambda file: file.symlink_to(file)])
 def test_what_is_no_file_is_not_waited_for(
     folder: SearchFolder, name: str, there: Callable[[Path], None]
 ) -> None:
@@ -163,11 +165,21 @@ def test_what_is_no_file_is_not_waited_for(
     )
 
 
-def test_a_record_that_cannot_be_read_is_said_and_the_rest_shown(folder: SearchFolder) -> None:
+def test_a_record_that_cannot_be_read_is_said_and_the_rest_shown(
+    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A resume waits until it can, and does not try its trial again."""
     record = folder.trial(1) / "record.json"
     record.parent.mkdir(parents=True)
-    record.symlink_to(record)
+    record.touch()
+    opened = os.open
+
+    def forbidden(path: str | Path, *flags: Any) -> int:
+        if Path(path) == record:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *flags)
+
+    monkeypatch.setattr(os, "open", forbidden)  # root may read everything
     ledger = Ledger(folder)
     (line,) = ledger.unreadable
     assert line.startswith(f"{record}: cannot be read: ")
