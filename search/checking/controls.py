@@ -24,15 +24,6 @@ Measured = Mapping[str, tuple[Sequence[Controls], Sequence[float]]]
 """By task, its controls at some lags, and the share of inputs there that training shows too."""
 
 
-def check_once(spec: Spec, tasks: Mapping[str, Task], runs: Path, console: Console) -> None:
-    """Run the controls of tasks that have not passed them yet, and show what was found.
-
-    Raises:
-        UserError: in one line, if a task fails and the spec does not say ``controls: warn``.
-    """
-    refuse(spec, tasks, runs, measure_once(spec, tasks, runs), console)
-
-
 def measure_once(spec: Spec, tasks: Mapping[str, Task], runs: Path) -> Measured:
     """The controls of tasks that have not passed them yet."""
     found = {}

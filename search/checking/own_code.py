@@ -40,7 +40,7 @@ def made(name: str, config: TaskConfig) -> Task:
         ValueError: in one line, if a shipped task cannot read its data.
         UserError: in one line, if one of the user's own cannot be relied on.
     """
-    if type(config).__module__.partition(".")[0] == "trainables":
+    if config.is_shipped:
         return make_task(config)
     what = f"tasks: {name}"
     try:

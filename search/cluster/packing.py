@@ -40,8 +40,7 @@ def pack(spec: Spec, root: Path) -> Spec:
         if isinstance(task.files, Path):  # and not a bucket's address
             _require_one(task.files)
             place = places.setdefault(task.files, f"data/{len(places)}/{task.files.name}")
-            shipped = type(task).__module__.partition(".")[0] == "trainables"
-            travels[task.files] = _rows if shipped else _open_files
+            travels[task.files] = _rows if task.is_shipped else _open_files
             task = task.with_files(Path(FILES, place))
         tasks.append(task)
     modules = _own_modules(spec)

@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from search.checking import controls as controlling
-from search.checking.controls import check_once
+from search.checking.controls import measure_once, refuse
 from search.checking.preflight import check_tasks
 from search.errors import UserError
 from search.spec import Spec, read
@@ -41,7 +41,8 @@ def leaking(tmp_path: Path) -> Path:
 def once(spec: Spec, runs: Path) -> str:
     """What is printed before a search."""
     console = Console(width=120, record=True, file=io.StringIO())
-    check_once(spec, check_tasks(spec), runs, console)
+    tasks = check_tasks(spec)
+    refuse(spec, tasks, runs, measure_once(spec, tasks, runs), console)
     return console.export_text()
 
 

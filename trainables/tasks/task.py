@@ -93,6 +93,11 @@ class TaskConfig(Config):
     kind: str
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether Longspan brought the task, and no plugin."""
+        return type(self).__module__.partition(".")[0] == "trainables"
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What random streams depend on: everything but where on this machine the data lies."""
         return self.model_dump(mode="json")
