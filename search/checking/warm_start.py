@@ -1,15 +1,15 @@
 """What others have found, to be tried first: ``search.warm_start``.
 
-The best configurations of earlier searches, of exports and of an Optuna study of the user's own are
-put into the spec as priors, as far as the space offers their parameters. Only what to try is taken
-from there, nothing of what was measured: on another task, ladder or budget that is
+The best configurations of earlier searches, outcome files, exports and an Optuna study of the
+user's own are put into the spec as priors, as far as the space offers their parameters. Only what
+to try is taken from there, nothing of what was measured: on another task, ladder or budget that is
 another number, and a sampler that is told both learns which search a trial is of. So what they
 are worth here is measured here, by trials that say where they come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
+from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
@@ -33,6 +34,7 @@ from search.spec import Prior, Spec
 from search.spec.spaces import find_space
 from spaces import Space
 from trainables.exports import exported
+from trainables.files.whole_files import DamagedFileError
 from trainables.messages import named, one_line
 
 MOST = 8
@@ -89,10 +91,8 @@ def _of(source: str, runs: Path) -> Iterator[Found]:
     folder = Path(source)
     if (folder / exported.CONFIG).exists() and (folder / exported.OUTCOME).exists():
         return _of_export(folder)
-    if folder.suffix == ".parquet":
-        raise UserError(
-            f"search.warm_start: {source!r}: an outcome file is no source; name its search"
-        )
+    if folder.suffix == ".parquet" or (folder.is_dir() and any(folder.glob("*.parquet"))):
+        return _of_outcomes(folder)
     return _of_search(source, runs)
 
 
@@ -121,6 +121,43 @@ def _of_export(folder: Path) -> Iterator[Found]:
         raise UserError(f"search.warm_start: {one_line(error)}") from None
     configuration = claim.config.configuration.model_dump(mode="json")
     yield f"{folder}: lag {claim.lag} on {claim.config.task.kind}", dict(_flat(configuration))
+
+
+def _of_outcomes(path: Path) -> Iterator[Found]:
+    """The trials of an outcome file, or of a folder of them, the best first.
+
+    A file does not say how many members had to solve a rung: counted is the longest lag that more
+    than half of those who tried it solved, on the task of which it is the shortest.
+    """
+    try:
+        table = outcomes.read(path) if path.is_dir() else outcomes.read_part(path)
+    except FileNotFoundError:
+        raise UserError(f"search.warm_start: {str(path)!r}: no such file") from None
+    except DamagedFileError as error:
+        raise UserError(f"search.warm_start: {one_line(error)}") from None
+    if any(table[name].null_count for name in (*outcomes.KEY, "solved")):
+        raise UserError(f"search.warm_start: {str(path)!r} holds other rows than outcomes")
+    trials: dict[int, list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        trials.setdefault(row["trial"], []).append(row)
+    best = sorted(trials.items(), key=lambda item: (-_solved(item[1]), item[0]))
+    for number, measured in best:
+        if lag := _solved(measured):
+            on = ", ".join(dict.fromkeys(row["task"] for row in measured))
+            own = {name: value for name, value in measured[0].items()
+                   if name not in outcomes.SCHEMA.names and value is not None}  # fmt: skip
+            yield f"{path}, trial {number}: lag {lag} on {on}", own
+
+
+def _solved(rows: Iterable[Mapping[str, Any]]) -> int:
+    """The longest lag that most members solved who tried it; the least over the tasks."""
+    tried: dict[str, dict[int, list[bool]]] = {}
+    for row in rows:
+        tried.setdefault(row["task"], {}).setdefault(row["lag"], []).append(row["solved"])
+    return min(
+        max((lag for lag, solved in lags.items() if 2 * sum(solved) > len(solved)), default=0)
+        for lags in tried.values()
+    )
 
 
 def _flat(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

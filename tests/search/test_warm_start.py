@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from search.checking.warm_start import MOST, with_priors
+from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
@@ -26,6 +29,7 @@ from search.spec import SearchConfig, Spec, read, take
 from search.spec.spaces import find_space
 from tests.search.test_older_version import KEPT, RECALL
 from tests.trainables.training.stand_ins import trial_config
+from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
 
 SPACE = {
@@ -107,6 +111,32 @@ def test_from_an_export(tmp_path: Path) -> None:
     assert " on recall; " in prior.origin
 
 
+def test_from_outcome_files(tmp_path: Path) -> None:
+    """A file, or a folder of them, without their search; the longest lag most members solved."""
+
+    def measured(*reaches: int) -> list[MemberRung]:
+        return [
+            MemberRung(task, lag, member, "solved" if lag <= reach else "budget")
+            for task in ("recall", "copying")
+            for member, reach in enumerate(reaches)
+            for lag in (8, 16, 32)
+            if lag <= max(8, 2 * reach)
+        ]
+
+    rates = [{**GOOD, "training/learning_rate": rate} for rate in (0.01, 0.02, 0.03)]
+    for number, (rate, reaches) in enumerate(
+        zip(rates, ((8, 8, 8), (16, 8, 16), (0, 0, 8)), strict=True)
+    ):
+        outcomes.write(tmp_path / "kept", number, "digest", measured(*reaches), rate)
+    found = with_priors(spec(str(tmp_path / "kept")), tmp_path)
+    assert found.search.first == [rates[1], rates[0]]
+    assert origins(found)[0] == (
+        f"{tmp_path / 'kept'}, trial 1: lag 16 on copying, recall; 3 of 3 parameters"
+    )
+    one = with_priors(spec(str(tmp_path / "kept" / "00000.parquet")), tmp_path)
+    assert one.search.first == [rates[0]]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_from_a_study_of_ones_own(kind: str, tmp_path: Path) -> None:
     """The best by its own direction; failed trials and parameters of other names do not count."""
@@ -137,7 +167,9 @@ def test_from_a_study_of_ones_own(kind: str, tmp_path: Path) -> None:
     ("source", "says"),
     [
         ("before", "'before' is no search under"),
-        ("outcomes.parquet", "an outcome file is no source; name its search"),
+        ("none.parquet", "no such file"),
+        ("rows.parquet", "holds other rows than outcomes"),
+        ("other.parquet", "other.parquet: damaged: "),
         ("optuna:none.db", "no such file"),
         ("optuna:sqlite:///none.db", "no such file"),
         ("optuna:sqlite:///other.db", "cannot be read"),
@@ -148,7 +180,9 @@ def test_what_is_no_source_is_refused_in_one_line(
     source: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "other.db").write_text("no database")
+    for name in ("other.db", "other.parquet"):
+        (tmp_path / name).write_text("no database")
+    pq.write_table(pa.table({"lag": [1]}), tmp_path / "rows.parquet")
     earlier(tmp_path, "nothing", {"model/depth": 2})
     with pytest.raises(UserError, match=r"search\.warm_start: .*") as refused:
         with_priors(spec(source), tmp_path)

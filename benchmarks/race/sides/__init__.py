@@ -1,0 +1,1 @@
+"""Each side is a program: `python -m benchmarks.race.sides.SIDE SPEC SEED FOLDER`."""
