@@ -59,8 +59,8 @@ def main() -> None:
     for (course, side), results in found.items():
         walls, cpus = ([each[k] for each in results] for k in (0, 1))
         held = f"{sum(map(math.isfinite, walls))} of {len(results)}"
-        print(f"| {course} | {side} | {held} | {statistics.median(walls):.0f} "
-              f"({min(walls):.0f}, {max(walls):.0f}) | {statistics.median(cpus):.0f} |")  # fmt: skip
+        wall = f"{statistics.median(walls):.0f} ({min(walls):.0f}, {max(walls):.0f})"
+        print(f"| {course} | {side} | {held} | {wall} | {statistics.median(cpus):.0f} |")
 
 
 def race(
