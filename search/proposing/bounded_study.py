@@ -17,6 +17,9 @@ MOST_TRIALS = 1000
 BEST_TRIALS = 100
 """TPE models at most 25 of the best trials; all others together are its picture of the rest."""
 
+MISSING = "no rung passed"
+"""Optuna's name for what a trial breaks that counts in no aim but progress."""
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -25,10 +28,13 @@ class Annotations:
     Attributes:
         attributes: Optuna's user attributes
         by_lag: its intermediate values
+        missing: where there are several aims, how far it is from counting in any but the first; 0
+            if it counts
     """
 
     attributes: Mapping[str, Any]
     by_lag: Mapping[int, float]
+    missing: float | None = None
 
 
 class BoundedStorage(JournalStorage):
@@ -105,13 +111,15 @@ class BoundedStudy(optuna.Study):
             return super().get_trials(deepcopy, states)
 
     def note(self, number: int, annotations: Annotations) -> None:
-        """Put beside a trial that is under way what is for people to see, not for samplers."""
+        """Put beside a trial that is under way what is for people to see, and what it lacks."""
         study_id = self._bounded.get_study_id_from_name(self.study_name)
         trial_id = self._bounded.get_trial_id_from_study_id_trial_number(study_id, number)
         for key, value in annotations.attributes.items():
             self._bounded.set_trial_user_attr(trial_id, key, value)
         for lag, value in annotations.by_lag.items():
             self._bounded.set_trial_intermediate_value(trial_id, lag, value)
+        if annotations.missing is not None:
+            optuna.Trial(self, trial_id).set_constraint(MISSING, annotations.missing)
 
     def showing_all(self) -> AbstractContextManager[None]:
         """Let the sampler see every trial for the length of the block."""
@@ -119,6 +127,6 @@ class BoundedStudy(optuna.Study):
 
 
 def best_of(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """The best of the trials that have a value, the best first."""
-    valued = (trial for trial in trials if trial.values and len(trial.values) == 1)
-    return heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.value, -trial.number))
+    """The best of the trials that have a value, by the first of several, the best first."""
+    valued = (trial for trial in trials if trial.values)
+    return heapq.nlargest(BEST_TRIALS, valued, key=lambda trial: (trial.values[0], -trial.number))

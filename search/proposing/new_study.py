@@ -7,7 +7,11 @@ from typing import Any
 import optuna
 
 
-def new_study(**given: Any) -> optuna.Study:
-    """A study whose value is maximised; what is ``given`` is `optuna.create_study`'s to take."""
+def new_study(aims: int = 1, **given: Any) -> optuna.Study:
+    """A study whose first value is maximised, and all others minimised.
+
+    What is ``given`` is `optuna.create_study`'s to take.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(direction="maximize", **given)
+    directions = ["maximize", *["minimize"] * (aims - 1)]
+    return optuna.create_study(directions=directions, **given)

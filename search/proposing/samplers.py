@@ -30,7 +30,7 @@ from spaces import Space
 from trainables.messages import named
 
 METRIC = "progress"
-"""What is maximised."""
+"""What is maximised, before all else."""
 
 POPULATION = 16
 """Of `nsga2`: its first generation is drawn at random, and a search may have 60 trials in all."""
@@ -139,18 +139,23 @@ def require_taken(spec: Spec, space: Space) -> None:
             raise
         except (Exception, SystemExit) as error:  # whatever the user's own code raises
             raise UserError(f"search.sampler: {kind!r} proposes nothing: {named(error)}") from None
+    if kind == "cmaes" and len(spec.search.objectives) > 1:
+        raise UserError(
+            "search.sampler: cmaes takes one objective; allowed with "
+            f"{', '.join(spec.search.objectives)}: tpe, gp, nsga2, qmc, random, or module:function"
+        )
     if kind == "cmaes":
         _require_numbers(spec, space)
 
 
 def _proposals(spec: Spec, space: Space) -> Iterator[None]:
     """Some proposals of the user's own sampler, each told that it came to nothing."""
-    sampler = sampler_of(spec)
-    study = new_study(sampler=sampler(0))
+    sampler, aims = sampler_of(spec), len(spec.search.objectives)
+    study = new_study(aims, sampler=sampler(0))
     for _ in range(PROPOSALS):
         trial = study.ask()
         space(trial)
-        study.tell(trial, 0.0)
+        study.tell(trial, [0.0] * aims)
         yield
 
 

@@ -10,7 +10,7 @@ told. Whether a trial that lost its worker is handed out again is not decided he
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from search.proposing.bounded_study import BoundedStudy
 from search.proposing.constraints import refuse
 from search.proposing.draws import proposed
 from search.proposing.samplers import METRIC
-from search.proposing.study import annotations_of, state_and_value
+from search.proposing.study import annotations_of, state_and_values
 from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.report import Report
@@ -50,6 +50,7 @@ class StudySearch(Searcher):
         over: whether the search is to end now: then nothing is handed out, and a trial that has
             not ended by itself stays under way
         origin: where the configuration of a trial was found, by its number
+        objectives: those of the study
     """
 
     def __init__(
@@ -62,11 +63,12 @@ class StudySearch(Searcher):
         exceeded: Exceeded = lambda config: {},
         over: Callable[[], bool] = lambda: False,
         origin: Callable[[int], str] = lambda number: "",
+        objectives: Sequence[str] = (METRIC,),
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._space, self._study, self._ledger = space, study, ledger
         self._make_sampler, self._exceeded, self._over = sampler, exceeded, over
-        self._origin = origin
+        self._origin, self._objectives = origin, objectives
         known = study.get_trials(deepcopy=False)
         self._cut_off = [t.number for t in known if t.state == TrialState.RUNNING]
         self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
@@ -197,9 +199,9 @@ class StudySearch(Searcher):
         number = self._under_way.pop(trial_id)
         self._ledger.finished(number, ended_by, error)
         record = self._ledger.records[number]
-        self._study.note(number, annotations_of(record))
-        state, value = state_and_value(record)
-        self._study.tell(number, value, state)
+        self._study.note(number, annotations_of(record, self._objectives))
+        state, values = state_and_values(record, self._objectives)
+        self._study.tell(number, values, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searchers for `Tuner.restore`, which is not how a search resumes."""

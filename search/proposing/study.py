@@ -27,8 +27,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from search.disk.ledger import Ledger
+from search.disk.ranking import AIMS
 from search.disk.record import Record, Refused
-from search.proposing.bounded_study import Annotations, BoundedStorage, BoundedStudy
+from search.proposing.bounded_study import MISSING, Annotations, BoundedStorage, BoundedStudy
 from search.proposing.constraints import EXCESS
 from search.proposing.draws import proposed
 from search.proposing.journal import Journal
@@ -57,8 +58,9 @@ def restore_study(
     space: Space,
     ledger: Ledger,
     start_with: Sequence[Mapping[str, Any]] = (),
+    objectives: Sequence[str] = (METRIC,),
 ) -> BoundedStudy:
-    """The study of a ledger, written to ``journal``.
+    """The study of a ledger, written to ``journal``, with a value for each of the objectives.
 
     A trial is complete if the ledger says that it ended, and running if not; one that the ledger
     does not know, below others that it does, waits to be proposed, as do the trials with which the
@@ -68,7 +70,7 @@ def restore_study(
         UserError: in one line, if another version of Longspan wrote a record.
     """
     ledger.require_known()
-    journaled, notes = _journaled(journal, name, ledger)
+    journaled, of_study = _journaled(journal, name, ledger)
     known = {
         number: trial.params
         for number, trial in journaled.items()
@@ -81,15 +83,16 @@ def restore_study(
     last = max(taken, default=-1)
     lines = Journal()
     storage = BoundedStorage(lines)
-    study = new_study(storage=storage, study_name=name)
+    study = new_study(len(objectives), storage=storage, study_name=name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([METRIC])
-    for key, note in notes.items():
+        study.set_metric_names(list(objectives))
+    for key, note in of_study.items():
         storage.set_study_system_attr(storage.get_study_id_from_name(name), key, note)
     for number in range(last + 1):
         if number in ledger.records:
-            study.add_trial(_of_record(ledger.records[number], space, _notes(journaled, number)))
+            record, notes = ledger.records[number], _notes(journaled, number)
+            study.add_trial(_of_record(record, space, notes, objectives))
         elif number in known:
             study.add_trial(_running(known[number], space))
         elif number in ledger.refused:
@@ -100,23 +103,28 @@ def restore_study(
     return BoundedStudy(name, storage)
 
 
-def state_and_value(record: Record) -> tuple[TrialState, float | None]:
-    """What Optuna is told of a trial that has ended.
+def state_and_values(
+    record: Record, objectives: Sequence[str] = (METRIC,)
+) -> tuple[TrialState, list[float] | None]:
+    """What Optuna is told of a trial that has ended: progress, then what is to be small.
 
     One that was stopped is a lower bound, and is told to be no less than what failed the rung that
     it was stopped on: it may exceed that.
     """
-    if record.reported and record.ended_by == "pruned":
-        return TrialState.COMPLETE, max(record.progress, record.report.censored_progress)
-    if record.reported:
-        return TrialState.COMPLETE, record.progress
-    return TrialState.FAIL, None
+    if not record.reported:
+        return TrialState.FAIL, None
+    found = record.progress
+    if record.ended_by == "pruned":
+        found = max(found, record.report.censored_progress)
+    return TrialState.COMPLETE, [found, *(AIMS[lesser](record) for lesser in objectives[1:])]
 
 
-def annotations_of(record: Record) -> Annotations:
+def annotations_of(record: Record, objectives: Sequence[str] = (METRIC,)) -> Annotations:
     """What people see of a trial that has ended: optuna-dashboard shows it beside the parameters.
 
-    By lag, how often the members were right at their last look, on average.
+    By lag, how often the members were right at their last look, on average. Where there are
+    several objectives, whoever passed no rung is small in vain: it breaks a constraint, the less
+    the nearer it came.
     """
     shown: dict[int, list[float]] = {}
     for row in record.rows:
@@ -131,7 +139,10 @@ def annotations_of(record: Record) -> Annotations:
         **{f"reach on {on.task}": on.reach for on in record.tasks if len(record.tasks) > 1},
         **({"error": record.error} if record.error else {}),
     }
-    return Annotations(attributes, {lag: fmean(rates) for lag, rates in shown.items()})
+    missing = None
+    if len(objectives) > 1 and record.reported:
+        missing = 0.0 if record.reach else 1 / (1 + record.progress)
+    return Annotations(attributes, {lag: fmean(rates) for lag, rates in shown.items()}, missing)
 
 
 def _members(record: Record) -> str:
@@ -149,14 +160,20 @@ def _notes(journaled: Mapping[int, FrozenTrial], number: int) -> dict[str, Any]:
     return dict(journaled[number].system_attrs) if number in journaled else {}
 
 
-def _of_record(record: Record, space: Space, notes: Mapping[str, Any]) -> FrozenTrial:
+def _of_record(
+    record: Record, space: Space, notes: Mapping[str, Any], objectives: Sequence[str]
+) -> FrozenTrial:
     trial = _running(record.parameters, space, notes)
     trial.datetime_start = _moment(record.started_ms)
     if record.finished:
-        found = annotations_of(record)
+        found = annotations_of(record, objectives)
         trial.user_attrs = dict(found.attributes)
         trial.intermediate_values = dict(found.by_lag)
-        trial.state, trial.value = state_and_value(record)
+        if found.missing is not None and MISSING not in trial.constraints:
+            trial.set_constraint(MISSING, found.missing)
+        trial.state, values = state_and_values(record, objectives)
+        if values is not None:
+            trial.values = values
         trial.datetime_complete = _moment(record.ended_ms or record.started_ms)
     return trial
 

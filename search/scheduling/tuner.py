@@ -33,7 +33,8 @@ def fit(
     """Run what is left of the trials, within the budget."""
     space = find_space(spec)
     ledger.mend_outcomes()
-    study = restore_study(folder.journal, spec.name, space, ledger, spec.search.first)
+    aims = spec.search.objectives
+    study = restore_study(folder.journal, spec.name, space, ledger, spec.search.first, aims)
     searcher = StudySearch(
         space,
         study,
@@ -43,6 +44,7 @@ def fit(
         Constraints(spec).exceeded,
         budget.stop_all,
         spec.search.origin_of,
+        aims,
     )
     if not searcher.left or budget.stop_all():
         return
