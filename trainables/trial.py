@@ -69,6 +69,7 @@ class TrialSpec:
         precision: ``bf16`` computes matrix products and attention in bfloat16, in training and
             in every measurement
         encodings: by task, of those that were fitted before; none of the others
+        latency: whether to measure how long one sequence takes to be answered
         memory_bytes: what a step may take; where it would take more, recurrences are trained and
             tested in segments, with the same gradient and answers
     """
@@ -82,6 +83,7 @@ class TrialSpec:
     precision: Precision = "float32"
     encodings: Mapping[str, Encoding] = field(default_factory=dict)
     memory_bytes: float = math.inf
+    latency: bool = False
 
 
 def run_trial(
@@ -281,6 +283,7 @@ class Trial:
             measured=self._measured,
             clock=self.clock,
             memory_bytes=self.spec.memory_bytes,
+            latency=self.spec.latency,
         )
 
     @property

@@ -45,6 +45,7 @@ SCHEMA = pa.schema(
         ("no_gap_rate", pa.float64()),
         ("no_gap_sequences", pa.int64()),
         ("flops_per_step", pa.float64()),
+        ("latency", pa.float64()),
         ("configuration", pa.string()),
     ]
 )

@@ -50,6 +50,7 @@ AIMS: Mapping[str, Callable[[Record], float]] = {
     "parameters": lambda record: record.parameters_of_model,
     "state_bytes": lambda record: record.state_bytes,
     "flops_per_step": lambda record: record.flops_per_step,
+    "latency": lambda record: record.latency,
     "gflop_to_reach": lambda record: record.gflop_to_reach,
 }
 """By objective, what of a trial is to be small."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Self
 
 from trainables.description import describe
@@ -149,6 +150,18 @@ class Record:
         """
         told = [row.flops_per_step or math.inf for row in self._to_reach]
         return max(told, default=0.0)
+
+    @property
+    def latency(self) -> float:
+        """Seconds of answering one sequence at the reach, the median member's; the most over tasks.
+
+        Infinite where nobody measured it.
+        """
+        told: dict[str, list[float]] = {}
+        for row in self._to_reach:
+            if row.solved and row.lag == self.report.reaches[row.task]:
+                told.setdefault(row.task, []).append(row.latency or math.inf)
+        return max(map(median, told.values()), default=0.0)
 
     @property
     def gflop_to_reach(self) -> float:

@@ -46,6 +46,7 @@ def prepare(
         spec.search.seed,
         shared_device=shares_its_device(spec.resources, whole_device),
         encodings=encodings,
+        latency="latency" in spec.search.objectives,
     )
 
 

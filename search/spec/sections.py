@@ -13,7 +13,7 @@ from trainables.measure.ladder_config import LONGEST, LadderConfig
 from trainables.parts import Config
 
 SAMPLERS = ("tpe", "gp", "nsga2", "qmc", "cmaes", "random")
-LESSER = ("parameters", "state_bytes", "flops_per_step", "gflop_to_reach")
+LESSER = ("parameters", "state_bytes", "flops_per_step", "latency", "gflop_to_reach")
 """Of what a trial takes, what an objective may be."""
 
 SCHEDULERS = ("asha", "hyperband", "median", "none")
@@ -51,12 +51,12 @@ class SearchConfig(Config):
             Optuna's, as ``module:function``
         scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
             less than others for the same training cost; ``none`` lets each trial climb to its end
-        objectives: progress, which is searched for, and what else a trial is to be good in: less of
-            each of `LESSER` is better
+        objectives: progress, and what else a trial is to be good in: less of each of `LESSER` is
+            better
         hours: wall time after which a run of the search ends; null for no limit
         gflop: training cost of all trials, in 10^9 operations, after which the search ends; null
             for no limit
-        warm_start: earlier searches, exported folders and Optuna studies, whose best
+        warm_start: earlier searches, outcome files, exported folders and Optuna studies, whose best
             configurations are tried next
         priors: those; filled in when a search starts
         until: what ends the search once it is there; null for nothing

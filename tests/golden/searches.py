@@ -67,7 +67,7 @@ SINCE = {
 ROWS_SINCE = {
     *("data", "control", "control_rate"),
     *("asked", "answers", "answer_rate", "chance", "seen"),
-    *("no_gap_rate", "no_gap_sequences", "flops_per_step"),
+    *("no_gap_rate", "no_gap_sequences", "flops_per_step", "latency"),
 }
 """What a row says since then."""
 

@@ -33,7 +33,13 @@ TWO = ["progress", "parameters"]
 
 
 def record(
-    number: int, progress: float, size: int = 1, state: int = 1, step: float = 1, gflop: float = 1
+    number: int,
+    progress: float,
+    size: int = 1,
+    state: int = 1,
+    step: float = 1,
+    latency: float = 1,
+    gflop: float = 1,
 ) -> Record:
     """It has passed lag 8; what it took on the rung above, which failed, is no aim."""
     rows = tuple(
@@ -46,6 +52,7 @@ def record(
             parameters=size,
             state_bytes=bytes_,
             flops_per_step=flops,
+            latency=latency,
         )
         for lag, ended, cost, bytes_, flops in (
             (8, "solved", gflop, state, step),
@@ -70,8 +77,8 @@ def test_a_front_is_what_no_other_beats() -> None:
 def test_fronts_are_those_of_the_definition(seed: int) -> None:
     """By peeling off, one after the other, whoever none of those left beats."""
     rng = np.random.default_rng(seed)
-    objectives = ["progress", *LESSER][: 2 + seed % 4]
-    found = [record(n, *map(int, rng.integers(1, 7, 5))) for n in range(60)]
+    objectives = ["progress", *LESSER][: 2 + seed % 5]
+    found = [record(n, *map(int, rng.integers(1, 7, 6))) for n in range(60)]
     aims = {r.number: [AIMS[objective](r) for objective in objectives] for r in found}
     expected: dict[int, int] = {}
     left, front = set(aims), 0
@@ -88,9 +95,10 @@ def test_fronts_are_those_of_the_definition(seed: int) -> None:
 
 def test_what_an_aim_is() -> None:
     """Of the rungs that were passed."""
-    one = record(0, 9, 40, 16, 30.5, 2.5)
+    one = record(0, 9, 40, 16, 30.5, 0.25, 2.5)
     assert (one.parameters_of_model, one.state_bytes, one.gflop_to_reach) == (40, 16, 2.5)
-    assert one.flops_per_step == 30.5
+    assert (one.flops_per_step, one.latency) == (30.5, 0.25)
+    assert record(0, 9, latency=0).latency == math.inf  # nobody asked for it
     assert record(0, 9, step=0).flops_per_step == math.inf  # not told by an earlier version
     assert AIMS.keys() == {"progress", *LESSER}
 
@@ -99,6 +107,9 @@ def test_where_fronts_are_said() -> None:
     found = [record(0, 9, 40), record(1, 9, 50)]
     table = trials(found, objectives=TWO)
     assert list(table["front"]) == [1, 2]
+    assert "latency" not in table
+    timed = trials([*found, record(2, 8, latency=0)], objectives=[*TWO, "latency"])
+    assert list(timed["latency"].fillna(-1)) == [1, 1, -1]
     assert "front" not in trials(found)
     assert "front" not in parameters(table)
     shown = io.StringIO()

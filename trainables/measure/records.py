@@ -45,6 +45,8 @@ class MemberRung:
         state_bytes: what one sequence carries from step to step at this lag
         flops_per_step: floating-point operations of answering one sequence of this lag, divided by
             its steps; 0 where an earlier version measured
+        latency: seconds in which one sequence of this lag is answered by itself, where a search
+            asks for it and the rung was solved; else 0
         peak_memory_bytes: largest memory of the worker (host) or allocated (CUDA) meanwhile
         data: the fingerprint of the data it was measured on; None if the task generates
     """
@@ -74,6 +76,7 @@ class MemberRung:
     no_gap_rate: float = 0.0
     no_gap_sequences: int = 0
     flops_per_step: float = 0.0
+    latency: float = 0.0
 
     @property
     def solved(self) -> bool:

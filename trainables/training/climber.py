@@ -25,7 +25,7 @@ from trainables.models.model import outline
 from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
-from trainables.training.evaluation import evaluate
+from trainables.training.evaluation import evaluate, latency
 from trainables.training.member import Member
 from trainables.training.memory import out_of_memory, peak_bytes, reset_peak
 from trainables.training.rung import RungTraining
@@ -40,6 +40,7 @@ class Climber:
         tick: called after every training step
         measured: called with every new row
         memory_bytes: a member's, as `Member` takes it
+        latency: whether to measure how long a member that solves a rung takes for one sequence
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Climber:
         measured: Callable[[MemberRung], None],
         clock: Callable[[], float] = time.monotonic,
         memory_bytes: float = math.inf,
+        latency: bool = False,
     ) -> None:
-        self.memory_bytes = memory_bytes
+        self.memory_bytes, self.latency = memory_bytes, latency
         self.config, self.name, self.task, self.ladder = config, name, task, ladder
         self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
         self.clock = clock
@@ -91,6 +93,8 @@ class Climber:
         reset_peak(self.device)
         row = self._trained(lag, number)
         row = self._without_a_gap(row)
+        if row.solved and self.latency:
+            row = replace(row, latency=self._latency(lag, number))
         if row.solved:
             self._keep_weights(self.members[number], lag)
         else:
@@ -104,6 +108,17 @@ class Climber:
             peak_memory_bytes=peak_bytes(self.device),
             data=self.task.data_fingerprint,
             seen=self._seen(lag) if row.sequences else 0.0,
+        )
+
+    def _latency(self, lag: int, number: int) -> float:
+        generator = self.streams.generator("probe", lag, number, 1)
+        return latency(
+            self.members[number].judged,
+            self.task.split("test"),
+            lag,
+            generator,
+            self.device,
+            self.memory_bytes,
         )
 
     def _trained(self, lag: int, number: int) -> MemberRung:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from trainables.shapes import Predictions, Targets
 from trainables.tasks.answer import asked
 from trainables.tasks.held_out import most_alike
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Task
+
+TIMED = 5
+"""Passes over one sequence of which the fastest is its latency."""
 
 STEPS_AT_ONCE = 2**18
 """Sequences times steps of one evaluation batch, so that memory does not grow with the lag."""
@@ -125,6 +129,31 @@ def each_shown(
             answers = room.answers(there.inputs, there.scored)
         yield batch, task.judge_answers(answers, there).cpu()
     model.train(was_training)
+
+
+@torch.no_grad()
+def latency(
+    model: Model,
+    task: Task,
+    lag: int,
+    generator: torch.Generator,
+    device: torch.device,
+    memory_bytes: float = math.inf,
+) -> float:
+    """Seconds in which ``model`` answers one held-out sequence at ``lag`` by itself.
+
+    The least of some passes, after one that counts for nothing: what others on the machine take is
+    no part of it.
+    """
+    (batch,) = (each.to(device) for each in task.draw(lag, 1, 1, generator))
+    room, was_training, found = Room(model, memory_bytes), model.training, math.inf
+    model.eval()
+    for _ in range(1 + TIMED):
+        began = time.perf_counter()
+        room.answers(batch.inputs, batch.scored).cpu()
+        found = min(found, time.perf_counter() - began)
+    model.train(was_training)
+    return found
 
 
 def _at_once(task: Task, lag: int) -> int:

@@ -158,6 +158,7 @@ HEADINGS = {
     "state_bytes": "state, bytes",
     "training_gflop": "GFLOP",
     "flops_per_step": "FLOP a step",
+    "latency": "latency, s",
     "gflop_to_reach": "GFLOP to reach",
     "busy_seconds": "minutes",
 }

@@ -40,8 +40,8 @@ MEASURED = (
 )
 """The columns of every search's `trials`; a space's parameters follow them, by their paths."""
 
-OF_SEVERAL_AIMS = ("front", "flops_per_step", "gflop_to_reach")
-"""Columns where there are several objectives."""
+OF_SEVERAL_AIMS = ("front", "flops_per_step", "latency", "gflop_to_reach")
+"""Columns where there are several objectives; ``latency`` where it is one."""
 
 
 def of_search(
@@ -75,15 +75,17 @@ def trials(
     if len(objectives) > 1:
         on = fronts(ranked, objectives)
         for row, record in zip(rows, ranked, strict=False):
-            a_step = record.flops_per_step
-            row |= {
-                "front": on.get(record.number),
-                "flops_per_step": a_step if math.isfinite(a_step) else None,
-                "gflop_to_reach": record.gflop_to_reach,
-            }
+            row |= {"front": on.get(record.number), "flops_per_step": _told(record.flops_per_step)}
+            if "latency" in objectives:
+                row["latency"] = _told(record.latency)
+            row["gflop_to_reach"] = record.gflop_to_reach
     names = dict.fromkeys(name for row in rows for name in row)
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
     return table.astype(dict.fromkeys(_gappy_counts(rows, names), "Int64"))
+
+
+def _told(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _gappy_counts(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:

@@ -229,6 +229,21 @@ def test_a_row_tells_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
     assert row.peak_memory_bytes > 2**20
 
 
+def test_latency_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of members that solved their rung; and nothing else is drawn for it."""
+    watch(monkeypatch, tmp_path, lambda lag, member: (lag, member) == (4, 2))
+    asked: list[MemberRung] = []
+    rows: list[MemberRung] = []
+    one = climber(tmp_path, ladder(**{**LADDER, "stop": 4}), rows=asked)
+    one.latency = True
+    climbed(one)
+    climbed(climber(tmp_path, ladder(**{**LADDER, "stop": 4}), rows=rows))
+    assert [row.latency > 0 for row in asked] == [True, True, False]
+    assert [row.latency for row in rows] == [0, 0, 0]
+    varying = {"latency": 0.0, "seconds": 0.0, "peak_memory_bytes": 0}
+    assert [replace(row, **varying) for row in asked] == [replace(row, **varying) for row in rows]
+
+
 def test_what_is_measured_is_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
