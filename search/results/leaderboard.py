@@ -104,19 +104,24 @@ def leaderboard_markdown(
     best: Sequence[Record],
     asked: LadderConfig | None = None,
     links: Mapping[int, str] | None = None,
+    on: Mapping[int, int] | None = None,
 ) -> str:
     """The best trials as a Markdown table, and under it what a rung ``asked`` for.
 
-    The ``links`` are by trial, to its page.
+    The ``links`` are by trial, to its page; where there are several objectives, ``on`` which Pareto
+    front a trial is.
     """
     several = any(len(r.tasks) > 1 for r in best)
     by_task = " reach by task |" if several else ""
     known = beside(best)
     skill = " | ".join(["skill", *(column.head for column in known)])
+    by_task += " front |" if on else ""
     head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
         reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
+        if on:
+            reach += f" | {on.get(r.number, '')}"
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
         ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text

@@ -11,6 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from search.disk.folder import SearchFolder
+from search.disk.ranking import fronts
 from search.disk.record import Record
 from search.recording.notes.of_search import note
 from search.recording.notes.of_trial import LONGEST, NOTE_TAG
@@ -92,6 +93,27 @@ def test_its_description_has_a_table_that_leads_to_the_trials(folder: SearchFold
     assert f"| 1 | [1](#/experiments/1/runs/{run}?workflowType=machine_learning) | ≥ 32 |" in said
     address = f"get-artifact?path=forgetting_curves.png&run_uuid={parent.info.run_id}"
     assert f"![forgetting curves]({address})" in said
+
+
+def test_with_several_aims_each_run_says_its_front(folder: SearchFolder) -> None:
+    """Where it passed a rung; in the parent's table too."""
+    aims = ["progress", "gflop_to_reach"]
+    search = SPEC.search.model_copy(update={"objectives": aims})
+    tracker = Tracker(SPEC.model_copy(update={"search": search}), folder)
+    for record in MADE:
+        tracker.send(record)
+    tracker.end(MADE, finished=False)
+    client, parent = parent_of(folder)
+    tags = [client.get_run(tracker.run_id(number)).data.tags for number in range(4)]
+    on = fronts(MADE, aims)
+    assert [each.get(telling.FRONT) for each in tags] == [
+        str(on[number]) if number in on else None for number in range(4)
+    ]
+    assert 2 not in on
+    assert "| # | trial | reach | front | progress |" in parent.data.tags[NOTE_TAG]
+    single = Tracker(SPEC, folder)
+    single.end(MADE, finished=False)
+    assert "| front |" not in parent_of(folder)[1].data.tags[NOTE_TAG]
 
 
 def test_a_description_waits_until_the_last_one_is_paid_for(

@@ -13,7 +13,7 @@ from search.disk.folder import SearchFolder
 from search.disk.mlflow_database import page_of_run
 from search.disk.record import Record
 from search.recording import sending
-from search.recording.notes.of_search import note
+from search.recording.notes.of_search import fronts_of, note
 from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
 from search.recording.parent.pictures import FOLDER, REPORT, report, stills
@@ -21,6 +21,9 @@ from search.recording.parent.progress import KEYS, progress, unsent
 from search.spec import Spec
 
 SECONDS_BETWEEN_NOTES = 30.0
+FRONT = "front"
+"""The tag of a trial's run that says on which Pareto front it is, where there are several aims."""
+
 LEAST_PART = 20
 """A description is made again at the earliest after so many times as long as the last one took."""
 
@@ -74,6 +77,10 @@ class ParentRun:
             self._client.log_batch(self.run_id, metrics=batch)
         self._newest |= {metric.key: (metric.step, metric.value) for metric in fresh}
         ended, began = sum(record.finished for record in records), self._clock()
+        if at_last:
+            on = fronts_of(self._spec, records)
+            for number in on.keys() & runs.keys():
+                self._client.set_tag(runs[number], FRONT, str(on[number]))
         if at_last or (ended != self._told and began >= self._tell_from):
             self._describe(records, runs)
             now = self._clock()
