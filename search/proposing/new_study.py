@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 
 
 def new_study(aims: int = 1, **given: Any) -> optuna.Study:
@@ -13,5 +14,5 @@ def new_study(aims: int = 1, **given: Any) -> optuna.Study:
     What is ``given`` is `optuna.create_study`'s to take.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["maximize", *["minimize"] * (aims - 1)]
+    directions = [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (aims - 1)]
     return optuna.create_study(directions=directions, **given)
