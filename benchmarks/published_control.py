@@ -2,10 +2,12 @@
 
     python examples/data/make_mqar.py
     python -m benchmarks.published_control [--rate 0.00215] [--minutes 60]
+    python -m benchmarks.published_control --choose training/batch_size=64
 
-Rows, budget and member are those of `examples/mqar.yaml` and its space. Four times an epoch the
-member is tested on all held-out rows, which decides nothing; training ends where the published
-protocol ends, once 99 % of the single answers are right, or when the minutes are over. One thread.
+Rows, budget and member are those of `examples/mqar.yaml` and its space, but for what is chosen in
+its place, each a PATH=VALUE in YAML. Four times an epoch the member is tested on all held-out rows,
+which decides nothing; training ends where the published protocol ends, once 99 % of the single
+answers are right, or when the rung is solved or the minutes are over. One thread.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from search.proposing.draws import nested
 from search.spec.reading import read
@@ -67,6 +70,7 @@ def main() -> None:
     """Print the curve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=0.00215)
+    parser.add_argument("--choose", nargs="*", default=[], metavar="PATH=VALUE")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -75,6 +79,9 @@ def main() -> None:
     (task,) = spec.tasks
     assert spec.choices is not None
     chosen: dict[str, Any] = {**spec.choices, "training/learning_rate": asked.rate}
+    for choice in asked.choose:
+        path, _, value = choice.partition("=")
+        chosen[path] = yaml.safe_load(value)
     print("| epochs | sequences | loss | single answers right | whole rows | seconds |")
     print("| ---: " * 6 + "|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
