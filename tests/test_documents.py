@@ -16,6 +16,7 @@ from trainables.models.hybrids import HYBRIDS
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS
+from trainables.models.starts import STARTS
 from trainables.regimes import REGIMES
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ KINDS = {
         RESIDUALS,
         READOUTS,
         HYBRIDS,
+        STARTS,
         REGIMES,
         OPTIMISERS,
         SCHEDULES,

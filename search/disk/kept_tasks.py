@@ -40,6 +40,11 @@ class KeptTask:
     earlier: tuple[DataIdentity, ...] = ()
     account: Account | None = None
 
+    @property
+    def class_symbols(self) -> tuple[int, ...]:
+        """The symbol that each class is; empty unless every class is one."""
+        return self.encoding.class_symbols
+
     @classmethod
     def of(cls, task: Task) -> KeptTask:
         """What is to be kept of a task."""

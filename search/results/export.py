@@ -241,6 +241,8 @@ def _fill(aside: Path, folder: SearchFolder, spec: Spec, winner: _Winner) -> Non
         "inputs": asdict(kept.inputs),
         "answer": asdict(kept.answer),
     }
+    if record.configuration["model"]["readout"].get("tied"):
+        config["class_symbols"] = list(kept.class_symbols)
     config["plugins"] = needed(spec.plugins, config)
     write_aside(aside / exported.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
     write_aside(aside / exported.OUTCOME, (json.dumps(winner.outcome, indent=2) + "\n").encode())

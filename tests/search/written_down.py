@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from search.checking.preflight import check_tasks
 from search.disk import outcomes
@@ -12,6 +14,7 @@ from tests.search.review.trials import spec, trial
 from trainables.config import TrialConfig
 from trainables.files import weights
 from trainables.files.whole_files import write_json
+from trainables.measure.plain import digest
 from trainables.models.model import build
 from trainables.tasks.recall import Recall
 from trainables.training.climber import weights_file
@@ -20,14 +23,18 @@ REACHES = (32, 64, 16)
 """By trial: the second is the best."""
 
 
-def written_down(runs: Path) -> SearchFolder:
-    """The search ``made``."""
+def written_down(runs: Path, **parts: Any) -> SearchFolder:
+    """The search ``made``, of models with these ``parts``."""
     folder, made = SearchFolder(runs, "made"), spec()
     made = made.model_copy(update={"search": made.search.model_copy(update={"trials": 3})})
     folder.create(made.to_yaml())
     keep_tasks(folder, check_tasks(made))
     for number, reach in enumerate(REACHES):
         record = trial(number, reach)
+        if parts:
+            given = {**record.configuration, "model": {**record.configuration["model"], **parts}}
+            plain = TrialConfig.model_validate(given).model_dump(mode="json")
+            record = replace(record, configuration=plain, digest=digest(plain))
         config = TrialConfig.model_validate(record.configuration)
         model = build(config.model, Recall(Recall.Config()), seed=number)
         for member in (0, 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -16,6 +17,14 @@ Label = StrictBool | StrictInt | StrictFloat | StrictStr
 def typed(name: Label) -> tuple[str, Label]:
     """A class's name with its type: True is not 1."""
     return type(name).__name__, name
+
+
+def named_alike(symbols: Sequence[Label], classes: Sequence[Label]) -> tuple[int, ...]:
+    """The number of the symbol that has the name of each class; empty unless every class is one."""
+    numbers = {typed(name): number for number, name in enumerate(symbols)}
+    if not all(typed(name) in numbers for name in classes):
+        return ()
+    return tuple(numbers[typed(name)] for name in classes)
 
 
 class ClassAnswers(Config):

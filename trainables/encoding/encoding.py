@@ -19,8 +19,14 @@ from jaxtyping import Float
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 from torch import Tensor
 
-from trainables.encoding.answers import AnyAnswers, ClassAnswers, ColumnsAnswers
-from trainables.encoding.steps import AnySteps, FileSteps, FillerKind
+from trainables.encoding.answers import AnyAnswers, ClassAnswers, ColumnsAnswers, named_alike
+from trainables.encoding.steps import (
+    AnySteps,
+    FileSteps,
+    FillerKind,
+    SymbolSteps,
+    TokenSteps,
+)
 from trainables.measure.plain import digest
 from trainables.parts import Config
 from trainables.shapes import Inputs
@@ -131,6 +137,15 @@ class Encoding(Config):
     def column(self) -> str:
         """The column that sequences stand in."""
         return self.columns["sequence"]
+
+    @property
+    def class_symbols(self) -> tuple[int, ...]:
+        """The symbol of the inputs that each class is, by name; empty unless every class is one."""
+        steps, answer = self.steps, self.answer
+        if not isinstance(steps, TokenSteps | SymbolSteps) or not isinstance(answer, ClassAnswers):
+            return ()
+        symbols = steps.vocabulary if isinstance(steps, TokenSteps) else steps.names
+        return named_alike(symbols, answer.names)
 
     @property
     def chance(self) -> float | None:

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import ValidationError, field_validator
@@ -68,13 +68,17 @@ class ExportedConfig(Config):
         plugins: modules that bring its layers or its task; never imported on a file's word
         inputs: what one step of a sequence is, so that the model can be built without the data
         answer: what the model gives at a scored step
+        class_symbols: the symbol that each class is, where the read-out needs to know
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"class_symbols"})
 
     plugins: list[str] = []
     configuration: TrialConfig
     task: Annotated[TaskConfig, OneOf(TASKS)]
     inputs: Symbols | Reals
     answer: ClassAnswer | NumberAnswer
+    class_symbols: tuple[int, ...] = ()
 
     @field_validator("plugins")
     @classmethod

@@ -43,7 +43,7 @@ class Predictor(Model):
     def __init__(
         self, config: ModelConfig, interface: Interface, encoding: Encoding | None, lag: int
     ) -> None:
-        super().__init__(config, interface.inputs, interface.answer.outputs)
+        super().__init__(config, interface)
         self.encoding, self.lag = encoding, lag
 
     def predict(self, rows: Any, gap: int | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from trainables.models.layer import PartConfig
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS
 from trainables.models.residuals import RESIDUALS
+from trainables.models.starts import STARTS
 from trainables.parts import Config, OneOf
 
 
@@ -24,8 +25,11 @@ class ModelConfig(Config):
         hybrid: the blocks of another kind that stand between the cell's
         hidden_size: D, the width of the stream between layers
         depth: how many blocks of the cell are stacked, those of a hybrid not counted
+        first_weights: each part's own, or one distribution for all
 
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"first_weights"})
 
     front_end: Annotated[PartConfig, OneOf(FRONT_ENDS)] = FRONT_ENDS["none"].Config(kind="none")
     positions: Annotated[PartConfig, OneOf(POSITIONS)] = POSITIONS["none"].Config(kind="none")
@@ -35,6 +39,7 @@ class ModelConfig(Config):
     readout: Annotated[PartConfig, OneOf(READOUTS)] = READOUTS["last"].Config(kind="last")
     hidden_size: int = Field(default=64, ge=1, le=16_384)
     depth: int = Field(default=1, ge=1, le=256)
+    first_weights: Annotated[PartConfig, OneOf(STARTS)] = STARTS["own"].Config(kind="own")
 
     @model_validator(mode="after")
     def _positions_act(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
 import torch
 from jaxtyping import Float
@@ -18,19 +18,33 @@ from trainables.shapes import Stream
 
 
 class Pointwise(FrontEnd):
-    """``none``: each step by itself, through one linear map."""
+    """``none``: each step by itself, through one linear map or as it is."""
 
     class Config(PartConfig):
-        """No convolution."""
+        """No convolution.
+
+        Attributes:
+            mapped: whether a step goes through a linear map; if not, the stream is the input
+                itself, the vectors of the table of symbols
+
+        """
+
+        later: ClassVar[frozenset[str]] = frozenset({"mapped"})
 
         kind: Literal["none"] = "none"
+        mapped: bool = True
 
     def __init__(self, config: Config, features: int, width: int) -> None:
         super().__init__(config, features, width)
-        self.map = nn.Linear(features, width)
+        if not config.mapped and features != width:
+            raise ValueError(
+                f"front_end.mapped: False is not allowed; inputs are {features} numbers a step, and"
+                f" the hidden size is {width}"
+            )
+        self.map = nn.Linear(features, width) if config.mapped else nn.Identity()
 
     def forward(self, x: Features) -> Stream:
-        """W x_t + b."""
+        """W x_t + b, or x_t."""
         return self.map(x)
 
     def scan(self, x: Features, state: State) -> tuple[Stream, State]:
@@ -39,7 +53,7 @@ class Pointwise(FrontEnd):
 
     def flops_per_step(self) -> float:
         """One multiply-add a weight."""
-        return 2.0 * self.features * self.width
+        return 2.0 * self.features * self.width if self.config.mapped else 0.0
 
     def state_bytes(self) -> int:
         """Nothing is carried."""

@@ -53,6 +53,14 @@ class Layer(nn.Module, ABC):
     attends: ClassVar[bool] = False
     """Whether it holds self-attention, in which the surroundings' rotation and slopes act."""
 
+    @property
+    def plain_maps(self) -> Sequence[nn.Linear]:
+        """Its linear maps, the one that its answer leaves by last, if all may start alike.
+
+        None of a layer whose first weights are a part of what it does.
+        """
+        return ()
+
     @classmethod
     def parts(cls, config: Any, around: Surroundings) -> Sequence[Layer]:
         """The layers one block of this kind stands for, each with a residual path of its own."""

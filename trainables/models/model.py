@@ -16,10 +16,11 @@ from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
 from trainables.models.layer import State, Surroundings
 from trainables.models.positions import POSITIONS
-from trainables.models.readouts import READOUTS
+from trainables.models.readouts import READOUTS, ReadoutConfig, TiedMap
 from trainables.models.residuals import RESIDUALS, Residual
+from trainables.models.starts import STARTS
 from trainables.shapes import Inputs, Numbers, Predictions, Scored, Stream
-from trainables.tasks.task import Interface, Reals, Symbols
+from trainables.tasks.task import Interface, Symbols
 
 FAR = 1 << 24
 """A length, in steps, at which every window is full."""
@@ -61,10 +62,10 @@ class Model(nn.Module):
     Build it with `build`, which fixes its first weights by a seed.
     """
 
-    def __init__(self, config: ModelConfig, inputs: Symbols | Reals, outputs: int) -> None:
+    def __init__(self, config: ModelConfig, task: Interface) -> None:
         super().__init__()
         self.config = config
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs = inputs, outputs = task.inputs, task.answer.outputs
         width = config.hidden_size
         if isinstance(inputs, Symbols):
             features = width
@@ -85,6 +86,10 @@ class Model(nn.Module):
         )
         self.norm = residual.last_norm(config.residual, width)
         self.readout = READOUTS[config.readout.kind](config.readout, width, outputs)
+        if isinstance(config.readout, ReadoutConfig) and config.readout.tied:
+            self.readout.map = TiedMap(self.embedding, task.class_symbols, outputs)
+        start = STARTS[config.first_weights.kind](config.first_weights)
+        start.fill(self, [path.layer for path in self._paths])
 
     def forward(self, inputs: Inputs, scored: Scored) -> Predictions:
         """The answers at the scored steps, each from inputs up to its own step."""
@@ -191,7 +196,7 @@ def build(config: ModelConfig, task: Interface, seed: int) -> Model:
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return Model(config, task.inputs, task.answer.outputs)
+        return Model(config, task)
 
 
 def outline(config: ModelConfig, task: Interface) -> Model:

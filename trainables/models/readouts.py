@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -54,17 +55,67 @@ def at(x: Stream, scored: Scored) -> Asking:
     return x.gather(1, scored.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
+class ReadoutConfig(PartConfig):
+    """What read-outs share.
+
+    Attributes:
+        tied: whether an answer's scores are products with the vectors that its classes have as
+            symbols of the input, in place of a map of their own (Press & Wolf 2017)
+
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"tied"})
+
+    tied: bool = False
+
+
+class TiedMap(nn.Module):
+    """E_c . x for each class c, E_c the row of the table of symbols that is the class's.
+
+    The table stays the model's: nothing here is saved or counted twice.
+
+    Args:
+        embedding: the table of symbols, if inputs are symbols
+        symbols: the symbol that each class is; empty where they are none
+        outputs: how many numbers an answer has
+
+    Raises:
+        ValueError: if the answers are not classes that each are a symbol of the inputs.
+    """
+
+    symbols: Tensor
+
+    def __init__(
+        self, embedding: nn.Embedding | None, symbols: Sequence[int], outputs: int
+    ) -> None:
+        super().__init__()
+        most = 0 if embedding is None else embedding.num_embeddings
+        if len(symbols) != outputs or not all(0 <= symbol < most for symbol in symbols):
+            raise ValueError(
+                "readout.tied: True is not allowed; the task's answers are not symbols of its"
+                " inputs"
+            )
+        self._table = (embedding,)  # in a tuple, so that it is no part of this module
+        self.register_buffer("symbols", torch.tensor(symbols), persistent=False)
+
+    def forward(self, x: Asking) -> Predictions:
+        """A score a class."""
+        (embedding,) = self._table
+        assert embedding is not None
+        return x @ embedding.weight[self.symbols].T
+
+
 class Last(Readout):
     """``last``: a linear map of the stream at the scored step itself."""
 
-    class Config(PartConfig):
+    class Config(ReadoutConfig):
         """The scored step alone."""
 
         kind: Literal["last"] = "last"
 
     def __init__(self, config: Config, width: int, outputs: int) -> None:
         super().__init__(config, width, outputs)
-        self.map = nn.Linear(width, outputs)
+        self.map: nn.Module = nn.Linear(width, outputs)
 
     def forward(self, x: Stream, scored: Scored) -> Predictions:
         """W x_t + b."""
@@ -149,7 +200,7 @@ class Attention(Readout):
     attention (Vaswani et al. 2017) are contained in Q and V.
     """
 
-    class Config(PartConfig):
+    class Config(ReadoutConfig):
         """Attention over the past of the scored step, ``num_heads`` heads by one ``score``."""
 
         kind: Literal["attention"] = "attention"
@@ -162,7 +213,7 @@ class Attention(Readout):
         super().__init__(config, width, outputs)
         self.score = SCORES[config.score](width, config.num_heads)
         self.combine = nn.Linear((1 + config.num_heads) * width, width)
-        self.map = nn.Linear(width, outputs)
+        self.map: nn.Module = nn.Linear(width, outputs)
 
     def forward(self, x: Stream, scored: Scored) -> Predictions:
         """Look back from each scored step, then map step and contexts."""

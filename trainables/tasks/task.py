@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
+from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers, named_alike
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity
 from trainables.encoding.steps import PlainSteps, SymbolSteps
@@ -85,6 +85,10 @@ class Interface(Protocol):
     @property
     def answer(self) -> ClassAnswer | NumberAnswer:
         """What is asked at a scored step."""
+
+    @property
+    def class_symbols(self) -> tuple[int, ...]:
+        """The symbol of the inputs that each class is; empty unless every class is one."""
 
 
 class TaskConfig(Config):
@@ -192,6 +196,13 @@ class Task(ABC):
             ),
             answers=_at_the_end(shortest),
         )
+
+    @property
+    def class_symbols(self) -> tuple[int, ...]:
+        """The symbol that each class is, by their names; empty unless every class is one."""
+        if not isinstance(self.inputs, Symbols) or not isinstance(self.answer, ClassAnswer):
+            return ()
+        return named_alike(self.symbol_names, self.class_names)
 
     @property
     def data(self) -> DataIdentity | None:

@@ -33,6 +33,7 @@ class Interface(NamedTuple):
 
     inputs: Symbols | Reals = Symbols(5)
     answer: ClassAnswer | NumberAnswer = ClassAnswer(3)
+    class_symbols: tuple[int, ...] = (1, 4, 2)
 
 
 def model(interface: Interface = Interface(), **parts: Any) -> Model:

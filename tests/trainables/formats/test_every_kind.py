@@ -65,6 +65,11 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "scores": {
         "cell": {**WINDOW, "sink": True, "distance_bias": 64, "contextual_positions": 5},
     },
+    "tied": {
+        "front_end": {"kind": "none", "mapped": False},
+        "readout": {"kind": "last", "tied": True},
+    },
+    "attention tied": {"readout": {"kind": "attention", "tied": True}},
     "feed_forward": parts_of("controller", "feed_forward"),
     "rnn": parts_of("controller", "rnn"),
     "gru": {"cell": {"kind": "dnc", "links": False, "controller": {"kind": "gru"}}},

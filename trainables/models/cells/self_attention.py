@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -145,6 +146,11 @@ class SelfAttention(Layer):
             self.by_bucket = nn.Parameter(torch.zeros(config.num_heads, buckets))
         if config.contextual_positions is not None:
             self.at_positions = nn.Parameter(torch.zeros(config.contextual_positions, head_width))
+
+    @property
+    def plain_maps(self) -> Sequence[nn.Linear]:
+        """All but that of a gate, which starts by its bias."""
+        return self.qkv, self.out
 
     def forward(self, x: Stream) -> Stream:
         """Attend to the past and to the step itself."""

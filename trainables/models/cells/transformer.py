@@ -21,6 +21,11 @@ class FeedForward(Layer):
         self.widen = nn.Linear(around.width, 4 * around.width)
         self.narrow = nn.Linear(4 * around.width, around.width)
 
+    @property
+    def plain_maps(self) -> Sequence[nn.Linear]:
+        """Both."""
+        return self.widen, self.narrow
+
     def forward(self, x: Stream) -> Stream:
         """Each step by itself."""
         return self.narrow(gelu(self.widen(x)))
