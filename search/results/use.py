@@ -148,7 +148,10 @@ def _shown(encoding: Encoding) -> str:
     steps, answer = encoding.steps, encoding.answer
     columns = ", ".join(f"`{name}`" for name in encoding.channels)
     named = "columns" if len(encoding.channels) > 1 else "column"
-    rows = {named: columns, "a step": _step(steps), "missing values": _missing(steps)}
+    rows = {named: columns, "a step": _step(steps)}
+    if encoding.fields:
+        rows["fields of a step"] = ", ".join(f"`{name}`" for name in encoding.fields)
+    rows["missing values"] = _missing(steps)
     if encoding.filler is not None:
         rows["filler"] = encoding.filler.kind
     if isinstance(answer, ColumnsAnswers):

@@ -212,6 +212,12 @@ class RowsTask(Task):
                 f"sequence: {name} has {self.rows.values.shape[1]} features a step; the model"
                 f" takes {steps.features}"
             )
+        given, taken = self.rows.fields, encoding.fields
+        if given and taken and given != taken:
+            raise ValueError(
+                f"sequence: {name} has steps of the fields {', '.join(map(repr, given))}; the model"
+                f" takes {', '.join(map(repr, taken))}"
+            )
         if not isinstance(steps, type(own.steps)):
             raise ValueError(
                 f"values: {own.steps.kind} of {name}, but the model takes {steps.kind}"
