@@ -149,9 +149,9 @@ def _levelled(values: list[Any], refuse: Refuse, takes_nan: bool) -> np.ndarray:
 def _array(values: list[Any]) -> np.ndarray:
     """As NumPy has them, but for whole numbers past 2^63, which it would round beside others."""
     found = np.asarray(values)
-    if values and found.dtype.kind == "f" and all(isinstance(v, int | np.integer) for v in values):
-        if 0 <= min(values) and max(values) < 2**64:
-            return np.array(values, np.uint64)
+    is_whole = found.dtype.kind == "f" and all(isinstance(v, int | np.integer) for v in values)
+    if values and is_whole and min(values) >= 0 and max(values) < 2**64:
+        return np.array(values, np.uint64)
     return found
 
 

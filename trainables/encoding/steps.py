@@ -212,10 +212,9 @@ class TokenSteps(FileSteps):
         kinds = {type(value) for value in self.vocabulary}
         if len(kinds) > 1 or any(a >= b for a, b in pairwise(self.vocabulary)):  # type: ignore[operator]  # of one type
             raise ValueError("vocabulary: must be ascending, of integers or of text")
-        first, last = self.vocabulary[0], self.vocabulary[-1]
-        if isinstance(first, int) and isinstance(last, int):
-            if not (-(2**63) <= first and last < 2**63) and not (0 <= first and last < 2**64):
-                raise ValueError("vocabulary: its integers must fit into 64 bits")
+        whole = [value for value in self.vocabulary if isinstance(value, int)]
+        if whole and not (-(2**63) <= whole[0] and whole[-1] < 2**63 + 2**63 * (whole[0] >= 0)):
+            raise ValueError("vocabulary: its integers must fit into 64 bits")
         return self
 
     @property
