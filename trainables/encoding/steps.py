@@ -213,7 +213,7 @@ class TokenSteps(FileSteps):
         if len(kinds) > 1 or any(a >= b for a, b in pairwise(self.vocabulary)):  # type: ignore[operator]  # of one type
             raise ValueError("vocabulary: must be ascending, of integers or of text")
         whole = [value for value in self.vocabulary if isinstance(value, int)]
-        if whole and not (-(2**63) <= whole[0] and whole[-1] < 2**63 + 2**63 * (whole[0] >= 0)):
+        if whole and not (whole[0] >= -(2**63) and whole[-1] < 2**63 + 2**63 * (whole[0] >= 0)):
             raise ValueError("vocabulary: its integers must fit into 64 bits")
         return self
 
