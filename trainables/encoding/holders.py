@@ -254,7 +254,7 @@ def columns_of(rows: Any) -> list[Any] | None:
     return list(rows) if isinstance(rows, Mapping) else None
 
 
-def _of_pandas(*kinds: str) -> tuple[type, ...]:
+def _of_pandas(*kinds: str) -> tuple[Any, ...]:
     """Its types by these names; none where nobody has imported it, and so has no such value."""
     pandas = sys.modules.get("pandas")
     return () if pandas is None else tuple(attrgetter(kind)(pandas) for kind in kinds)

@@ -97,6 +97,16 @@ def test_data_of_other_fields_does_not_go_with_an_encoding(tmp_path: Path) -> No
     assert movements(tmp_path / "s.parquet").under(kept).encoding == kept
 
 
+def test_other_fields_are_other_data(tmp_path: Path) -> None:
+    """The same numbers in the same rows under another name; of earlier searches it is not known."""
+    data = movements(tmp_path / "f.parquet").data
+    other = movements(tmp_path / "o.parquet", second="gz").data
+    assert other.fingerprint == data.fingerprint
+    assert data.differences(other) == "steps of the fields 'ax', 'gz', not 'ax', 'gy'"
+    earlier = type(data).model_validate(data.model_dump(exclude={"fields"}))
+    assert earlier.differences(other) is None
+
+
 def test_as_many_fields_as_values(tmp_path: Path) -> None:
     plain = movements(tmp_path / "f.parquet").encoding.model_dump(mode="json")
     with pytest.raises(ValueError, match="fields: 3 names for 2 values"):

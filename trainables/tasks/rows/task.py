@@ -135,6 +135,7 @@ class RowsTask(Task):
             classes=self.told_classes(),
             mean=steps.mean if isinstance(steps, NumberSteps) else (),
             deviation=steps.deviation if isinstance(steps, NumberSteps) else (),
+            fields=rows.fields,
         )
 
     def left_out(self) -> Iterator[tuple[str, int]]:
