@@ -164,8 +164,13 @@ def _shown(encoding: Encoding) -> str:
         if answer.tolerance is not None:
             rows["right if off by less than"] = f"{answer.tolerance:g}"
     rows["encoding"] = f"SHA-256 `{encoding.digest}` (encoding.json)"
-    lines = [f"| {key} | {value} |" for key, value in rows.items()]
+    lines = [f"| {_in_cell(key)} | {_in_cell(value)} |" for key, value in rows.items()]
     return "\n".join(["| | |", "| --- | --- |", *lines]) + "\n"
+
+
+def _in_cell(text: str) -> str:
+    """As it is shown in a table of Markdown, whose cells a bar would end."""
+    return text.replace("|", "\\|")
 
 
 SCALES = {

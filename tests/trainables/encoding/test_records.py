@@ -117,3 +117,12 @@ def test_the_card_names_them(tmp_path: Path) -> None:
     encoding = movements(tmp_path / "f.parquet").encoding
     card = how_to_use(encoding, {"lag": 4, "success_rate": 0.9, "test_sequences": 10}, [])
     assert "| fields of a step | `ax`, `gy` |" in card
+
+
+def test_a_bar_in_a_name_ends_no_cell_of_the_card(tmp_path: Path) -> None:
+    rows = [[1.0, n] for n in range(60)]
+    path = table(tmp_path / "f.parquet", {"a|b": rows, "fault": ["on|off", "ä"] * 30})
+    encoding = parquet(path, sequence="a|b").encoding
+    card = how_to_use(encoding, {"lag": 4, "success_rate": 0.9, "test_sequences": 10}, [])
+    assert r"| column | `a\|b` |" in card
+    assert r"| classes | 'on\|off', 'ä' |" in card

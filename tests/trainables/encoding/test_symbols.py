@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.trainables.encoding.test_predict import parquet, predictor, table
+from trainables.encoding.answers import ClassAnswers, ColumnsAnswers
 from trainables.encoding.steps import TokenSteps
 
 UNSIGNED = (1, 2**53 + 1, 2**63 - 1, 2**63 + 1, 2**63 + 2, 2**64 - 1)
@@ -63,6 +64,15 @@ def test_rows_of_hashes_are_read_as_the_file_has_them(tmp_path: Path) -> None:
         np.testing.assert_allclose(model.outputs_of(given), expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=f"the symbol {2**63 + 3}, which is not in"):
         model.predict([[1, 2**63 + 3]])
+
+
+@pytest.mark.parametrize("known", [UNSIGNED, SIGNED, (1, 2**70), (0, 1)])
+def test_classes_that_are_numbers_stay_what_they_are(known: tuple[int, ...]) -> None:
+    answer = ClassAnswers(names=known)
+    assert answer.decode(np.eye(len(known))).tolist() == list(known)
+    columns = ColumnsAnswers(columns=("a", "b"), names=(known, (False, True)))
+    logits = np.stack([np.eye(len(known)), np.eye(len(known))], axis=1)
+    assert columns.decode(logits)[:, 0].tolist() == list(known)
 
 
 def test_a_vocabulary_is_of_64_bits() -> None:
