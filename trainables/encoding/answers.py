@@ -50,7 +50,7 @@ class ClassAnswers(Config):
             found = np.array(self.names)
             if kinds != {int} or found.dtype.kind != "f":
                 return found
-            if min(self.names) >= 0 and max(self.names) < 2**64:  # type: ignore[type-var, operator]  # all are integers
+            if min(self.names) >= 0 and max(self.names) < 2**64:  # type: ignore[operator]  # all are integers
                 return np.array(self.names, np.uint64)
         named = np.empty(len(self.names), dtype=object)
         named[:] = self.names
