@@ -61,7 +61,7 @@ def test_a_row_may_be_whatever_pandas_keeps_values_in(tmp_path: Path, dtype: str
     held = [pd.Series(row, dtype=dtype) for row in rows]
     for given in (held, [row.array for row in held], [pd.Index(row) for row in held]):
         np.testing.assert_array_equal(model.outputs_of(given), expected)
-    with pytest.raises(ValueError, match="'readings' has a null in row 0"):
+    with pytest.raises(ValueError, match="'readings' has NaN or infinity in row 0"):
         model.predict([pd.array([1, None], dtype="Int64")])
 
 
