@@ -70,7 +70,8 @@ def encode_steps(steps, row):
     if steps["kind"] == "tokens":  # the rank in the vocabulary, which is ascending
         ranks = {symbol: rank for rank, symbol in enumerate(steps["vocabulary"])}
         row = list(row) if isinstance(row, str) else row  # a text, of characters
-        return np.array([ranks[one] for one in np.asarray(row).reshape(-1).tolist()])
+        symbols = np.asarray(row, dtype=object).reshape(-1).tolist()
+        return np.array([ranks[one] for one in symbols])
     values = np.asarray(row, dtype=np.float64).reshape(len(row), -1)
     if steps["kind"] != "numbers":
         return values.astype(np.float32)

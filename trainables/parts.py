@@ -39,6 +39,12 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
 
+    def __eq__(self, other: object) -> bool:
+        """By the fields alone: what was computed of them and kept may be arrays."""
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in type(self).model_fields)
+
     @model_validator(mode="before")
     @classmethod
     def _no_flag_for_a_number(cls, given: Any) -> Any:

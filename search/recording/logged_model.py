@@ -60,14 +60,14 @@ ABOUT = f"Sequence models found by Longspan; `{CHAMPION}` is the best of those l
 def signature(encoding: Encoding) -> ModelSignature:
     """What is answered: ``label``, and each class's probability by its name; and ``gap``.
 
+    Also of a model that has none, which says so: MLflow drops what a signature does not name.
+
     MLflow's schemas know tables or arrays, not both, and turn the other away before the model sees
     it. The rows are the model's own to check, so the schema of inputs is left out: `described`
     says what they are.
     """
-    outputs = Schema(_answered(encoding))
-    if not encoding.after_gap:
-        return ModelSignature(outputs=outputs)
-    return ModelSignature(outputs=outputs, params=ParamSchema([ParamSpec("gap", "long", -1)]))
+    gap = ParamSchema([ParamSpec("gap", "long", -1)])
+    return ModelSignature(outputs=Schema(_answered(encoding)), params=gap)
 
 
 def _answered(encoding: Encoding) -> list[ColSpec | TensorSpec]:

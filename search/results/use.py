@@ -148,7 +148,10 @@ def _shown(encoding: Encoding) -> str:
     steps, answer = encoding.steps, encoding.answer
     columns = ", ".join(f"`{name}`" for name in encoding.channels)
     named = "columns" if len(encoding.channels) > 1 else "column"
-    rows = {named: columns, "a step": _step(steps), "missing values": _missing(steps)}
+    rows = {named: columns, "a step": _step(steps)}
+    if encoding.fields:
+        rows["fields of a step"] = ", ".join(f"`{name}`" for name in encoding.fields)
+    rows["missing values"] = _missing(steps)
     if encoding.filler is not None:
         rows["filler"] = encoding.filler.kind
     if isinstance(answer, ColumnsAnswers):
@@ -161,8 +164,13 @@ def _shown(encoding: Encoding) -> str:
         if answer.tolerance is not None:
             rows["right if off by less than"] = f"{answer.tolerance:g}"
     rows["encoding"] = f"SHA-256 `{encoding.digest}` (encoding.json)"
-    lines = [f"| {key} | {value} |" for key, value in rows.items()]
+    lines = [f"| {_in_cell(key)} | {_in_cell(value)} |" for key, value in rows.items()]
     return "\n".join(["| | |", "| --- | --- |", *lines]) + "\n"
+
+
+def _in_cell(text: str) -> str:
+    """As it is shown in a table of Markdown, whose cells a bar would end."""
+    return text.replace("|", "\\|")
 
 
 SCALES = {

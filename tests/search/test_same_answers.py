@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model as LoggedModel
 
 import trainables
@@ -169,6 +170,30 @@ def test_every_kind_of_stream(tmp_path: Path, values: str) -> None:
 def test_every_kind_of_layer(tmp_path: Path, kind: str) -> None:
     asked = of_file(tmp_path, "features")
     require_one_answer(write(tmp_path / "export", asked, kind), asked)
+
+
+@pytest.mark.parametrize("name", ["lags", "a label a step", "features"])
+def test_a_gap_that_a_model_has_not_is_refused_over_http(tmp_path: Path, name: str) -> None:
+    """As `predict` refuses it: MLflow would drop what no signature names, and answer without."""
+    from mlflow.pyfunc import PyFuncModel
+
+    asked = of_file(tmp_path, name)
+    folder = write(tmp_path / "export", asked, "gru")
+    encoding = asked.task.encoding
+    flavor = {"python_function": {"loader_module": pyfunc.__name__}}
+    about = LoggedModel(signature=signature(encoding), flavors=flavor)
+    served = PyFuncModel(about, pyfunc._load_pyfunc(str(folder)))
+    body = {"dataframe_records": [encoding.in_columns(asked.rows[0])], "params": {"gap": 3}}
+    if encoding.after_gap:
+        expected = trainables.load(folder).predict_proba(asked.rows[:1], gap=3)
+        names = pyfunc.probability_columns(encoding.answer)
+        np.testing.assert_allclose(answered(served, body)[names], expected, **CLOSE)
+        return
+    with pytest.raises(MlflowException, match="gap: 3 is not allowed") as told:
+        answered(served, body)
+    assert told.value.get_http_status_code() == 400
+    for gap in (-1, 0):
+        assert len(answered(served, {**body, "params": {"gap": gap}})) == 1
 
 
 @pytest.mark.slow

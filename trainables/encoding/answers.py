@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -48,13 +49,21 @@ class ClassAnswers(Config):
 
     def decode(self, logits: np.ndarray) -> np.ndarray:
         """The likeliest class's name, for each of the logits (..., C): an array of (...)."""
-        picks = logits.argmax(-1)
+        return self._named[logits.argmax(-1)]
+
+    @cached_property
+    def _named(self) -> np.ndarray:
+        """The names; NumPy would hold integers on both sides of 2^63 as doubles, some as one."""
         kinds = {type(name) for name in self.names}
         if kinds in ({bool}, {int}, {float}):
-            return np.array(self.names)[picks]
+            found = np.array(self.names)
+            if kinds != {int} or found.dtype.kind != "f":
+                return found
+            if min(self.names) >= 0 and max(self.names) < 2**64:  # type: ignore[operator]  # all are integers
+                return np.array(self.names, np.uint64)
         named = np.empty(len(self.names), dtype=object)
         named[:] = self.names
-        return named[picks]
+        return named
 
 
 class ColumnsAnswers(Config):

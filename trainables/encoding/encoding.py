@@ -24,6 +24,7 @@ from trainables.encoding.steps import (
     AnySteps,
     FileSteps,
     FillerKind,
+    NumberSteps,
     SymbolSteps,
     TokenSteps,
 )
@@ -93,10 +94,11 @@ class Encoding(Config):
         answer: what is answered
         answers: answers a row, at its last steps
         each_step: whether a row is answered at each of its steps instead
+        fields: of steps that are records, the names of their values, in order
         example: a row that nothing was trained on, as the user has it; None if generated
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"each_step"})
+    later: ClassVar[frozenset[str]] = frozenset({"each_step", "fields"})
 
     version: Literal[1] = 1
     task: str
@@ -109,6 +111,7 @@ class Encoding(Config):
     answer: AnyAnswers
     answers: int = Field(default=1, ge=1, le=LONGEST_ROW)
     each_step: bool = False
+    fields: tuple[str, ...] = ()
     example: tuple[Value, ...] | tuple[tuple[Value, ...], ...] | None = None
 
     @model_validator(mode="after")
@@ -121,6 +124,8 @@ class Encoding(Config):
         is_columns = isinstance(answer, ColumnsAnswers)
         if self.each_step and (self.answers > 1 or self.after_gap or is_columns):
             raise ValueError("each_step: it is of rows that are answered at their own steps")
+        if self.fields and len(self.fields) != self.steps.features:
+            raise ValueError(f"fields: {len(self.fields)} names for {self.steps.features} values")
         pool = self.filler.pool if self.filler is not None else ()
         if self.filler is not None and self.filler.kind == "resample" and not pool:
             raise ValueError("filler: resample needs a pool of steps")
@@ -160,6 +165,14 @@ class Encoding(Config):
         if not isinstance(self.answer, ClassAnswers) or self.each_step:
             return None
         return float(len(self.answer.names)) ** -self.answers
+
+    @property
+    def takes_nan(self) -> bool:
+        """Whether a null or NaN among a row's values is known to the model as missing."""
+        steps = self.steps
+        if not isinstance(steps, NumberSteps) or steps.missing is None:
+            return False
+        return steps.missing.takes_nan
 
     @property
     def is_several(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Number
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.missing import is_null
-from trainables.encoding.plain import plain
+from trainables.encoding.plain import fields, plain
 from trainables.encoding.steps import TokenSteps
 
 
@@ -32,12 +33,12 @@ def numbered(rows: Any, encoding: Encoding) -> Iterable[tuple[int, Any]]:
         _require_column(name, columns)
         _require_together(rows[name], encoding)
         channels = encoding.channels
-        if len(channels) > 1 and all(each in columns for each in channels):
+        if len(channels) > 1 and not _holds_whole_rows(rows, columns, channels):
             for each in channels:
                 _require_column(each, columns)
             parts = [_cells(rows[each], each) for each in channels]
             _require_as_many(parts, channels)
-            return enumerate(_together(parts, channels))
+            return enumerate(_together(parts, encoding))
         rows = rows[name]
     found = _rows_of(rows, name, encoding)
     if found and all(isinstance(row, Mapping) for row in found):  # records of a table
@@ -77,7 +78,22 @@ def listed(values: Any, name: str) -> Any:
         return [row for chunk in chunks for row in plain(chunk).to_pylist()]
     if isinstance(values, pa.Scalar):
         return values.as_py()
-    return values.to_numpy() if _is_pandas(values, "Series") else values
+    if isinstance(values, np.ndarray) and values.dtype.kind == "T":  # NumPy's text of any length
+        return values.astype(object)
+    if type(values).__module__.startswith("scipy.sparse"):
+        raise ValueError(f"rows: {name!r}: a sparse matrix is not allowed; a dense array")
+    if isinstance(values, _of_pandas("api.extensions.ExtensionArray")):
+        return np.asarray(values)
+    return values.to_numpy() if isinstance(values, _of_pandas("Series", "Index")) else values
+
+
+def of_fields(given: Sequence[Any], taken: Sequence[str]) -> str:
+    """Which fields a step has, and which it is to have."""
+    return f"the fields {_named(given)}; this model takes {_named(taken)}"
+
+
+def _named(names: Sequence[Any]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def is_text_row(row: Any, encoding: Encoding) -> bool:
@@ -90,6 +106,9 @@ def is_text_row(row: Any, encoding: Encoding) -> bool:
 
 def _rows_of(rows: Any, name: str, encoding: Encoding) -> list[Any]:
     """The rows of one column."""
+    given = fields(rows.type) if isinstance(rows, pa.Array | pa.ChunkedArray) else ()
+    if given and encoding.fields and given != encoding.fields:
+        raise ValueError(f"rows: {name!r} has steps of {of_fields(given, encoding.fields)}")
     rows = listed(rows, name)
     if isinstance(rows, np.ndarray) and rows.dtype != object and rows.shape != (0,):
         if rows.ndim == 1 and rows.dtype.kind == "U" and is_text_row("", encoding):
@@ -131,32 +150,60 @@ def _cells(column: Any, name: str) -> list[Any]:
 
 def _of_records(records: list[Any], encoding: Encoding) -> list[Any]:
     channels = encoding.channels
-    wanted = channels if all(each in records[0] for each in channels) else (encoding.column,)
+    one = {name: [value] for name, value in records[0].items()}
+    wanted = channels[:1] if _holds_whole_rows(one, list(one), channels) else channels
     for number, record in enumerate(records):
         for each in wanted:
             if each not in record:
                 raise ValueError(f"rows: {each!r} is not in record {number}")
     if len(wanted) > 1:
-        return _together([[record[each] for record in records] for each in wanted], wanted)
+        return _together([[record[each] for record in records] for each in wanted], encoding)
     return [record[wanted[0]] for record in records]
 
 
-def _together(parts: list[list[Any]], channels: Sequence[str]) -> list[Any]:
-    """Rows of steps of as many values as there are channels (n, F)."""
+def _holds_whole_rows(rows: Any, columns: list[Any], channels: Sequence[str]) -> bool:
+    """Whether the first of several columns stands for them all: lists, and no other is there."""
+    if any(name in columns for name in channels[1:]):
+        return False
+    cells = _cells(rows[channels[0]], channels[0]) if channels[0] in columns else []
+    return bool(cells) and not isinstance(listed(cells[0], channels[0]), Number | np.generic)
+
+
+def _together(parts: list[list[Any]], encoding: Encoding) -> list[Any]:
+    """Rows of steps of as many values as there are channels (n, F); or of numbers, each a step."""
+    channels = encoding.channels
     rows: list[Any] = []
     for number, cells in enumerate(zip(*parts, strict=True)):
         row = [listed(cell, name) for cell, name in zip(cells, channels, strict=True)]
-        if any(is_null(cell) for cell in row):
-            rows.append(None)
-        elif all(isinstance(cell, Number | np.generic) for cell in row):  # columns that are steps
+        if encoding.steps.features == 1:
+            _require_numbers(row, channels, number, encoding.takes_nan)
             rows.append(row)
         else:
             rows.append(_of_channels(row, channels, number))
     return rows
 
 
+def _require_numbers(row: list[Any], channels: Sequence[str], number: int, takes_nan: bool) -> None:
+    """Refuse a row whose columns are its steps, but hold something else."""
+    for cell, name in zip(row, channels, strict=True):
+        if _is_missing(cell):
+            if not takes_nan:
+                raise ValueError(f"rows: {name!r} has a null in row {number}")
+        elif not (isinstance(cell, Number | np.generic) or _is_single(cell)):
+            raise ValueError(
+                f"rows: {name!r} holds {type(cell).__name__}, which is no number, in row {number}"
+            )
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether a table has nothing there."""
+    return is_null(cell) or (isinstance(cell, float) and cell != cell)
+
+
 def _of_channels(row: list[Any], channels: Sequence[str], number: int) -> list[list[Any]]:
     for cell, name in zip(row, channels, strict=True):
+        if _is_missing(cell):
+            raise ValueError(f"rows: {name!r} has a null in row {number}")
         if isinstance(cell, str) or not isinstance(cell, Sequence | np.ndarray) or _is_single(cell):
             raise ValueError(
                 f"rows: {name!r} holds {type(cell).__name__}, which is no list of steps, in row"
@@ -202,11 +249,12 @@ def columns_of(rows: Any) -> list[Any] | None:
     """The columns of a table; None if it is none."""
     if isinstance(rows, pa.Table | pa.RecordBatch):
         return list(rows.schema.names)
-    if _is_pandas(rows, "DataFrame"):
+    if isinstance(rows, _of_pandas("DataFrame")):
         return list(rows.columns)
     return list(rows) if isinstance(rows, Mapping) else None
 
 
-def _is_pandas(value: Any, kind: str) -> bool:
-    pandas = sys.modules.get("pandas")  # whoever gives a pandas value has imported it
-    return pandas is not None and isinstance(value, getattr(pandas, kind))
+def _of_pandas(*kinds: str) -> tuple[Any, ...]:
+    """Its types by these names; none where nobody has imported it, and so has no such value."""
+    pandas = sys.modules.get("pandas")
+    return () if pandas is None else tuple(attrgetter(kind)(pandas) for kind in kinds)

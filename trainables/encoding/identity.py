@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from trainables.parts import Config
 
 UNITS = 0.25
 """Means further apart than this many deviations, or deviations by this factor, are other units."""
+
+BESIDE = ("lag", "mask")
+"""Keys of columns that tell rows apart besides their sequence and target."""
 
 
 class DataIdentity(Config):
@@ -26,7 +30,10 @@ class DataIdentity(Config):
         classes: each class's name and rows; none where answers are numbers
         mean: of each feature over the training steps, in the file's units; none of symbols
         deviation: of each
+        fields: of steps that are records, the names of their values, in order
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"fields"})
 
     fingerprint: str
     sequences: str
@@ -37,10 +44,11 @@ class DataIdentity(Config):
     classes: tuple[tuple[Label, int], ...] = ()
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    fields: tuple[str, ...] = ()
 
     def differences(self, other: DataIdentity) -> str | None:
         """How ``other`` differs from this, in a few words; None if it holds the same rows."""
-        if self.fingerprint == other.fingerprint:
+        if self.fingerprint == other.fingerprint and not self._other_fields(other):
             return None
         return "; ".join(self._differences(other)) or "its rows are others"
 
@@ -50,13 +58,20 @@ class DataIdentity(Config):
                 yield f"{key} is the column {other.columns[key]!r}, not {column!r}"
         if other.features != self.features:
             yield f"{other.features} features a step, not {self.features}"
+        if self._other_fields(other):
+            most = len(other.fields)
+            yield (
+                f"steps of the fields {_listed(other.fields, most)}, not"
+                f" {_listed(self.fields, len(self.fields))}"
+            )
         yield from self._of_classes(other)
         if other.rows != self.rows:
             more = other.rows - self.rows
             word = f"{more} rows added" if more > 0 else f"{-more} rows gone"
             yield f"{word} ({other.rows}, not {self.rows})"
-        elif other.sequences == self.sequences and not self._other_names(other):
-            yield f"labels changed, of the same {self.rows} sequences"
+        elif other.sequences == self.sequences and self._are_told_otherwise(other):
+            told = " or ".join(["labels", *(f"{key}s" for key in BESIDE if key in self.columns)])
+            yield f"{told} changed, of the same {self.rows} sequences"
         for feature, (mean, theirs) in enumerate(zip(self.mean, other.mean, strict=False)):
             mine, its = self.deviation[feature], other.deviation[feature]
             apart = abs(theirs - mean) > UNITS * max(mine, its)
@@ -76,6 +91,14 @@ class DataIdentity(Config):
             yield f"classes gone: {_listed(gone)}"
         elif new:
             yield f"classes new: {_listed(new)}"
+
+    def _other_fields(self, other: DataIdentity) -> bool:
+        """Whether both are of records, of other fields; earlier identities did not say."""
+        return bool(self.fields and other.fields and self.fields != other.fields)
+
+    def _are_told_otherwise(self, other: DataIdentity) -> bool:
+        """Whether what stands beside equal sequences is another, under the same names."""
+        return self.fingerprint != other.fingerprint and not self._other_names(other)
 
     def _other_names(self, other: DataIdentity) -> bool:
         return bool(self._only_here(other) or other._only_here(self))

@@ -46,6 +46,15 @@ def _within(values: pa.Array) -> pa.Array:
     return _of_record(values) if pa.types.is_struct(values.type) else plain(values)
 
 
+def fields(kind: pa.DataType) -> tuple[str, ...]:
+    """The names of the values of a step that is a record, in the order of `plain`; else none."""
+    while is_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        kind = kind.value_type
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return fields(kind.value_type)
+    return tuple(sorted(field.name for field in kind)) if pa.types.is_struct(kind) else ()
+
+
 def is_list(kind: pa.DataType) -> bool:
     """Whether it holds lists by offsets, or of one size."""
     return bool(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trainables.encoding.encoding import Encoding
-from trainables.encoding.holders import is_text_row, listed, numbered
+from trainables.encoding.holders import is_text_row, listed, numbered, of_fields
 from trainables.encoding.missing import Missing, is_missing, is_null
 from trainables.encoding.steps import NumberSteps, PlainSteps, SymbolSteps, TokenSteps
 
@@ -44,7 +44,8 @@ def _row(row: Any, number: int, encoding: Encoding) -> np.ndarray:
     def refuse(what: str) -> ValueError:
         return ValueError(f"rows: {column!r} {what} in row {number}")
 
-    row = list(row) if is_text_row(row, encoding) else listed(row, column)
+    row = listed(row, column)
+    row = list(row) if is_text_row(row, encoding) else row
     if is_null(row) or (isinstance(row, float) and np.isnan(row)):  # a table's missing value
         raise refuse("has a null")
     if not isinstance(row, Sequence | np.ndarray) or isinstance(row, str | bytes):
@@ -78,22 +79,16 @@ def _require_features(given: int, alone: bool, refuse: Refuse, encoding: Encodin
     raise refuse(f"has {given} values a step; this model takes {features}{of}{outer}:")
 
 
-def _takes_nan(encoding: Encoding) -> bool:
-    """Whether a null or NaN among a row's values is known to the model as missing."""
-    steps = encoding.steps
-    return isinstance(steps, NumberSteps) and steps.missing is not None and steps.missing.takes_nan
-
-
 def _flat(row: Any, refuse: Refuse, encoding: Encoding) -> np.ndarray:
     """A row's values (n,) or (n, F): of numbers, or objects where they are not."""
-    takes_nan = _takes_nan(encoding)
+    takes_nan = encoding.takes_nan
     if isinstance(row, np.ma.MaskedArray):
         return _unmasked(row, refuse, takes_nan)
     if isinstance(row, np.ndarray) and (row.dtype != object or not row.ndim):
         return row
     inner = [listed(step, encoding.column) for step in row]
-    if inner and all(isinstance(step, Mapping) for step in inner):  # records, as `plain` has them
-        inner = [[step[name] for name in sorted(step)] for step in inner]
+    if inner and all(isinstance(step, Mapping) for step in inner):
+        inner = _of_records(inner, refuse, encoding)
     nested = [
         isinstance(step, list | tuple) or (isinstance(step, np.ndarray) and step.ndim > 0)
         for step in inner
@@ -108,6 +103,15 @@ def _flat(row: Any, refuse: Refuse, encoding: Encoding) -> np.ndarray:
             raise refuse("has 3 levels of lists or more; allowed: steps, or steps of numbers,")
         return levelled.reshape(len(inner), -1)
     return _levelled(inner, refuse, takes_nan)
+
+
+def _of_records(steps: list[Any], refuse: Refuse, encoding: Encoding) -> list[list[Any]]:
+    """Their numbers in the order of the file's fields, or as `plain` has them, by name."""
+    fields = encoding.fields or tuple(sorted(steps[0], key=str))
+    for step in steps:
+        if set(step) != set(fields):
+            raise refuse(f"has a step of {of_fields(sorted(step, key=str), fields)},")
+    return [[step[name] for name in fields] for step in steps]
 
 
 def _unmasked(row: np.ma.MaskedArray, refuse: Refuse, takes_nan: bool) -> np.ndarray:
@@ -131,7 +135,7 @@ def _levelled(values: list[Any], refuse: Refuse, takes_nan: bool) -> np.ndarray:
         raise refuse("mixes text and numbers")
     try:
         values = [float(v) if isinstance(v, Decimal | Fraction) else v for v in values]
-        found = np.asarray(values)
+        found = _array(values)
         if found.dtype == object and all(isinstance(v, Number) for v in values):
             found = np.array([float(value) for value in values])  # integers beyond 64 bits
     except OverflowError:
@@ -139,6 +143,15 @@ def _levelled(values: list[Any], refuse: Refuse, takes_nan: bool) -> np.ndarray:
     except (ValueError, TypeError):
         odd = any(isinstance(value, Decimal) for value in values)
         raise refuse("has NaN or infinity" if odd else "is ragged") from None
+    return found
+
+
+def _array(values: list[Any]) -> np.ndarray:
+    """As NumPy has them, but for whole numbers past 2^63, which it would round beside others."""
+    found = np.asarray(values)
+    is_whole = found.dtype.kind == "f" and all(isinstance(v, int | np.integer) for v in values)
+    if values and is_whole and min(values) >= 0 and max(values) < 2**64:
+        return np.array(values, np.uint64)
     return found
 
 

@@ -212,6 +212,9 @@ class TokenSteps(FileSteps):
         kinds = {type(value) for value in self.vocabulary}
         if len(kinds) > 1 or any(a >= b for a, b in pairwise(self.vocabulary)):  # type: ignore[operator]  # of one type
             raise ValueError("vocabulary: must be ascending, of integers or of text")
+        whole = [value for value in self.vocabulary if isinstance(value, int)]
+        if whole and not (whole[0] >= -(2**63) and whole[-1] < 2**63 + 2**63 * (whole[0] >= 0)):
+            raise ValueError("vocabulary: its integers must fit into 64 bits")
         return self
 
     @property
@@ -219,6 +222,7 @@ class TokenSteps(FileSteps):
         return 1
 
     def encode(self, values: Num[np.ndarray, "*shape 1"]) -> Int[Tensor, "*shape"]:
+        """Ranks; the values are in the vocabulary (`unknown`)."""
         found = values[..., 0].astype(self._values.dtype, copy=False)
         return torch.from_numpy(np.searchsorted(self._values, found))
 
@@ -238,11 +242,23 @@ class TokenSteps(FileSteps):
 
     def unknown(self, values: np.ndarray) -> Bool[np.ndarray, " n"]:
         """Which of the values (n,) are not in the vocabulary."""
-        return ~np.isin(values, self._values)
+        known = self._values
+        if values.dtype == known.dtype or known.dtype.kind == "U":
+            return ~np.isin(values, known)
+        values = values.astype(np.float64) if values.dtype.kind == "f" else values
+        least, most = int(np.iinfo(known.dtype).min), int(np.iinfo(known.dtype).max)
+        fits = (values < float(most)) if values.dtype.kind == "f" else (values <= most)
+        fits &= values >= least
+        same = np.where(fits, values, values.dtype.type(0)).astype(known.dtype)
+        fits &= same.astype(values.dtype) == values  # else a fraction was cut off
+        return ~(fits & np.isin(same, known))
 
     @cached_property
     def _values(self) -> np.ndarray:
-        return np.array(self.vocabulary)
+        """Of 64 bits: NumPy would hold integers on both sides of 2^63 as doubles, some as one."""
+        if isinstance(self.vocabulary[-1], str):
+            return np.array(self.vocabulary)
+        return np.array(self.vocabulary, np.uint64 if self.vocabulary[-1] >= 2**63 else np.int64)
 
 
 class SymbolSteps(Config):

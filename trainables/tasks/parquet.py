@@ -158,6 +158,7 @@ class Parquet(RowsTask):
             each_step=self.asked.is_within,
             answers=1 + self.asked.gap,
             answer=self.labels.encoded,
+            fields=self.rows.fields,
             example=self.example(),
         )
 

@@ -100,6 +100,7 @@ class Stream(RowsTask):
             answer=ClassAnswers(names=steps.vocabulary)
             if isinstance(steps, TokenSteps)
             else NumberAnswers(scale=steps.deviation[0], offset=steps.mean[0], tolerance=None),
+            fields=self.rows.fields,
             example=self.example(self.config.context),
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -71,6 +72,51 @@ def test_columns_of_numbers_are_shown_as_such(tmp_path: Path) -> None:
     ))  # fmt: skip
 
 
+def wide(folder: Path, **options: Any) -> tuple[Parquet, pd.DataFrame]:
+    """A number a column, each a step; every seventh is null where that may be."""
+    columns = {
+        f"t{step}": [
+            None if "missing" in options and (row + step) % 7 == 0 else row / 4 + step
+            for row in range(60)
+        ]
+        for step in range(4)
+    }
+    path = table(folder / "wide.parquet", {**columns, "fault": ["yes", "no"] * 30})
+    config = {"path": path, "sequence": list(columns), "target": "fault", **options}
+    return Parquet(Parquet.Config.model_validate(config)), pd.DataFrame(columns)
+
+
+def test_steps_that_are_missing_are_so_in_whatever_holds_them(tmp_path: Path) -> None:
+    """The file's own rows are taken, with a null where pandas has NaN."""
+    task, frame = wide(tmp_path, missing=["null"], filler="blank")
+    model = predictor(task, LAG)
+    batch = task.show(np.arange(60), LAG, torch.Generator())
+    with torch.no_grad():
+        expected = model(batch.inputs, batch.scored).numpy()
+    own = pq.read_table(tmp_path / "wide.parquet")
+    for given in (own, own.to_pylist(), frame, frame.convert_dtypes(), frame.astype(object)):
+        np.testing.assert_allclose(model.outputs_of(given), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({"t0": [1.0], "t1": [1.0], "t2": [1.0]}, "'t3' is not a column of the table"),
+        ({"t0": [1.0]}, "'t1' is not a column of the table"),
+        ([{"t0": 1.0, "t1": 1.0}], "'t2' is not in record 0"),
+        ({"t0": [1.0], "t1": [1.0], "t2": [np.nan], "t3": [1.0]}, "'t2' has a null in row 0"),
+        ({"t0": [1.0], "t1": [None], "t2": [1.0], "t3": [1.0]}, "'t1' has a null in row 0"),
+        ({"t0": [1.0], "t1": [1.0], "t2": ["a"], "t3": [1.0]}, "'t2' holds str, which is no"),
+        ({"t0": [1.0], "t1": [[1.0]], "t2": [1.0], "t3": [1.0]}, "'t1' holds list, which is no"),
+    ],
+)
+def test_the_column_at_fault_is_named(tmp_path: Path, rows: Any, said: str) -> None:
+    task, _ = wide(tmp_path)
+    with pytest.raises(ValueError, match=said) as told:
+        predictor(task, LAG).predict(rows)
+    assert "\n" not in str(told.value)
+
+
 @dataclass(frozen=True)
 class Wrong:
     rows: dict[str, Any]
@@ -84,6 +130,10 @@ class Wrong:
         Wrong({"u": [[1.0, 2.0]], "v": [[1.0]]}, "'u', 'v' are of different length in row 0"),
         Wrong({"u": [[1.0]], "v": [None]}, "has a null in row 0"),
         Wrong({"u": [[1.0]], "v": [pd.NA]}, "has a null in row 0"),
+        Wrong({"u": [[1.0]], "v": [float("nan")]}, "'v' has a null in row 0"),
+        Wrong(pd.DataFrame({"u": [np.nan], "v": [np.nan]}), "'u' has a null in row 0"),
+        Wrong({"u": [[]], "v": [[]]}, "'u' has an empty list in row 0"),
+        Wrong({"u": [1.0], "v": [2.0]}, "'u' holds float, which is no list of steps, in row 0"),
         Wrong({"u": [[1.0]], "v": ["x"]}, "'v' holds str, which is no list of steps, in row 0"),
         Wrong({"u": [[1.0]], "v": [2.0]}, "'v' holds float, which is no list of steps, in row 0"),
         Wrong({"u": [[1.0]], "v": 7}, "'v': int is not allowed; a column"),

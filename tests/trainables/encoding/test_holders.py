@@ -50,3 +50,46 @@ def test_a_table_with_a_step_a_row_is_told_how_to_go_on(
     answers = model.predict(together)
     assert answers.tolist() == model.predict(together[::-1])[::-1].tolist()
     assert len(answers) == 60
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int8", "Float32", "category", "double[pyarrow]"])
+def test_a_row_may_be_whatever_pandas_keeps_values_in(tmp_path: Path, dtype: str) -> None:
+    rows = [[n % 7, n % 3, n % 5] for n in range(60)]
+    path = table(tmp_path / "f", {"readings": rows, "fault": [0, 1] * 30})
+    model = predictor(parquet(path))
+    expected = model.outputs_of(rows)
+    held = [pd.Series(row, dtype=dtype) for row in rows]
+    for given in (held, [row.array for row in held], [pd.Index(row) for row in held]):
+        np.testing.assert_array_equal(model.outputs_of(given), expected)
+    with pytest.raises(ValueError, match="'readings' has NaN or infinity in row 0"):
+        model.predict([pd.array([1, None], dtype="Int64")])
+
+
+def test_words_may_be_whatever_holds_text(tmp_path: Path) -> None:
+    rows = [["go", "stop", "über"][n % 3 :] + ["go", "über"][n % 2 :] for n in range(60)]
+    path = table(tmp_path / "f", {"readings": rows, "fault": [0, 1] * 30})
+    model = predictor(parquet(path, values="tokens"))
+    expected = model.outputs_of(rows)
+    text = np.dtypes.StringDType()
+    for given in (
+        [pd.array(row, dtype="string") for row in rows], [pd.Categorical(row) for row in rows],
+        [np.array(row, dtype=text) for row in rows], [pd.Index(row) for row in rows],
+    ):  # fmt: skip
+        np.testing.assert_array_equal(model.outputs_of(given), expected)
+
+
+def test_texts_may_be_scalars_and_arrays_of_text(tmp_path: Path) -> None:
+    path = table(tmp_path / "f", {"readings": TEXTS, "fault": [0, 1] * 30})
+    model = predictor(parquet(path, values="characters"))
+    expected = model.outputs_of(TEXTS)
+    for given in (list(pa.array(TEXTS)), np.array(TEXTS, dtype=np.dtypes.StringDType())):
+        np.testing.assert_array_equal(model.outputs_of(given), expected)
+
+
+def test_a_sparse_matrix_is_one_line(tmp_path: Path) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    path = table(tmp_path / "f", {"readings": [[1.0, n] for n in range(60)], "fault": [0, 1] * 30})
+    model = predictor(parquet(path))
+    for rows in (sparse.eye(3), [sparse.csr_matrix([[1.0, 2.0]])]):
+        with pytest.raises(ValueError, match="'readings': a sparse matrix is not allowed"):
+            model.predict(rows)

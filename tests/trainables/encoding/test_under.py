@@ -12,6 +12,7 @@ import torch
 
 from tests.trainables.encoding.test_predict import numbers_file, parquet, table
 from tests.trainables.training.stand_ins import seeded
+from trainables.encoding.encoding import Encoding
 from trainables.tasks.parquet import Parquet
 from trainables.tasks.stream import Stream
 from trainables.tasks.task import Task
@@ -97,3 +98,17 @@ def test_as_many_answers_as_the_model_gives(
     with pytest.raises(ValueError, match=said) as told:
         task(given, "given").under(task(kept, "kept").encoding)
     assert "\n" not in str(told.value)
+
+
+def test_encodings_that_were_used_are_compared_by_what_they_say(tmp_path: Path) -> None:
+    """Of several features: what each keeps of its arithmetic is arrays, which have no one truth."""
+    path, rows = numbers_file(tmp_path / "f.parquet", features=2)
+    kept, own = (parquet(path, filler="resample", scale=s).encoding for s in ("robust", "standard"))
+    again = Encoding.of(kept.model_dump(mode="json"))
+    for encoding in (kept, own, again):
+        encoding.show(np.array(rows[0]), 40, 4)
+    assert kept == again
+    assert hash(kept.steps) == hash(again.steps)
+    assert kept != own
+    assert kept.steps != own.steps
+    assert parquet(path, filler="resample", scale="robust").under(again).encoding == kept

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int, Num, UInt64
 
+from trainables.encoding.plain import fields
 from trainables.tasks.layouts.ids import as_read
 from trainables.tasks.layouts.layout import (
     SEQUENCE,
@@ -59,6 +60,7 @@ class Rows:
         hashes: of each row's sequence (R,): equal sequences, equal hashes
         columns: the other columns by key of the configuration, (R,) each, without nulls
         scattered: of groups whose steps are in the files' order, those with others' between
+        fields: of steps that are records, the names of their values, in order
 
     """
 
@@ -69,6 +71,7 @@ class Rows:
     hashes: UInt64[np.ndarray, " R"]
     columns: Mapping[str, pa.Array]
     scattered: int = 0
+    fields: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -154,6 +157,7 @@ def _read(path: Path, columns: tuple[tuple[str, str], ...], layout: Layout, stam
         hashes=np.concatenate(reader.hashes),
         columns={key: pa.concat_arrays(parts) for key, parts in reader.columns.items()},
         scattered=reader.scattered,
+        fields=reader.fields,
     )
 
 
@@ -167,6 +171,7 @@ class _Reader:
         self.columns: dict[str, list[pa.Array]] = {}
         self.features = self.num_bytes = self.scattered = 0
         self.dtype = np.dtype(np.float64)
+        self.fields: tuple[str, ...] = ()
         self._first: Path | None = None
         self._types: dict[str, pa.DataType] = {}
         self._long: list[pa.Table] = []
@@ -177,6 +182,7 @@ class _Reader:
         name = f"{_sequence(columns)} of {file.path}"
         for batch in columns_of(file, columns, self.layout.text == "symbols"):
             self._require_types(file.path, batch, columns)
+            self.fields = fields(batch[SEQUENCE].type)
             held = {
                 key: as_read(column, key, f"{columns[key]!r} of {file.path}", first_row)
                 for key, column in batch.items()

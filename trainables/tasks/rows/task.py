@@ -139,6 +139,7 @@ class RowsTask(Task):
             classes=self.told_classes(),
             mean=steps.mean if isinstance(steps, NumberSteps) else (),
             deviation=steps.deviation if isinstance(steps, NumberSteps) else (),
+            fields=rows.fields,
         )
 
     def left_out(self) -> Iterator[tuple[str, int]]:
@@ -215,6 +216,12 @@ class RowsTask(Task):
             raise ValueError(
                 f"sequence: {name} has {self.rows.values.shape[1]} features a step; the model"
                 f" takes {steps.features}"
+            )
+        given, taken = self.rows.fields, encoding.fields
+        if given and taken and given != taken:
+            raise ValueError(
+                f"sequence: {name} has steps of the fields {', '.join(map(repr, given))}; the model"
+                f" takes {', '.join(map(repr, taken))}"
             )
         if not isinstance(steps, type(own.steps)):
             raise ValueError(
