@@ -272,9 +272,8 @@ def status(
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
-        from search.results.review.tables import of_search
+        from search.results.review.tables import rows_of_search
 
-        table = of_search(records, spec, certified_words(folder.path))
         print_json(
             {
                 "name": name,
@@ -284,7 +283,7 @@ def status(
                 "refused": len(ledger.refused),
                 "damaged": ledger.unreadable,
                 "strays": ledger.strays,
-                "trials": table.astype(object).where(table.notna(), None).to_dict("records"),
+                "trials": rows_of_search(records, spec, certified_words(folder.path)),
             }
         )
         return
