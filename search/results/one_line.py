@@ -35,7 +35,7 @@ def table_of(columns: Sequence[Column], width: int, title: str | None = None) ->
     """A line a trial; where the width is too small, the last column is cut, and ends with ``…``."""
     table = Table(
         title=title, title_justify="left", caption_justify="left",
-        box=None, padding=(0, BETWEEN, 0, 0), pad_edge=False,
+        box=None, padding=(0, BETWEEN, 0, 0), pad_edge=False, expand=True,
     )  # fmt: skip
     for column in columns[:-1]:
         table.add_column(
@@ -45,7 +45,7 @@ def table_of(columns: Sequence[Column], width: int, title: str | None = None) ->
             min_width=column.width,
         )
     room = max(1, width - taken(columns[:-1]) - BETWEEN)
-    table.add_column(columns[-1].head, no_wrap=True, overflow="ellipsis", max_width=room)
+    table.add_column(columns[-1].head, no_wrap=True, overflow="ellipsis", max_width=room, ratio=1)
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, row))
     return table
