@@ -88,7 +88,7 @@ def test_it_is_read_on_eighty_columns(record: Record) -> None:
     """A trial is one line, with what is said of each task."""
     _, _, line, *caption = shown(record, 80, {record.digest: "recall 8, recall-2 4"}).splitlines()
     assert "recall 8, recall-2 4  ≥ 8/≥ 8" in line
-    assert "by task: recall/recall-2" in " ".join(caption)
+    assert "by task: recall/recall-2" in " ".join(" ".join(caption).split())
 
 
 def test_of_one_task_nothing_is_said_twice(record: Record) -> None:
