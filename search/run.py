@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from search.certifying.hunting import Hunt, OverError
 from search.certifying.pool import RayPool
+from search.checking.unanswered import Watch, own_modules
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.errors import UserError
@@ -124,8 +125,10 @@ def _fit(
     display: Display,
 ) -> None:
     """Run what is left of the trials; where one is a candidate, they wait until it is decided."""
+    own = own_modules(spec)
+    watched = Watch(own, display.say, folder.command("resume")) if own else nullcontext
     while hunt.found is None:
-        fit(spec, folder, ledger, session, budget)
+        fit(spec, folder, ledger, session, budget, watched)
         if budget.used_up or not hunt.waits():
             return
         with suppress(OverError), RayPool(spec.resources, session.machines) as pool:

@@ -36,8 +36,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+TRY_IT = """
+import pyarrow.parquet as pq
+import longspan
+from search.commands.searching import quickstart
+
+rows = pq.read_table(quickstart().parent / "data" / "digits.parquet").slice(0, 200)
+model = longspan.load("best/1-trial-00000")
+told = model.predict(rows["pixels"].to_pylist())
+print(longspan.__file__, sum(a == b for a, b in zip(told, rows["label"].to_pylist(), strict=True)))
+"""
+
+
 @pytest.mark.slow
 def test_the_quick_start_runs_outside_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    """Its first two trials, from the search to a model that tells digits."""
     there = tmp_path / "installed"
     words = ["install", "--no-deps", "--no-index", "--target", str(there), str(wheel)]
     subprocess.run([*PIP, *words], check=True, timeout=HANGS)
@@ -52,7 +65,17 @@ def test_the_quick_start_runs_outside_of_the_checkout(wheel: Path, tmp_path: Pat
 
     where = "from search.commands.searching import quickstart; print(quickstart())"
     assert said("-c", where).strip() == str(there / "longspan" / "examples" / "quickstart.yaml")
-    assert "1,797 rows" in said(str(there / "bin" / "longspan"), "search", "--dry-run")
+    longspan = str(there / "bin" / "longspan")
+    assert "1,797 rows" in said(longspan, "search", "--dry-run")
+    found = said(longspan, "search", "--trials", "2")
+    assert "Longest dependency learned" in found
+    assert "lstm 32 · conv 17 · read-out attention · lr 4.5e-03" in found
+    assert "finished, 2 of 2 trials ended" in said(longspan, "status", "quickstart")
+    assert "report.html" in said(longspan, "report", "quickstart")
+    assert "1-trial-00000" in said(longspan, "export", "quickstart", "--to", "best")
+    file, right = said("-c", TRY_IT).split()
+    assert file == str(there / "longspan" / "__init__.py")
+    assert int(right) > 150
 
 
 @pytest.mark.slow

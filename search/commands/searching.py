@@ -57,9 +57,12 @@ def search(
         ),
     ] = False,
     cluster: ClusterFile = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a dry run as JSON.")] = False,
 ) -> None:
     """Search architectures for the longest dependency they reliably learn."""
     began = time.monotonic()
+    if json and not dry_run:
+        raise UserError("--json: goes with --dry-run alone; `longspan status NAME --json` follows")
     from search import spec as specs
 
     chosen = specs.read(spec or quickstart())
@@ -71,7 +74,7 @@ def search(
     from search.checking.preflight import check
 
     if dry_run:
-        _say_what_it_may_cost(chosen)
+        _say_what_it_may_cost(chosen, json)
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
@@ -81,18 +84,23 @@ def search(
         _search(begin(chosen, runs, ray_up), began, ray_up)
 
 
-def _say_what_it_may_cost(spec: Spec) -> None:
+def _say_what_it_may_cost(spec: Spec, json: bool) -> None:
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check
     from search.commands.estimating.estimate import estimate
+    from search.commands.estimating.for_programs import plain_estimate
     from search.commands.estimating.words import lines, rests_on
     from search.scheduling.machines import require
     from search.scheduling.ray_session import machines
 
     tasks, here = check(spec), machines()
-    show_accounts(tasks, console)
+    if not json:
+        show_accounts(tasks, console)
     require(here, spec.resources)
     found = estimate(spec, tasks, here)
+    if json:
+        print_json(plain_estimate(spec, tasks, found))
+        return
     table = Table(title="What it may cost", title_justify="left", box=None, show_header=False)
     for about, said in lines(spec, tasks, found):
         table.add_row(about, said)
@@ -272,9 +280,8 @@ def status(
     records = ledger.records.values()
     done, state = ledger.ended, ledger.state(spec.search.trials)
     if json:
-        from search.results.review.tables import of_search
+        from search.results.review.tables import rows_of_search
 
-        table = of_search(records, spec, certified_words(folder.path))
         print_json(
             {
                 "name": name,
@@ -284,7 +291,7 @@ def status(
                 "refused": len(ledger.refused),
                 "damaged": ledger.unreadable,
                 "strays": ledger.strays,
-                "trials": table.astype(object).where(table.notna(), None).to_dict("records"),
+                "trials": rows_of_search(records, spec, certified_words(folder.path)),
             }
         )
         return

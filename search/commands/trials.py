@@ -59,15 +59,14 @@ def trials(
     found = ordered(ledger.records.values(), sort, certified)
     chosen = found if every else found[:top]
     if json:
-        from search.results.review.tables import of_search
+        from search.results.review.tables import rows_of_search
 
-        table = of_search(found, spec, certified)
-        by_number = table.set_index("trial", drop=False).loc[[r.number for r in chosen]]
-        print_json(by_number.astype(object).where(by_number.notna(), None).to_dict("records"))
+        by_number = {row["trial"]: row for row in rows_of_search(found, spec, certified)}
+        print_json([by_number[record.number] for record in chosen])
         return
     aims = spec.search.objectives
     on = fronts(ledger.records.values(), aims) if len(aims) > 1 else {}
-    console.print(trial_lines(chosen, sort, spec.ladder, on))
+    console.print(trial_lines(chosen, sort, spec.ladder, on, console.width))
     if len(chosen) < len(found):
         console.print(f"{len(chosen)} of {len(found)}; --all shows the others", highlight=False)
     show_complaints([*errors_in_words(chosen), *ledger.warnings])

@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.record import Record, Refused
 from search.errors import UserError
@@ -208,6 +207,8 @@ class Ledger:
 
     def mend_outcomes(self) -> None:
         """Write again, from the records, each part of the outcomes that is damaged or missing."""
+        from search.disk import outcomes
+
         for number, record in self.records.items():
             found = self._folder.outcomes, number, record.digest, record.rows
             if record.rows and not outcomes.holds(*found):
@@ -219,6 +220,8 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         before = self.records.get(record.number)
         if record.rows and (before is None or record.rows != before.rows):
+            from search.disk import outcomes  # whoever only reads does without Arrow
+
             found = self._folder.outcomes, record.number, record.digest, record.rows
             outcomes.write(*found, record.parameters)
         write_json(folder / "record.json", record.to_json())

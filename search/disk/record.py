@@ -37,6 +37,11 @@ class TaskReach:
     reach: int
     censored: bool
 
+    @property
+    def text(self) -> str:
+        """The reach, with ≥ where it is censored."""
+        return _at_least(self.reach, self.censored)
+
 
 @dataclass(frozen=True)
 class Record:
@@ -223,7 +228,7 @@ class Record:
     @property
     def tasks_text(self) -> str:
         """The reach on every task of several, with ≥ where it is censored; empty for one."""
-        words = (f"{on.task} {_at_least(on.reach, on.censored)}" for on in self.tasks)
+        words = (f"{on.task} {on.text}" for on in self.tasks)
         return ", ".join(words) if len(self.tasks) > 1 else ""
 
     def to_json(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class StudySearch(Searcher):
             not ended by itself stays under way
         origin: where the configuration of a trial was found, by its number
         objectives: those of the study
+        watched: around every call of a space or sampler, which may be the user's own
     """
 
     def __init__(
@@ -64,11 +66,12 @@ class StudySearch(Searcher):
         over: Callable[[], bool] = lambda: False,
         origin: Callable[[int], str] = lambda number: "",
         objectives: Sequence[str] = (METRIC,),
+        watched: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._space, self._study, self._ledger = space, study, ledger
         self._make_sampler, self._exceeded, self._over = sampler, exceeded, over
-        self._origin, self._objectives = origin, objectives
+        self._origin, self._objectives, self._watched = origin, objectives, watched
         known = study.get_trials(deepcopy=False)
         self._cut_off = [t.number for t in known if t.state == TrialState.RUNNING]
         self._asked_for = [t.number for t in known if t.state == TrialState.WAITING]
@@ -111,7 +114,9 @@ class StudySearch(Searcher):
         if number not in self._ledger.records:  # it is damaged; the journal held the parameters
             parameters = self._study.get_trials(deepcopy=False)[number].params
             trial = FixedTrial(parameters, number)
-            self._start(trial, _validated(proposed(self._space, trial)))
+            with self._watched():
+                found = proposed(self._space, trial)
+            self._start(trial, _validated(found))
         return number
 
     def _propose(self) -> int:
@@ -139,9 +144,10 @@ class StudySearch(Searcher):
         """
         number = self._next_number()
         try:
-            self._study.sampler = self._make_sampler(number)
-            trial = self._study.ask()
-            return trial, _validated(proposed(self._space, trial))
+            with self._watched():
+                self._study.sampler = self._make_sampler(number)
+                trial = self._study.ask()
+                return trial, _validated(proposed(self._space, trial))
         except (UserError, OSError):
             raise
         except (Exception, SystemExit) as error:  # whatever the user's own code raises
@@ -201,7 +207,8 @@ class StudySearch(Searcher):
         record = self._ledger.records[number]
         self._study.note(number, annotations_of(record, self._objectives))
         state, values = state_and_values(record, self._objectives)
-        self._study.tell(number, values, state)
+        with self._watched():
+            self._study.tell(number, values, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searchers for `Tuner.restore`, which is not how a search resumes."""

@@ -22,9 +22,9 @@ from search.disk.mlflow_database import (
     set_aside_whole,
     uri_of,
 )
+from trainables.files.cache import cache_folder
 from trainables.files.whole_files import aside_of, sync_folder
 from trainables.messages import one_line
-from trainables.models.kernels.build import NotBuiltError, cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _made(database: Path) -> Path:
 
 def _copied(aside: Path) -> bool:
     """Whether an empty one that was made before, on this machine by this MLflow, is there now."""
-    with suppress(OSError, NotBuiltError):
+    with suppress(OSError):
         shutil.copyfile(_kept(), aside)
         if damage(aside) is None and _is_current(aside):
             return True
@@ -99,7 +99,7 @@ def _copied(aside: Path) -> bool:
 
 def _keep(made: Path) -> None:
     """Keep an empty one: all its migrations take seconds, and as long at every first search."""
-    with suppress(OSError, NotBuiltError):
+    with suppress(OSError):
         kept = _kept()
         kept.parent.mkdir(parents=True, exist_ok=True)
         beside = aside_of(kept)

@@ -9,17 +9,22 @@ from rich.table import Table
 from search.disk.certificates import claimed
 from search.disk.ranking import fronts, places, rank
 from search.disk.record import Record
-from search.results.words import beside, end_in_words, reach_in_words
+from search.results.one_line import SEPARATOR, Column, apart, table_of, taken
+from search.results.words import (
+    IN_A_WORD,
+    TOP_IN_SHORT,
+    WORDS_IN_SHORT,
+    beside,
+    end_in_a_word,
+    end_in_words,
+    reach_in_words,
+)
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.skill import BY_SKILL
 
 STAR = "*"
 """Behind the skill of a trial that it limits."""
-
-
-WIDE = 110
-"""Columns of a terminal that shows more than the skill beside a reach."""
 
 
 def leaderboard(
@@ -29,75 +34,116 @@ def leaderboard(
     asked: LadderConfig | None = None,
     ended_early: str | None = None,
     objectives: Sequence[str] = (),
-    width: int = WIDE,
+    width: int = 120,
 ) -> Table:
-    """A table of the best trials; ≥ marks a reach that may be more, = a place that is shared.
+    """A line for each of the best trials; ≥ marks a reach that may be more, = a shared place.
 
     A reach is shown with its skill next to it: how often its best member was right at the shortest
-    rung. On several tasks the reach is the least, and a line under the architecture says that on
-    each. A regime stands with each architecture, or, where all have one, in the caption.
-    ``certified`` holds, by configuration digest, what certificates say; a column if it holds any,
-    and on several tasks a line.
-    What stands beside the skill has columns of its own where the ``width`` leaves room for them.
-    With several ``objectives`` a column says which Pareto front a trial is on.
-    The caption says what a rung ``asked`` for, and why the search ``ended_early``, if it did.
+    rung. On several tasks the reach is the least, and a column says that on each. ``certified``
+    holds, by configuration digest, what certificates say; a column if it holds any. With several
+    ``objectives`` a column says which Pareto front a trial is on. The caption says what a rung
+    ``asked`` for, and why the search ``ended_early``, if it did.
+
+    Where the ``width`` is too small for all of it, what stands beside the skill goes first; then
+    words that all trials share stand in the caption, the others are shortened, how each ended is
+    said in a word, and the skill goes. Reach, learning rate and regime stay.
     """
     digests = claimed(certified or {})
     ranked = rank(records, digests)
     best = ranked[:top]
-    several = any(len(record.tasks) > 1 for record in best)
-    regimes = {record.regime for record in best}
-    table = Table(
-        title="Longest dependency learned", title_justify="left", box=None, padding=(0, 2, 0, 0)
-    )
-    for name in ("#", "trial", "reach", "skill"):
-        table.add_column(name, justify="right", no_wrap=True)
-    known = beside(best) if width >= WIDE else []
-    for column in known:
-        table.add_column(column.head, justify="right", no_wrap=True)
-    if certified and not several:
-        table.add_column("certified", justify="right", no_wrap=True)
     on = fronts(ranked, objectives) if len(objectives) > 1 else {}
-    if on:
-        table.add_column("front", justify="right", no_wrap=True)
-    table.add_column("then", no_wrap=True)
-    table.add_column("architecture", overflow="fold", ratio=1)
+    claims = [(certified or {}).get(record.digest, "") for record in best]
+    of_all = [
+        *([Column("certified", claims)] if any(claims) else []),
+        *([Column("front", [str(on.get(record.number, "")) for record in best])] if on else []),
+    ]
     limits = [None if asked is None else record.limited_by(asked) for record in best]
-    for place, record, limit in zip(places(ranked, digests), best, limits, strict=False):
-        claim = (certified or {}).get(record.digest, "")
-        lines = [describe(record.configuration)]
-        if len(regimes) > 1:
-            lines[0] += f" · {record.regime}"
-        if several:
-            lines += [record.tasks_text] + [f"certified {claim}"] * bool(claim)
-        table.add_row(
-            place,
-            str(record.number),
-            reach_in_words(record, asked),
-            _skill(record, limit),
-            *(column.cell(record) for column in known),
-            *([claim] if certified and not several else []),
-            *([str(on.get(record.number, ""))] if on else []),
-            _ended(end_in_words(record, asked), record, limit),
-            "\n".join(lines),
-        )
+    for shorter in range(SHORTEST + 1):
+        columns, about = _laid_out(best, asked, limits, of_all, shorter)
+        columns.insert(0, Column("#", places(ranked, digests)[: len(best)]))
+        if taken(columns) <= width:
+            break
+    table = table_of(columns, width, "Longest dependency learned")
     table.caption = "≥: it may do more, the ladder or the trial ended first; =: a tie"
     if asked is not None:
         table.caption += (
-            f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
-            f" skill: success at lag {asked.start}"
+            f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked}"
         )
-        table.caption += "".join(f"; {column.head}: {column.about}" for column in known)
-        if BY_SKILL in limits:
-            table.caption += f"; {STAR}: limited by {BY_SKILL}"
-    if len(regimes) == 1:
-        table.caption += f"; trained by regime {regimes.pop()}"
+    table.caption += "".join(f"; {word}" for word in about)
     if on:
         table.caption += f"; front: 1 if no other trial is as good in {', '.join(objectives)}"
     if ended_early:
         table.caption += f"; the search ended before all of its trials had: {ended_early}"
-    table.caption_justify = "left"
     return table
+
+
+SHORTEST = 6
+"""How far `_laid_out` can shorten a line."""
+
+
+def _laid_out(
+    best: Sequence[Record],
+    asked: LadderConfig | None,
+    limits: Sequence[str | None],
+    of_all: Sequence[Column],
+    shorter: int,
+) -> tuple[list[Column], list[str]]:
+    """The columns behind the place, and what the caption is to say of them.
+
+    Args:
+        best: the trials
+        asked: of a rung
+        limits: what each trial is limited by
+        of_all: columns that are always there
+        shorter: how many things are left out or shortened, up to `SHORTEST`
+    """
+    columns = [
+        Column("trial", [str(record.number) for record in best]),
+        Column("reach", [reach_in_words(record, asked) for record in best]),
+    ]
+    about = []
+    if shorter < 5:
+        skills = [_skill(record, limit) for record, limit in zip(best, limits, strict=True)]
+        columns.append(Column("skill", skills))
+        about += [f"skill: success at lag {asked.start}"] if asked else []
+        about += [f"{STAR}: limited by {BY_SKILL}"] if BY_SKILL in limits else []
+    for one in beside(best) if shorter < 1 else ():
+        columns.append(Column(one.head, [one.cell(record) for record in best]))
+        about.append(f"{one.head}: {one.about}")
+    columns += of_all
+    if any(len(record.tasks) > 1 for record in best):
+        if shorter < 6:
+            reaches = [_by_task(record, shorter < 2) for record in best]
+            columns.append(Column("by task", reaches, left=True))
+            about += [f"by task: {'/'.join(best[0].report.reaches)}"] if shorter >= 2 else []
+        else:
+            about.append("the reach is the least on a task: --json has all")
+    ends = [
+        end_in_a_word(record)
+        if shorter >= 4
+        else _ended(end_in_words(record, asked), record, limit)
+        for record, limit in zip(best, limits, strict=True)
+    ]
+    columns.append(Column("then", ends, left=True))
+    about += [TOP_IN_SHORT] if IN_A_WORD["top"] in ends else []
+    if shorter < 2:
+        regimes = {record.regime for record in best}
+        words = [
+            SEPARATOR.join([describe(record.configuration), *[record.regime] * (len(regimes) > 1)])
+            for record in best
+        ]
+        columns.append(Column("architecture", words, left=True))
+        about += [f"trained by regime {regimes.pop()}"] if len(regimes) == 1 else []
+        return columns, about
+    found = apart(best, is_short=shorter >= 3)
+    about += [WORDS_IN_SHORT] if shorter >= 3 else []
+    about += [f"all: {SEPARATOR.join(found.shared)}"] if found.shared else []
+    return [*columns, *found.columns], about
+
+
+def _by_task(record: Record, has_names: bool) -> str:
+    """The reach on each of several tasks: ``recall ≥ 8, parity 4``, or ``≥ 8/4`` in their order."""
+    return record.tasks_text if has_names else "/".join(on.text for on in record.tasks)
 
 
 def leaderboard_markdown(

@@ -16,6 +16,7 @@ from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.leaderboard import leaderboard
+from search.results.one_line import Column, table_of
 from search.results.words import in_words, reach_in_words
 from search.spec import Spec
 from trainables.description import describe
@@ -138,22 +139,19 @@ class Display:
             a_second = (spent - self._spent_before) / elapsed
             yield max(0.0, limits.gflop - spent) / a_second, "about"
 
-    @staticmethod
-    def _running(running: list[Record]) -> Table:
-        table = Table(title="Running", title_justify="left")
-        for name in ("trial", "at lag", "passed", "loss", "success", "architecture"):
-            table.add_column(name, justify="left" if name == "architecture" else "right")
-        for record in running:
-            last = record.report.trace[-1] if record.report.trace else None
-            table.add_row(
-                str(record.number),
-                str(record.report.lag or "–"),
-                str(record.reach),
-                f"{last.loss:.3f}" if last else "–",
-                f"{last.success_rate:.0%}" if last else "–",
-                describe(record.configuration),
-            )
-        return table
+    def _running(self, running: list[Record]) -> Table:
+        last = [record.report.trace[-1] if record.report.trace else None for record in running]
+        columns = [
+            Column("trial", [str(record.number) for record in running]),
+            Column("at lag", [str(record.report.lag or "–") for record in running]),
+            Column("passed", [str(record.reach) for record in running]),
+            Column("loss", [f"{point.loss:.3f}" if point else "–" for point in last]),
+            Column("success", [f"{point.success_rate:.0%}" if point else "–" for point in last]),
+            Column(
+                "architecture", [describe(record.configuration) for record in running], left=True
+            ),
+        ]
+        return table_of(columns, self._console.width, "Running")
 
 
 def _skill(record: Record) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
 from search.disk.certificates import claimed
 from search.disk.ranking import rank
 from search.disk.record import Record
-from search.results.words import end_in_words, reach_in_words
-from trainables.description import describe
+from search.results.one_line import SEPARATOR, Column, apart, table_of, taken
+from search.results.words import (
+    IN_A_WORD,
+    TOP_IN_SHORT,
+    WORDS_IN_SHORT,
+    end_in_a_word,
+    end_in_words,
+    reach_in_words,
+)
 from trainables.measure.ladder_config import LadderConfig
 from trainables.messages import duration
 
@@ -31,8 +37,6 @@ SORTS: dict[str, Figure | None] = {
     "time": ("time", lambda r: r.report.busy_seconds, duration),
 }
 """What trials can be sorted by; the column that is shown for it, its number (the least first)."""
-
-SEPARATOR, RATE = " · ", "lr "
 
 
 def ordered(records: Iterable[Record], by: str, certified: Mapping[str, str]) -> list[Record]:
@@ -55,51 +59,47 @@ def ordered(records: Iterable[Record], by: str, certified: Mapping[str, str]) ->
 
 
 def trial_lines(
-    records: Sequence[Record], by: str, ladder: LadderConfig, on: Mapping[int, int] = {}
+    records: Sequence[Record],
+    by: str,
+    ladder: LadderConfig,
+    on: Mapping[int, int] = {},
+    width: int = 80,
 ) -> Table:
-    """A table of the records in their order, each on one line of eighty columns.
+    """A table of the records in their order, each on one line.
 
     Words of an architecture that all of them share stand in the caption alone; so does a regime.
-    Where there are several objectives, ``on`` which Pareto front a trial is, by number.
+    Where there are several objectives, ``on`` which Pareto front a trial is, by number. Where the
+    ``width`` is too small, words are shortened, then how each ended is said in a word; what is
+    still too long is cut.
     """
-    shown = SORTS[by]
-    words = [[r.regime, *describe(r.configuration).split(SEPARATOR)] for r in records]
-    shared = set.intersection(*map(set, words)) if len(words) > 1 else {r.regime for r in records}
-    rates = any(word.startswith(RATE) and word not in shared for word in itertools.chain(*words))
-    heads = [
-        *(["front"] if on else []),
-        *([shown[0]] if shown else []),
-        *(["lr"] if rates else []),
-        "architecture",
-    ]
-    rows = [["trial", "reach", "then", *heads]]
-    for record, each in zip(records, words, strict=True):
-        apart = [word for word in each if word and word not in shared]
-        rate = next((word.removeprefix(RATE) for word in apart if word.startswith(RATE)), "")
-        rows.append(
-            [
-                str(record.number),
-                reach_in_words(record, ladder),
-                end_in_words(record, ladder),
-                *([str(on.get(record.number, ""))] if on else []),
-                *([_number(record, shown)] if shown else []),
-                *([rate] if rates else []),
-                SEPARATOR.join(word for word in apart if not word.startswith(RATE)),
-            ]
-        )
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
-    for name, *cells in list(zip(*rows, strict=True))[:-1]:
-        widest = max(map(len, (name, *cells)))
-        table.add_column(name, justify="left" if name == "then" else "right", min_width=widest)
-    table.add_column(rows[0][-1], no_wrap=True, overflow="ellipsis", ratio=1)
-    for row in rows[1:]:
-        table.add_row(*row)
-    alike = [word for word in (words[0] if words else []) if word in shared and word]
+    for shorter in range(3):
+        found = apart(records, is_short=shorter >= 1)
+        columns = [*_columns(records, by, ladder, on, shorter >= 2), *found.columns]
+        if taken(columns) <= width:
+            break
+    table = table_of(columns, width)
     table.caption = "≥: it may do more"
-    if alike:
-        table.caption += f"; all: {SEPARATOR.join(alike)}"
-    table.caption_justify = "left"
+    if shorter >= 1:
+        table.caption += f"; {WORDS_IN_SHORT}"
+    if any(IN_A_WORD["top"] in column.cells for column in columns[:3]):
+        table.caption += f"; {TOP_IN_SHORT}"
+    if found.shared:
+        table.caption += f"; all: {SEPARATOR.join(found.shared)}"
     return table
+
+
+def _columns(
+    records: Sequence[Record], by: str, ladder: LadderConfig, on: Mapping[int, int], is_short: bool
+) -> Iterator[Column]:
+    yield Column("trial", [str(record.number) for record in records])
+    yield Column("reach", [reach_in_words(record, ladder) for record in records])
+    ends = [end_in_a_word(r) if is_short else end_in_words(r, ladder) for r in records]
+    yield Column("then", ends, left=True)
+    if on:
+        yield Column("front", [str(on.get(record.number, "")) for record in records])
+    shown = SORTS[by]
+    if shown:
+        yield Column(shown[0], [_number(record, shown) for record in records])
 
 
 def _number(record: Record, shown: Figure) -> str:

@@ -36,6 +36,27 @@ def end_in_words(record: Record, ladder: LadderConfig | None) -> str:
     return f"{record.end_text.removesuffix(' a rung')} at {tried}"
 
 
+IN_A_WORD = {
+    "top": "top",
+    "failed_rung": "failed",
+    "pruned": "stopped",
+    "length": "positions",
+    "error": "error",
+}
+"""How a trial ended, where there is no room for more; what is missing is one word already."""
+
+
+TOP_IN_SHORT = "top: it passed the ladder's top"
+WORDS_IN_SHORT = "architecture: cell and width, front end, positions, read-out"
+"""What a caption says where an end is told in a word, and an architecture in shortened words."""
+
+
+def end_in_a_word(record: Record) -> str:
+    """How it ended, without the rung: ``failed``, ``stopped``, ``top``, ``memory``."""
+    end = record.ended_by or "running"
+    return IN_A_WORD.get(end, end)
+
+
 def in_words(record: Record, ladder: LadderConfig) -> str:
     """Both: ``reach ≥ 512, stopped at 1024, may do more``; ``below 8``."""
     end = end_in_words(record, ladder)

@@ -81,13 +81,18 @@ class RaySession:
 @contextmanager
 def ray_for(folder: SearchFolder, dashboard: bool = False) -> Iterator[RaySession]:
     """Ray, for the length of the block; a cluster's has its ``dashboard`` anyway."""
-    with _cluster_ray(folder) if on_cluster() else local_ray(dashboard) as session:
+    then = f"`{folder.command('resume')}` goes on"
+    with _cluster_ray(folder) if on_cluster() else local_ray(dashboard, then) as session:
         yield session
 
 
 @contextmanager
-def local_ray(dashboard: bool = False) -> Iterator[RaySession]:
+def local_ray(
+    dashboard: bool = False, then: str = "give the same command again"
+) -> Iterator[RaySession]:
     """Ray on this machine, for the length of the block, with its ``dashboard`` on request.
+
+    Where it does not come up, ``then`` is what to do when the machine is less busy.
 
     It listens on 127.0.0.1 alone, and asks for a token that its owner alone can read. A block
     within a block has the outer one's.
@@ -105,7 +110,7 @@ def local_ray(dashboard: bool = False) -> Iterator[RaySession]:
     _set(DRIVER_ENVIRONMENT | WORKER_ENVIRONMENT)
     _keep_token_to_its_owner()
     with _ended_as_by_ctrl_c() as again:
-        address = _start(dashboard)
+        address = _start(dashboard, then)
         again()
         try:
             _say_where_others_reach_it()
@@ -151,7 +156,7 @@ def _require_dashboard() -> None:
         ) from None
 
 
-def _start(dashboard: bool) -> str | None:
+def _start(dashboard: bool, then: str) -> str | None:
     """Start Ray; a machine that is busy is given more tries. The address of its dashboard, if any.
 
     Raises:
@@ -174,8 +179,8 @@ def _start(dashboard: bool) -> str | None:
             _shut_down()
     raise UserError(
         f"Ray could not be started on this machine, {STARTS} times: {reason}. It needs room in its "
-        "temporary folder and in shared memory, and ports on 127.0.0.1; when the machine is less "
-        "busy, `longspan resume NAME` goes on"
+        f"temporary folder and in shared memory, and ports on 127.0.0.1; {then}, when the machine "
+        "is less busy"
     )
 
 

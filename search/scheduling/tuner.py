@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ray import tune
@@ -28,9 +30,14 @@ from search.spec.spaces import find_space
 
 
 def fit(
-    spec: Spec, folder: SearchFolder, ledger: Ledger, session: RaySession, budget: Budget
+    spec: Spec,
+    folder: SearchFolder,
+    ledger: Ledger,
+    session: RaySession,
+    budget: Budget,
+    watched: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
-    """Run what is left of the trials, within the budget."""
+    """Run what is left of the trials, within the budget; space and sampler are ``watched``."""
     space = find_space(spec)
     ledger.mend_outcomes()
     aims = spec.search.objectives
@@ -45,6 +52,7 @@ def fit(
         budget.stop_all,
         spec.search.origin_of,
         aims,
+        watched,
     )
     if not searcher.left or budget.stop_all():
         return

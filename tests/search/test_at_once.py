@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from search.spec.task_keys import TASK_KEYS
+from tests.search.written_down import written_down
 from trainables.tasks import TASKS
 
-HEAVY = {"torch", "ray", "mlflow", "optuna", "scipy"}
+HEAVY = {"torch", "ray", "mlflow", "optuna", "scipy", "pandas", "pyarrow"}
 
 ASK = """
 import sys
@@ -72,3 +73,13 @@ def test_so_is_a_search_that_is_not_there(tmp_path: Path) -> None:
     assert code == "2"
     assert "no search 'none'" in error
     assert not packages & HEAVY
+
+
+@pytest.mark.parametrize("command", ["status", "trials"])
+def test_so_is_how_far_a_search_is(command: str, tmp_path: Path) -> None:
+    """From files alone; what a trial is limited by takes statistics."""
+    runs = str(written_down(tmp_path).runs)
+    for options in ([], ["--json"]):
+        code, packages, error = answer(command, "made", "--runs", runs, *options)
+        assert (code, error) == ("0", "")
+        assert not packages & (HEAVY - {"scipy"})

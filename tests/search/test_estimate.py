@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,18 @@ from search.commands.estimating.timing import (
 from search.commands.estimating.words import lines
 from search.spec import ResourcesConfig, Spec
 from search.spec.spaces import find_space
+from tests.search.conftest import in_process
 from tests.search.test_refusals import spec_with
 from tests.trainables.training.stand_ins import CPU
 from trainables.config import TrialConfig
 from trainables.messages import duration
 from trainables.trial import TrialSpec, run_trial
 
+LADDER = {"start": 4, "stop": 16, "members": 2, "quorum": 2, "sequences": 300}
+
 
 def small(folder: Path, **search: object) -> Spec:
-    ladder = {"start": 4, "stop": 16, "members": 2, "quorum": 2, "sequences": 300}
-    return specs.read(spec_with(folder, ladder=ladder, search={"trials": 6, **search}))
+    return specs.read(spec_with(folder, ladder=LADDER, search={"trials": 6, **search}))
 
 
 def of_cost(kind: str, gflop: float, lags: tuple[int, ...] = (8, 64), **more: object) -> Drawn:
@@ -189,3 +192,30 @@ def test_a_probe_trains_and_leaves_the_process_as_it_was(tmp_path: Path) -> None
 )  # fmt: skip
 def test_a_length_of_time_in_words(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_a_program_is_told_the_same(tmp_path: Path) -> None:
+    """Every line of the words has its numbers; and standard output is JSON alone."""
+    path, runs = str(spec_with(tmp_path, ladder=LADDER, search={"trials": 6})), str(tmp_path)
+    done = in_process("search", path, "--dry-run", "--json", "--runs", runs)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["tasks"] == {"recall": {"account": None, "steps": [5, 17]}}
+    assert (found["trials"], found["lags"], found["members"]) == (6, [4, 8, 16], 2)
+    for cost in (found["gflop"], found["seconds"]):
+        assert cost["likely"] == pytest.approx([0.03 * cost["at_most"], 0.3 * cost["at_most"]])
+    assert sum(found["share_by_lag"].values()) == pytest.approx(1)
+    assert {one["kind"] for one in found["timed"]["kinds"]}
+    assert found["depends_on"][0]["times"]
+    assert not list(tmp_path.glob("*/spec.yaml"))
+    refused = in_process("search", path, "--json", "--runs", runs)
+    assert refused.returncode == 2
+    assert "--json: goes with --dry-run alone" in refused.stderr
+
+
+def test_a_program_is_told_what_was_read(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
+    done = in_process("search", str(shipped), "--dry-run", "--json", "--runs", str(tmp_path))
+    (task,) = json.loads(done.stdout)["tasks"].values()
+    read = task["account"]
+    assert (read["rows"], read["features"]) == (1797, 1)

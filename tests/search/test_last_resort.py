@@ -232,8 +232,8 @@ def test_ray_is_tried_again_and_then_told_of_in_one_line(monkeypatch: pytest.Mon
         raise RuntimeError("The current node timed out\nduring startup.")
 
     monkeypatch.setattr(ray, "init", busy)
-    with pytest.raises(UserError, match=r"timed out during startup.*longspan resume NAME") as error:
-        ray_session._start(dashboard=False)
+    with pytest.raises(UserError, match=r"timed out during startup.*; go on, when") as error:
+        ray_session._start(False, "go on")
     assert len(tried) == ray_session.STARTS >= 2
     assert "\n" not in str(error.value)
 
@@ -247,7 +247,7 @@ def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
             raise answer
 
     monkeypatch.setattr(ray, "init", late)
-    ray_session._start(dashboard=False)
+    ray_session._start(False, "go on")
     assert next(answers, "used up") == "used up"
 
 
@@ -261,9 +261,25 @@ def test_rays_dashboard_is_up_on_request(asked: bool, monkeypatch: pytest.Monkey
         return SimpleNamespace(dashboard_url="127.0.0.1:8265" if how["include_dashboard"] else "")
 
     monkeypatch.setattr(ray, "init", init)
-    address = ray_session._start(dashboard=asked)
+    address = ray_session._start(asked, "again")
     assert address == ("http://127.0.0.1:8265" if asked else None)
     assert (given["include_dashboard"], given["dashboard_host"]) == (asked, "127.0.0.1")
+
+
+def test_a_ray_that_does_not_start_says_what_there_is_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a folder is laid nothing can be resumed."""
+
+    def init(**_: object) -> None:
+        raise TimeoutError("too busy")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(UserError, match=r"too busy\. .*; give the same command again, when"):
+        ray_session.local_ray().__enter__()
+    folder = SearchFolder(tmp_path, "laid")
+    with pytest.raises(UserError, match=r"`longspan resume laid --runs .*` goes on, when"):
+        ray_session.ray_for(folder).__enter__()
 
 
 def test_a_ray_without_a_dashboard_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

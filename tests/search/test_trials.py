@@ -64,9 +64,9 @@ def long(number: int, reach: int, regime: str = "incremental", rate: float = 1e-
 def test_a_trial_is_one_line_and_says_what_tells_it_apart() -> None:
     """Learning rate and regime among it; what all share is said once."""
     shown = lines([long(0, 32), long(12345, 0, "scratch", 2e-3)])
-    assert " ".join(shown[1].split()) == "0 32 failed at 64 1.0e-03 incremental"
-    assert " ".join(shown[2].split()) == "12345 below 8 failed at 8 2.0e-03 scratch"
-    assert "all: gru 8 · conv 17 · read-out last" in " ".join(" ".join(shown[3:]).split())
+    assert " ".join(shown[1].split()) == "0 32 failed at 64 1.0e-03 incremental gru 8"
+    assert " ".join(shown[2].split()) == "12345 below 8 failed at 8 2.0e-03 scratch gru 8"
+    assert "all: conv 17 · read-out last" in " ".join(" ".join(shown[3:]).split())
     alone = lines([long(0, 32)])
     assert "failed at 64  1.0e-03  gru 8 · conv 17 · read-out last" in alone[1]
     assert len(alone) == 3

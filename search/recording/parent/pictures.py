@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from search.checking.unanswered import own_modules
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.record import Record
@@ -25,10 +26,14 @@ TITLES = {
 
 
 def report(spec: Spec, folder: SearchFolder, decided: Sequence[Mapping[str, Any]]) -> bytes:
-    """The page that ``longspan report`` writes: plotly's pictures, which need no network."""
+    """The page that ``longspan report`` writes: plotly's pictures, which need no network.
+
+    A space of the user's own is not asked: it is called by the search alone, in one thread.
+    """
     from search.results.review.page import page  # takes long to import, and not every search draws
 
-    return page(folder, spec, Ledger(folder), decided).encode()
+    asks_space = not own_modules(spec)
+    return page(folder, spec, Ledger(folder), decided, asks_space).encode()
 
 
 def stills(records: Sequence[Record], spec: Spec) -> Iterator[tuple[str, bytes]]:

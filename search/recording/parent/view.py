@@ -11,19 +11,19 @@ from search.disk.mlflow_database import filter_of, view_key
 
 VIEW_TAG = "mlflow.sharedViewState."
 COLUMNS = {
-    "tags.`trial`": 50,
+    "tags.`trial`": 46,
     "metrics.`reach`": 75,
     "metrics.`progress`": 72,
-    "tags.`ended_by`": 118,
+    "tags.`ended_by`": 112,
     "tags.`cell`": 90,
-    "tags.`front_end`": 85,
-    "tags.`readout`": 80,
+    "tags.`front_end`": 76,
+    "tags.`readout`": 72,
     "tags.`regime`": 95,
-    "metrics.`parameters`": 90,
-    "metrics.`training_gflop`": 95,
+    "metrics.`parameters`": 86,
+    "metrics.`training_gflop`": 104,
 }
 """In their order, and how wide: all are seen in a window of 1500 pixels."""
-ALWAYS = {"attributes.`Run Name`": 235, "runDateAndNestInfo": 110}
+ALWAYS = {"attributes.`Run Name`": 235, "runDateAndNestInfo": 107}
 """Columns that MLflow always shows, before these."""
 
 

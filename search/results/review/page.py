@@ -39,9 +39,13 @@ class Picture:
 
 
 def page(
-    folder: SearchFolder, spec: Spec, ledger: Ledger, decided: Sequence[Mapping[str, Any]]
+    folder: SearchFolder,
+    spec: Spec,
+    ledger: Ledger,
+    decided: Sequence[Mapping[str, Any]],
+    asks_space: bool = True,
 ) -> str:
-    """The whole page of a search and its decided certificates."""
+    """The whole page of a search and its decided certificates; ``asks_space`` as of `what_next`."""
     records = list(ledger.records.values())
     certified = words_of(decided)
     table = tables.of_search(records, spec, certified)
@@ -60,7 +64,7 @@ def page(
         columns=_columns(table),
         rows=_rows(table, spec.ladder.start),
         pictures=_pictures(records, spec, table, claimed(certified)),
-        following=list(story.what_next(records, spec, folder, decided)),
+        following=list(story.what_next(records, spec, folder, decided, asks_space)),
         plotly=get_plotlyjs(),
     )
 

@@ -103,8 +103,12 @@ def what_next(
     spec: Spec,
     folder: SearchFolder,
     certificates: Sequence[Mapping[str, Any]],
+    asks_space: bool = True,
 ) -> Iterator[tuple[str, str]]:
-    """What these outcomes ask for, each a sentence and a command or key, the weightiest first."""
+    """What these outcomes ask for, each a sentence and a command or key, the weightiest first.
+
+    What was never tried only where the space may be asked for what it offers.
+    """
     ladder, resume = spec.ladder, folder.command("resume")
     ended = [record for record in records if record.finished and record.reported]
     best = next(iter(_ranked(ended, certificates)), None)
@@ -133,7 +137,7 @@ def what_next(
             f"The best came late, as trial {best.number} of {len(records)}: go on.",
             f"{resume} --trials {2 * spec.search.trials}",
         )
-    never = _never_tried(spec, ended)
+    never = _never_tried(spec, ended) if asks_space else ""
     if never:
         yield f"Never tried: {never}.", f"{resume} --trials {2 * spec.search.trials}"
     starved = [record for record in ended if _last_end(record) == "budget"]

@@ -1,12 +1,13 @@
-"""A search's trials, members and curves as data frames."""
+"""A search's trials, members and curves as data frames; its trials as plain rows too.
+
+pandas takes half a second to import, so whoever asks for plain rows does without it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from search.disk.certificates import claimed
 from search.disk.ranking import fronts, rank
@@ -14,6 +15,9 @@ from search.disk.record import Record
 from search.spec import Outline
 from trainables.description import describe, stack
 from trainables.measure.ladder_config import LadderConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEASURED = (
     "trial",
@@ -51,6 +55,15 @@ def of_search(
     return trials(records, certified, spec.ladder, spec.search.objectives)
 
 
+def rows_of_search(
+    records: Iterable[Record], spec: Outline, certified: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """The same as plain rows, each with every column; None where a trial has nothing there."""
+    rows = _rows(records, certified, spec.ladder, spec.search.objectives)
+    columns = _columns(rows)
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
 def trials(
     records: Iterable[Record],
     certified: Mapping[str, str] | None = None,
@@ -69,6 +82,22 @@ def trials(
     Where there are several ``objectives``, ``front`` is the Pareto front that a trial is on, from
     1, and ``gflop_to_reach`` stands beside it.
     """
+    import pandas as pd
+
+    rows = _rows(records, certified, ladder, objectives)
+    columns = _columns(rows)
+    return pd.DataFrame(rows, columns=columns).astype(
+        dict.fromkeys(_gappy_counts(rows, columns), "Int64")
+    )
+
+
+def _rows(
+    records: Iterable[Record],
+    certified: Mapping[str, str] | None,
+    ladder: LadderConfig | None,
+    objectives: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The trials, each with what it has."""
     ranked = rank(records := list(records), claimed(certified or {}))
     silent = [record for record in records if not record.reported]
     rows = [_trial(record, certified or {}, ladder) for record in [*ranked, *silent]]
@@ -79,9 +108,12 @@ def trials(
             if "latency" in objectives:
                 row["latency"] = _told(record.latency)
             row["gflop_to_reach"] = record.gflop_to_reach
-    names = dict.fromkeys(name for row in rows for name in row)
-    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*MEASURED, *names])))
-    return table.astype(dict.fromkeys(_gappy_counts(rows, names), "Int64"))
+    return rows
+
+
+def _columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is measured of every trial, then what only some have."""
+    return list(dict.fromkeys([*MEASURED, *(name for row in rows for name in row)]))
 
 
 def _told(value: float) -> float | None:
@@ -137,6 +169,8 @@ def parameters(table: pd.DataFrame) -> list[str]:
 
 def forgetting_curves(records: Sequence[Record]) -> pd.DataFrame:
     """One row a trial, task and lag: of so many ``sequences`` so many ``successes``."""
+    import pandas as pd
+
     columns = ["trial", "task", "lag", "successes", "sequences", "learned"]
     rows = [{"trial": r.number, **vars(point)} for r in rank(records) for point in r.report.curve]
     return pd.DataFrame(rows, columns=columns)
@@ -157,6 +191,8 @@ def name(record: Record) -> str:
 
 def members(record: Record) -> pd.DataFrame:
     """One row a task, lag and member: how the attempt ended and what it showed."""
+    import pandas as pd
+
     columns = ["task", "lag", "member", "ended_by", "success_rate", "lower_bound", "sequences"]
     columns += ["asked", "answer_rate", "chance", "seen"]
     rows = sorted(record.rows, key=lambda row: (row.task, row.lag, row.member))

@@ -65,21 +65,6 @@ def load(dtype: torch.dtype, cache: Path) -> ctypes.CDLL:
         raise NotBuiltError(f"{path} does not load and is removed: {error}") from error
 
 
-def cache_folder(holds: str = "kernels") -> Path:
-    """Of what it ``holds``, under ``LONGSPAN_CACHE`` or ``longspan`` in the user's cache.
-
-    That is ``XDG_CACHE_HOME``, or ~/.cache.
-    """
-    own = os.environ.get("LONGSPAN_CACHE")
-    if own:
-        return Path(own) / holds
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "longspan" / holds
-    except RuntimeError as error:
-        raise NotBuiltError("LONGSPAN_CACHE: must name a folder where there is no home") from error
-
-
 def find_compiler() -> str:
     """The C compiler: ``CC``, or the first of cc, gcc and clang on the path."""
     named = os.environ.get("CC")

@@ -14,7 +14,8 @@ import os
 import torch
 from torch import Tensor, nn
 
-from trainables.models.kernels.build import NUMBERS, NotBuiltError, cache_folder, load
+from trainables.files.cache import cache_folder
+from trainables.models.kernels.build import NUMBERS, NotBuiltError, load
 
 SWITCH = "LONGSPAN_KERNELS"
 """``off`` turns the kernels off."""
@@ -120,6 +121,6 @@ def _watched() -> bool:
 def _library(dtype: torch.dtype) -> ctypes.CDLL | str:
     """The library, or why there is none; found out once a process."""
     try:
-        return load(dtype, cache_folder())
-    except NotBuiltError as why:
+        return load(dtype, cache_folder("kernels"))
+    except (NotBuiltError, OSError) as why:
         return str(why)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.trainables.models.kernels.paths import take
+from trainables.files.cache import cache_folder
 from trainables.models.cells import LAYERS
 from trainables.models.kernels import build, door
 from trainables.models.layer import Surroundings
@@ -52,7 +53,7 @@ def copying(library: str) -> str:
 def built(monkeypatch: pytest.MonkeyPatch) -> str:
     """The library that this machine has by now."""
     take("compiled", monkeypatch)
-    return build.load(torch.float32, build.cache_folder())._name
+    return build.load(torch.float32, cache_folder("kernels"))._name
 
 
 def test_many_processes_build_once(

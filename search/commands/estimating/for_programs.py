@@ -1,0 +1,39 @@
+"""An estimate as plain values, for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.commands.estimating.costs import LIKELY
+from search.commands.estimating.estimate import Estimate
+from search.spec import Spec
+from trainables.tasks.task import Task
+
+
+def plain_estimate(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> dict[str, Any]:
+    """What `search --dry-run` says in words; each key names its unit."""
+    steps = spec.ladder.start, spec.ladder.stop
+    return {
+        "name": spec.name,
+        "tasks": {
+            name: {"account": task.account, "steps": [task.length(lag) for lag in steps]}
+            for name, task in tasks.items()
+        },
+        "trials": spec.search.trials,
+        "side_by_side": found.side_by_side,
+        "lags": spec.ladder.rungs,
+        "members": spec.ladder.members,
+        "gflop": _range(found.gflop),
+        "seconds": None if found.seconds is None else _range(found.seconds),
+        "ends_after": {"hours": spec.search.hours, "gflop": spec.search.gflop},
+        "memory_bytes": found.memory_bytes,
+        "memory_bytes_of_a_trial": found.memory_of_a_trial,
+        "share_by_lag": found.by_lag,
+        "depends_on": found.choices,
+        "timed": {"kinds": list(found.tried.values()), "share": found.tried_share},
+    }
+
+
+def _range(most: float) -> dict[str, Any]:
+    return {"likely": [share * most for share in LIKELY], "at_most": most}
