@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from search.certifying.candidates import Candidate
 from search.certifying.store import Store, now_ms, stores
 from search.disk.versions import versions
 from trainables.measure.certificate import Plan, Verdict, certified_lag, verdicts
+from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.reliability import lower_bound
 
 
@@ -78,10 +79,15 @@ def claim(candidate: Candidate, plan: Plan, lag: int) -> str:
     if plan.turn:
         together += ", and with all that this search has claimed or will, one after another"
     confidence = f"{100 * plan.confidence:.4g} %"
+    learns = f"learns {candidate.task} at lag {lag}"
+    if not candidate.ladder.trains_at(lag):
+        learns = (
+            f"learns {candidate.task} at lags up to {candidate.ladder.trained_rungs[-1]} and, not "
+            f"trained on any longer, succeeds at lag {lag}"
+        )
     return (
-        f"A freshly initialised and trained member of this architecture learns {candidate.task} at "
-        f"lag {lag} with probability at least {plan.reliability:g}, at {confidence} "
-        f"confidence{together}."
+        f"A freshly initialised and trained member of this architecture {learns} with probability "
+        f"at least {plan.reliability:g}, at {confidence} confidence{together}."
     )
 
 
@@ -126,6 +132,7 @@ def assumptions(candidate: Candidate) -> list[str]:
         + ". Lags between rungs were not tested, nor any "
         f"below {candidate.lags[0]} or beyond {candidate.lags[-1]}; the search's estimate was "
         f"{candidate.reach}.",
+        *_judged_only(ladder),
         f"'Solves' means that held-out sequences established a success rate of {ladder.asked} "
         "by the 95 % criterion. That criterion itself errs in at most 5 % of the attempts of a "
         "member just below the rate; the claim is about passing it.",
@@ -154,6 +161,15 @@ def assumptions(candidate: Candidate) -> list[str]:
             f"The members learned from other data than the search measured: {candidate.other_data}."
         )
     return found
+
+
+def _judged_only(ladder: LadderConfig) -> Iterator[str]:
+    """What is said of rungs that nobody trains on."""
+    if ladder.train_to is not None:
+        yield (
+            f"Members trained on rungs up to {ladder.trained_rungs[-1]} (`train_to`). Above, each "
+            "was judged by one look at every rung, with the weights it had then."
+        )
 
 
 def markdown(content: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ TASK_KEYS: dict[str, frozenset[str]] = {
     for kind, keys in {
         "recall": "alphabet distractors",
         "copying": "protocol symbols alphabet",
-        "adding": "variant",
+        "adding": "variant tolerance",
         "parquet": f"{_ROWS} {_LABELLED}",
         "stream": f"{_ROWS} context answers cut",
         "selective_copying": "protocol symbols vocabulary",

@@ -24,6 +24,8 @@ from search.commands.estimating.timing import (
     seconds_of,
 )
 from search.commands.estimating.words import lines
+from search.proposing.constraints import Constraints
+from search.proposing.draws import draw
 from search.spec import ResourcesConfig, Spec
 from search.spec.spaces import find_space
 from tests.search.conftest import in_process
@@ -64,6 +66,30 @@ def test_a_trial_costs_no_more_than_the_most(tmp_path: Path, gflop: float | None
     assert ended.training_gflop >= (1 if gflop is None else 0.5) * first.gflop * (1 - 1e-9)
 
 
+def test_rungs_that_are_only_judged_cost_no_training(tmp_path: Path) -> None:
+    """Nor is a step there among those that are timed, or that memory is counted of."""
+    budget = {"sequences": 300, "train_to": 4}
+    ladder = {"start": 4, "stop": 4096, "ratio": 32, "members": 2, "quorum": 1, **budget}
+    spec = specs.read(spec_with(tmp_path, ladder=ladder))
+    tasks = check_tasks(spec)
+    first = drawn(spec, tasks, find_space(spec), 1)[0]
+    assert [(a.lag, a.sequences > 0, a.tests) for a in first.attempts] == [
+        (4, True, 256 + 2 * 512), (128, False, 2 * 512), (4096, False, 2 * 512)
+    ]  # fmt: skip
+    assert shares([first]) == {4: 1.0, 128: 0.0, 4096: 0.0}
+    asked = list[int]()
+
+    def probe(draw: Drawn, task: str, lag: int) -> float:
+        asked.append(lag)
+        return 1e-9
+
+    measure([first], probe)
+    assert set(asked) == {4}
+    alone = specs.read(spec_with(tmp_path, ladder={**ladder, "stop": 4}))
+    short = drawn(alone, tasks, find_space(alone), 1)
+    assert memory_at_the_top([first], tasks) == memory_at_the_top(short, tasks) > 0
+
+
 def test_sequences_that_are_read_for_their_states_alone_cost_too(tmp_path: Path) -> None:
     """A third of a training pass each; what is held out is passed once."""
     fixed = {"training/regime/kind": "state_passing", "training/regime/passed_fraction": 0.6}
@@ -80,6 +106,18 @@ def test_draws_keep_the_constraints(tmp_path: Path) -> None:
     found = drawn(spec, check_tasks(spec), find_space(spec), 16)
     assert 0 < len(found) < 16
     assert {each.config.model.hidden_size for each in found} == {16}
+
+
+def test_constraints_that_few_draws_keep_are_estimated_by_those(tmp_path: Path) -> None:
+    """Where none of those looked at first does, by all that preflight looks at."""
+    spec = specs.read(spec_with(tmp_path, constraints={"max_parameters": 2100}))
+    tasks, space = check_tasks(spec), find_space(spec)
+    kept = [each.parameters for each in drawn(spec, tasks, space, 200)]
+    sizes = [Constraints(spec).exceeded(config) for config in draw(space, 200)]
+    first = next(n for n, exceeded in enumerate(sizes) if not exceeded)
+    assert first > 0
+    assert [each.parameters for each in drawn(spec, tasks, space, first)] == kept
+    assert [each.parameters for each in drawn(spec, tasks, space, first + 1)] == kept[:1]
 
 
 def test_a_rate_is_between_those_that_were_timed() -> None:

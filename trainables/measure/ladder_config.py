@@ -61,6 +61,8 @@ class LadderConfig(Config):
         stall: when a member gives up early; null for never
         skip: where every member that tried a rung solved it within this part of ``sequences``, the
             next rung is skipped; null to skip none
+        train_to: the longest lag that is trained on; rungs above it are judged with the weights
+            as they come, by one look; null to train on all
     """
 
     start: int = Field(default=8, ge=2, le=LONGEST)
@@ -76,8 +78,9 @@ class LadderConfig(Config):
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()
     skip: float | None = Field(default=None, gt=0, le=1)
+    train_to: int | None = Field(default=None, ge=2, le=LONGEST)
 
-    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip"})
+    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "train_to"})
 
     @model_validator(mode="before")
     @classmethod
@@ -92,7 +95,21 @@ class LadderConfig(Config):
     def _climbable(self) -> Self:
         rungs(self.start, self.stop, self.ratio)
         Rule(self.members, self.quorum)
+        if self.train_to is not None and self.train_to < self.start:
+            raise ValueError(
+                f"train_to: {self.train_to} is not allowed; it must be at least start "
+                f"({self.start})"
+            )
         return self
+
+    def trains_at(self, lag: int) -> bool:
+        """Whether members train on the rung at ``lag``, or are only judged there."""
+        return self.train_to is None or lag <= self.train_to
+
+    @property
+    def trained_rungs(self) -> tuple[int, ...]:
+        """Those of the rungs that are trained on, ascending; at least the first."""
+        return tuple(lag for lag in self.rungs if self.trains_at(lag))
 
     @property
     def asked(self) -> str:

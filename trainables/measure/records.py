@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from trainables.measure.plain import read
 
-EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time", "length"]
+EndedRung = Literal["solved", "budget", "stalled", "nan", "memory", "time", "length", "untrained"]
 """How a member's attempt at a rung ended. Only ``solved`` is a success."""
 
 Moment = Literal["start", "end"]

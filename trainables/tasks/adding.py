@@ -7,9 +7,10 @@ Hochreiter & Schmidhuber (1997, experiment 4), in three variants.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from trainables.tasks.task import Batch, NumberAnswer, Reals, Task, TaskConfig
@@ -19,11 +20,11 @@ EARLY_STEPS = 10
 
 
 class Adding(Task):
-    """One answer a sequence, right if it is off by less than 0.04.
+    """One answer a sequence, right if it is off by less than the ``tolerance``, 0.04.
 
-    Features: the number and its mark. Best blind guesses, with the first mark out of sight:
-    ``halves`` 0.08 (the second number is seen), ``early`` 0.0784, ``classic`` 0.154 to 0.16
-    (neither number is seen).
+    Features: the number and its mark. Best blind guesses, with the first mark out of sight, at that
+    tolerance: ``halves`` 0.08 (the second number is seen), ``early`` 0.0784, ``classic`` 0.154 to
+    0.16 (neither number is seen).
     """
 
     class Config(TaskConfig):
@@ -38,17 +39,21 @@ class Adding(Task):
                 least ``lag`` back; the ends are marked -1, and a number that would be marked at
                 the first step counts as 0; the answer is 0.5 + (X1 + X2) / 4. As in 1997:
                 T = 1000 is lag 500.
+            tolerance: an answer is right if it is off by less; 0.04 as in 1997
 
         """
 
         kind: Literal["adding"] = "adding"
         variant: Literal["halves", "early", "classic"] = "halves"
+        tolerance: float = Field(default=TOLERANCE, gt=0, lt=0.5)
+
+        later: ClassVar[frozenset[str]] = frozenset({"tolerance"})
 
     inputs = Reals(2)
-    answer = NumberAnswer(TOLERANCE)
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.answer = NumberAnswer(config.tolerance)
         self.variant = config.variant
 
     @property

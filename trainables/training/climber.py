@@ -154,12 +154,17 @@ class Climber:
         return replace(row, no_gap_rate=tally.rate, no_gap_sequences=tally.sequences)
 
     def _member(self, lag: int, number: int) -> Member:
-        """The member as it came from the rung below, or a fresh one where nothing is carried."""
-        if number not in self.members or not self.regime.carries_weights:
+        """The member as it came from the rung below, or a fresh one where nothing is carried.
+
+        Where it is only judged, it comes as it was trained last in any regime.
+        """
+        carried = self.regime.carries_weights or not self.ladder.trains_at(lag)
+        if number not in self.members or not carried:
             first = self.ladder.start if self.regime.carries_weights else lag
             self.members[number] = self._fresh(number, first)
-        if number in self._saved:
-            self.members[number].restore(self._saved.pop(number))
+        saved = self._saved.pop(number, None)
+        if saved is not None and carried:
+            self.members[number].restore(saved)
         return self.members[number]
 
     def _drop(self, number: int) -> None:
@@ -231,7 +236,8 @@ class Climber:
                 "weights": self.training.member.state(),
                 "state": self.training.state(),
             }
-        carried = self.members if self.regime.carries_weights else {}
+        kept = self.regime.carries_weights or self.ladder.train_to is not None
+        carried = self.members if kept else {}
         states = {number: member.state() for number, member in carried.items()}
         return {
             "rows": [row.to_json() for row in self.rows.values()],

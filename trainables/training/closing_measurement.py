@@ -68,15 +68,24 @@ class ClosingMeasurement:
         horizon += self._horizon(final, lag, "end")
         spent = sum(row.training_gflop for row in self.rows)
         most = spent * SHARE_OF_TRAINING
+        trained = [rung for rung in passed if self.ladder.trains_at(rung)]
         curve = forgetting_curve(
-            final, self.name, self.task, passed, self.streams, most, self.device, self.memory_bytes
+            final,
+            self.name,
+            self.task,
+            passed,
+            self.streams,
+            most,
+            self.device,
+            self.memory_bytes,
+            trained,
         )
         return FinalPoints(tuple(curve), tuple(horizon))
 
     def _first(self, lag: int, member: int) -> Model | None:
         """The model as the member started; None where it does not fit into memory."""
         regime = REGIMES[self.config.training.regime.kind](self.config.training.regime)
-        rung = self.ladder.start if regime.carries_weights else lag
+        rung = self.ladder.start if regime.carries_weights else self._trained_last(lag, member)
         seed = self.streams.seed_of("weights", rung, member)
         try:
             return build(self.config.model, self.task, seed).to(self.device)
@@ -84,6 +93,11 @@ class ClosingMeasurement:
             if not out_of_memory(error):
                 raise
             return None
+
+    def _trained_last(self, lag: int, member: int) -> int:
+        """The longest rung up to ``lag`` that the member trained on; it, where there is none."""
+        trained = [r.lag for r in self.rows if r.member == member and r.sequences and r.lag <= lag]
+        return max(trained, default=lag)
 
     def _learned(self, lag: int, member: int) -> Model | None:
         """The model as the member solved the lag; None where its weights are damaged."""

@@ -28,30 +28,34 @@ def forgetting_curve(
     most_gflop: float,
     device: torch.device,
     memory_bytes: float = math.inf,
+    trained: Sequence[int] | None = None,
 ) -> Iterator[CurvePoint]:
     """The success of ``model`` at every rung it ``passed`` and at multiples of the last.
+
+    It has learned on those ``trained``, on all that it passed where nothing is said.
 
     Beyond the reach, the curve ends before a lag that the model cannot read, at which the task has
     no sequences, that does not fit into memory, or that would cost more than ``most_gflop``: at a
     long lag one evaluation of a quadratic model can cost more than all its training.
     """
     test = task.split("test")
-    lags = [(lag, True) for lag in passed] + [(passed[-1] * k, False) for k in BEYOND]
-    for lag, learned in lags:
-        if not learned and not _shown(model, test, lag, most_gflop):
+    learned_at = passed if trained is None else trained
+    for lag in (*passed, *(passed[-1] * k for k in BEYOND)):
+        beyond = lag > passed[-1]
+        if beyond and not _shown(model, test, lag, most_gflop):
             return
         generator = streams.generator("curve", lag, 0)
         try:
             tally = evaluate(model, test, lag, CURVE_SEQUENCES, generator, device, memory_bytes)
         except (MemoryError, RuntimeError) as error:
-            if learned or not out_of_memory(error):
+            if not beyond or not out_of_memory(error):
                 raise
             return
-        yield CurvePoint(name, lag, tally.successes, tally.sequences, learned)
+        yield CurvePoint(name, lag, tally.successes, tally.sequences, lag in learned_at)
 
 
 def extrapolated_lag(points: Iterable[CurvePoint], success: float) -> int | None:
-    """The longest lag beyond the reach at which a ``success`` of sequences are right, untrained.
+    """The longest lag beyond those learned at which a ``success`` of sequences are right.
 
     The share shown, not a bound of it; 0 if there is no such lag, None if none beyond was tried.
 

@@ -40,7 +40,7 @@ def peak_of(
     device: torch.device,
     memory_bytes: float = math.inf,
 ) -> Peak:
-    """Train one member for a few steps at the top of the ladder, on every task.
+    """Train one member for a few steps at the longest lag trained on, on every task.
 
     Its controls are learned too, of which a trial holds whole sequences, some hundreds at a time.
     Within ``memory_bytes``, as the trial will: a recurrence that would take more is cut.
@@ -49,16 +49,17 @@ def peak_of(
         torch.OutOfMemoryError: if the device is too small.
     """
     host, allocated = torch.device("cpu"), 0
+    top = ladder.trained_rungs[-1]
     reset_peak(host)
     for task_config in tasks.values():
         task = make_task(task_config)
         streams = trial_streams(config, task_config, 0)
-        member = Member(config, task, streams, 0, ladder.stop, device, memory_bytes)
-        generator = streams.generator("train", ladder.stop, 0)
+        member = Member(config, task, streams, 0, top, device, memory_bytes)
+        generator = streams.generator("train", top, 0)
         if device.type == "cuda":
             reset_peak(device)
         for _ in range(STEPS):
-            _step(member, task.sample(ladder.stop, config.training.batch_size, generator), device)
+            _step(member, task.sample(top, config.training.batch_size, generator), device)
         if device.type == "cuda":
             allocated = max(allocated, peak_bytes(device))
         if not task.paired:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from search.proposing.constraints import Constraints
+from search.proposing.draws import DRAWS as MOST_DRAWS
 from search.proposing.draws import flat_draws, nested
 from search.spec import Spec
 from spaces import Space
@@ -91,15 +92,16 @@ class Drawn:
 
 
 def drawn(spec: Spec, tasks: Mapping[str, Task], space: Space, count: int = DRAWS) -> list[Drawn]:
-    """Random draws of the space, always the same, that keep the spec's constraints."""
+    """Random draws of the space, always the same, that keep the spec's constraints.
+
+    Of ``count``; where none of them does, of as many as constraints are checked by before a search.
+    """
     sizes = {(name, lag): _size(task, lag) for name, task in tasks.items()
              for lag in spec.ladder.rungs}  # fmt: skip
     constraints = Constraints(spec)
     found = []
-    for parameters in flat_draws(space, count):
-        config = TrialConfig.model_validate(nested(parameters))
-        if constraints.exceeded(config):
-            continue
+    kept = _keeping(constraints, space, count) or _keeping(constraints, space, MOST_DRAWS)
+    for parameters, config in kept:
         models = {name: outline(config.model, task) for name, task in tasks.items()}
         attempts = tuple(
             attempt_of(name, lag, models[name], *sizes[name, lag], spec.ladder, config.training)
@@ -109,6 +111,15 @@ def drawn(spec: Spec, tasks: Mapping[str, Task], space: Space, count: int = DRAW
         )
         found.append(Drawn(parameters, config, attempts, spec.ladder.members))
     return found
+
+
+def _keeping(
+    constraints: Constraints, space: Space, count: int
+) -> list[tuple[dict[str, Any], TrialConfig]]:
+    """Those of ``count`` draws that keep the constraints."""
+    flat = flat_draws(space, count)
+    all_drawn = [(one, TrialConfig.model_validate(nested(one))) for one in flat]
+    return [(one, config) for one, config in all_drawn if not constraints.exceeded(config)]
 
 
 def attempt_of(
@@ -127,6 +138,8 @@ def attempt_of(
     if ladder.gflop is not None and a_sequence:
         sequences = min(sequences, ladder.gflop / a_sequence + training.batch_size)
     tests = SELECTION_SEQUENCES + 2 * ladder.test_sequences
+    if not ladder.trains_at(lag):
+        sequences, tests = 0.0, 2 * ladder.test_sequences
     return Attempt(name, lag, a_sequence, sequences, tests, passes)
 
 

@@ -98,7 +98,8 @@ def _rate(draw: Drawn, probe: Probe) -> Rate:
     short = attempts[0]
     slow = short.a_sequence / probe(draw, short.task, short.lag)
     batch = draw.config.training.batch_size
-    within = [a for a in attempts if batch * a.a_sequence <= LONGEST_STEP * slow]
+    affordable = [a for a in attempts if batch * a.a_sequence <= LONGEST_STEP * slow]
+    within = [a for a in affordable if a.sequences]
     long = max(within, default=short, key=lambda a: a.lag)
     fast = slow if long is short else long.a_sequence / probe(draw, long.task, long.lag)
     return Rate(draw.kind, (short.lag, long.lag), (slow, fast))
@@ -125,7 +126,8 @@ def memory_at_the_top(draws: Sequence[Drawn], tasks: Mapping[str, Task]) -> floa
     most = 0.0
     for of_kind in by_kind(draws).values():
         draw = max(of_kind, key=lambda each: each.gflop)
-        for last in {attempt.task: attempt for attempt in draw.attempts}.values():
+        trained = [attempt for attempt in draw.attempts if attempt.sequences]
+        for last in {attempt.task: attempt for attempt in trained}.values():
             model = build(draw.config.model, tasks[last.task], 0)
             size, length = draw.config.training.batch_size, tasks[last.task].length(last.lag)
             most = max(most, needed_bytes(model, size, length))

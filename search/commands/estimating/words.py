@@ -20,7 +20,8 @@ def lines(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> Iterator[tu
     ladder, trials = spec.ladder, spec.search.trials
     yield "trials", f"{trials:,}, {found.side_by_side:,} side by side"
     lags = ", ".join(f"{lag:,}" for lag in ladder.rungs)
-    yield "rungs", f"lags {lags}; {ladder.members} members on each"
+    judged = "" if ladder.train_to is None else f", trained to {ladder.trained_rungs[-1]:,}"
+    yield "rungs", f"lags {lags}{judged}; {ladder.members} members on each"
     yield "training", _range(found.gflop, _gflop)
     if found.seconds is None:
         yield "time", "not known: a trial asks for a device that this machine does not have"
@@ -75,7 +76,7 @@ def _budgets(spec: Spec) -> Iterator[tuple[str, str]]:
 
 
 def _memory(spec: Spec, found: Estimate) -> str:
-    top = spec.ladder.stop
+    top = spec.ladder.trained_rungs[-1]
     needed = f"a training step at lag {top:,} takes up to {_gib(found.memory_bytes)}"
     if found.memory_bytes <= USED * found.memory_of_a_trial:
         return f"{needed}; a trial has {_gib(found.memory_of_a_trial)}"

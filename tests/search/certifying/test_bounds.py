@@ -11,7 +11,7 @@ from scipy import stats
 
 from benchmarks.over_claiming import LAGS, SPEC, Rule, search
 from search.certifying.candidates import of_search
-from search.certifying.certificate import certificate
+from search.certifying.certificate import assumptions, certificate, claim
 from search.certifying.members import Climbed, Job
 from search.certifying.store import Store
 from search.spec import CertifyConfig, ResourcesConfig
@@ -48,3 +48,26 @@ def test_fresh_members_climb_every_rung() -> None:
     (chosen,) = of_search(spec, search(everything, np.random.default_rng(0), Rule(1, 1)), 1)
     assert chosen.ladder == SPEC.ladder
     assert (skipping.rule.at_once > 0, chosen.ladder.rule.at_once) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("lag", "claimed"),
+    [
+        (32, "learns recall at lag 32 with probability at least 0.8"),
+        (
+            256,
+            "learns recall at lags up to 32 and, not trained on any longer, succeeds at lag 256 ",
+        ),
+    ],
+)
+def test_a_claim_says_what_was_not_trained_on(lag: int, claimed: str) -> None:
+    ladder = SPEC.ladder.model_copy(update={"train_to": 63})
+    spec = SPEC.model_copy(update={"ladder": ladder})
+    everything = np.ones((60, len(LAGS)))
+    (chosen,) = of_search(spec, search(everything, np.random.default_rng(0), Rule(1, 1)), 1)
+    scratch = replace(chosen, configuration={"training": {"regime": {"kind": "scratch"}}})
+    assert claimed in claim(scratch, plan_for(0.8, 0.95, 1, 1), lag)
+    said = [line for line in assumptions(scratch) if "`train_to`" in line]
+    assert [line.startswith("Members trained on rungs up to 32 (") for line in said] == [True]
+    plain = replace(scratch, ladder=SPEC.ladder)
+    assert not any("train_to" in line for line in assumptions(plain))
