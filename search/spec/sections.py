@@ -247,6 +247,15 @@ class Outline(Config):
             )
         return self
 
+    @property
+    def as_begun(self) -> Self:
+        """The same for a search that begins now: what it leaves open is as searches do it today.
+
+        One that was begun keeps what it was begun with, which an earlier version did not write.
+        """
+        looks = self.ladder.looks or "sequential"
+        return self.model_copy(update={"ladder": self.ladder.model_copy(update={"looks": looks})})
+
     @field_validator("controls", mode="before")
     @classmethod
     def _off(cls, controls: Any) -> Any:

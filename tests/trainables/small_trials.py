@@ -43,6 +43,13 @@ SPECS: dict[str, TrialSpec] = {
         LadderConfig(**{**SMALL, "members": 3, "sequences": 400, "stall": None}),
         seed=0,
     ),
+    # climbs to the top, by looks that end at different stages
+    "sequential": TrialSpec(
+        trial_config("gru", REHEARSING),
+        {"recall": Recall.Config(alphabet=3), "recall-2": Recall.Config(alphabet=2)},
+        LadderConfig(**{**SMALL, "test_sequences": 256, "looks": "sequential"}),
+        seed=0,
+    ),
 }
 
 

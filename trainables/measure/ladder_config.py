@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trainables.measure.ladder import Rule, rungs
+from trainables.measure.looks.stages import sizes
 from trainables.parts import Config
 
 LEAST_SKILL = 0.6
@@ -59,6 +60,8 @@ class LadderConfig(Config):
         test_sequences: held-out sequences of one look
         seconds: most wall time a member may use on one rung; null for no limit
         stall: when a member gives up early; null for never
+        looks: ``whole``, every look shows ``test_sequences``; or ``sequential``, it ends as soon as
+            it is decided; null, as recorded by earlier versions, is whole
         skip: where every member that tried a rung solved it within this part of ``sequences``, the
             next rung is skipped; null to skip none
     """
@@ -76,8 +79,9 @@ class LadderConfig(Config):
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()
     skip: float | None = Field(default=None, gt=0, le=1)
+    looks: Literal["whole", "sequential"] | None = None
 
-    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip"})
+    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "looks"})
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +109,11 @@ class LadderConfig(Config):
     def rungs(self) -> tuple[int, ...]:
         """The lags, ascending."""
         return rungs(self.start, self.stop, self.ratio)
+
+    @property
+    def ends_of_a_look(self) -> int:
+        """At how many numbers of sequences a look may end; where each is whole, at one."""
+        return len(sizes(self.test_sequences)) if self.looks == "sequential" else 1
 
     @property
     def rule(self) -> Rule:

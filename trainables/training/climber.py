@@ -16,9 +16,9 @@ from trainables.controls.rivals import Rivals
 from trainables.controls.seen import seen_share
 from trainables.files import weights as weight_files
 from trainables.files.whole_files import remove_left_over
-from trainables.measure.asked import Asked
 from trainables.measure.ladder import Climb, climb
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.asked import Asked
 from trainables.measure.plain import digest
 from trainables.measure.records import MemberRung
 from trainables.models.model import outline
