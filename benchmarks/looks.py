@@ -83,8 +83,8 @@ def climbed(config: TrialConfig, looks: Looks, seed: int) -> tuple[Report, Spent
 
 
 def costs(configurations: list[TrialConfig], seed: int) -> None:
-    print("\n| looks | rungs solved of tried | trained | shown in tests | forward passes a rung "
-          "| operations of tests | GFLOP in all |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |")  # fmt: skip
+    heads = ["looks", "rungs solved of tried", "trained", "shown in tests"]
+    print_head([*heads, "forward passes a solved rung", "tests, of all operations", "GFLOP"])
     task = Recall(TASK)
     outcomes: dict[Looks, list[tuple[int, str]]] = {}
     for looks in ("whole", "sequential"):
@@ -106,16 +106,22 @@ def costs(configurations: list[TrialConfig], seed: int) -> None:
             )
         passes = (3 * trained + shown) / max(1, solved)
         print(f"| {looks} | {solved} of {tried} | {trained:,} | {shown:,} | {passes:,.0f} "
-              f"| {tests / (tests + training):.0%} | {tests + training:.1f} |", flush=True)  # fmt: skip
+              f"| {tests / (tests + training):.0%} | {tests + training:.1f} |",
+              flush=True)  # fmt: skip
     print(f"\nReach, and how it ended: {outcomes}")
+
+
+def print_head(heads: list[str]) -> None:
+    """The first lines of a table in Markdown."""
+    print(f"\n| {' | '.join(heads)} |")
+    print("| --- |" + " ---: |" * (len(heads) - 1))
 
 
 def errors() -> None:
     """By recursion: what a look errs with, how often it passes, how much it shows."""
-    print("\n| look | error allowed | of a whole look | of one by stages | passes with | "
-          + " | ".join(f"p = {rate}: whole, by stages" for rate in RATES)
-          + " | shown at 0.99, 1 |\n| ---: | ---: | ---: | ---: | --- | "
-          + "---: | " * len(RATES) + "---: |")  # fmt: skip
+    heads = ["look", "error allowed", "of a whole look", "of one by stages", "passes with"]
+    powers = [f"p = {rate}: whole, by stages" for rate in RATES]
+    print_head([*heads, *powers, "shown at 0.99, 1"])
     for look in (1, 2, 3, 5, 10, 20):
         error = 1 - look_confidence(look)
         whole, staged = (Stages.of(512, 0.9, error, by_stages) for by_stages in (False, True))
