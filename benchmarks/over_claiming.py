@@ -42,7 +42,10 @@ SPEC = Spec.model_validate(
 LAGS = SPEC.ladder.rungs
 
 Probabilities = np.ndarray
-"""(configurations, rungs): of solving a rung, for a member that stands on it."""
+"""(configurations, rungs): of solving a rung, for a member that stands on it.
+
+Where members go ahead there is one column more: of getting there, and so of solving every rung.
+"""
 
 
 def falling(width: float) -> Callable[[np.random.Generator], Probabilities]:
@@ -69,11 +72,24 @@ def at_rung(rung: int, probability: float) -> Callable[[np.random.Generator], Pr
     return draw
 
 
+def ahead(
+    chance: float, else_: Callable[[np.random.Generator], Probabilities]
+) -> Callable[[np.random.Generator], Probabilities]:
+    """Members that go ahead and get there with a ``chance``; the others climb as ``else_`` says."""
+
+    def draw(rng: np.random.Generator) -> Probabilities:
+        return np.pad(else_(rng), ((0, 0), (0, 1)), constant_values=chance)
+
+    return draw
+
+
 POPULATIONS = {
     "falls off slowly": falling(0.5),
     "falls off fast": falling(0.15),
     "0.79 at the second rung": at_rung(1, 0.79),
     "0.6 at the first rung": at_rung(0, 0.6),
+    "half go ahead, others fall off slowly": ahead(0.5, falling(0.5)),
+    "0.79 go ahead, others fail the second rung": ahead(0.79, at_rung(1, 0.0)),
 }
 
 
@@ -81,9 +97,13 @@ def climb_alone(
     probabilities: Probabilities, rng: np.random.Generator, rule: Rule, lags: tuple[int, ...]
 ) -> Climb:
     """A climb by the real ladder, with members that solve by chance."""
+    got_ahead: dict[int, bool] = {}
 
     def attempt(lag: int, member: int) -> MemberRung:
+        if len(probabilities) > len(LAGS) and member not in got_ahead:
+            got_ahead[member] = bool(rng.random() < probabilities[-1])
         solved = bool(rng.random() < probabilities[LAGS.index(lag)])
+        solved = solved or got_ahead.get(member, False)
         rate = 0.97 if solved else 0.5 * rng.random()
         ended = "solved" if solved else "budget"
         return MemberRung("recall", lag, member, ended, rate, rate, training_gflop=1.0)
@@ -156,7 +176,8 @@ class Certified:
 
 def true_lag(probabilities: Probabilities) -> int:
     """The longest lag that a member learns with the probability asked for."""
-    learned = np.cumprod(probabilities)
+    got_ahead = probabilities[len(LAGS) :].sum()
+    learned = got_ahead + (1 - got_ahead) * np.cumprod(probabilities[: len(LAGS)])
     return max((lag for lag, q in zip(LAGS, learned, strict=True) if q >= RELIABILITY), default=0)
 
 
@@ -318,6 +339,7 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1, help="members side by side")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--populations", nargs="*", choices=POPULATIONS, default=list(POPULATIONS))
     parser.add_argument("--members", type=int, default=20_000, help="looked at, each many times")
     asked = parser.parse_args()
     plan = plan_for(RELIABILITY, CONFIDENCE, asked.failures)
@@ -325,6 +347,7 @@ def main() -> None:
     found = {
         name: simulate(draw, asked.searches, asked.top, asked.failures, asked.slots, asked.seed)
         for name, draw in POPULATIONS.items()
+        if name in asked.populations
     }
     print(
         f"{asked.searches} searches of {CONFIGURATIONS} configurations; claims that are too long:"

@@ -237,6 +237,14 @@ class Outline(Config):
     constraints: ConstraintsConfig = ConstraintsConfig()
 
     @model_validator(mode="after")
+    def _ahead_to_a_rung(self) -> Self:
+        ahead = self.ladder.ahead
+        if ahead is not None and ahead not in self.ladder.rungs:
+            rungs = ", ".join(map(str, self.ladder.rungs))
+            raise ValueError(f"ladder.ahead: {ahead} is no rung of the ladder; allowed: {rungs}")
+        return self
+
+    @model_validator(mode="after")
     def _until_a_rung(self) -> Self:
         until = self.search.until
         if until is not None and until.certified not in self.ladder.rungs:

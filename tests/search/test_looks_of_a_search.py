@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from search import spec as specs
 from search.commands.searching import overridden
 from search.disk.folder import SearchFolder
+from search.errors import UserError
 
 SPEC: dict[str, Any] = {"name": "small", "space": "quick", "tasks": [{"kind": "recall"}]}
 
@@ -24,6 +26,13 @@ def test_what_a_spec_says_stays() -> None:
     for looks in ("whole", "sequential"):
         begun = overridden(specs.take({**SPEC, "ladder": {"looks": looks}}), None, None, None)
         assert begun.ladder.looks == looks
+
+
+def test_ahead_is_to_a_rung_of_the_ladder() -> None:
+    steps = {"start": 8, "stop": 64}
+    assert specs.take({**SPEC, "ladder": {**steps, "ahead": 32}}).ladder.ahead == 32
+    with pytest.raises(UserError, match=r"ladder\.ahead: 33 is no rung.*allowed: 8, 16, 32, 64"):
+        specs.take({**SPEC, "ladder": {**steps, "ahead": 33}})
 
 
 def test_a_search_that_was_begun_before_goes_on_with_whole_looks(tmp_path: Path) -> None:

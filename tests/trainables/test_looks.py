@@ -14,7 +14,12 @@ from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.limits import limit_of
 from trainables.measure.looks.stages import FIRST, LONGEST, Stages, passing, sizes
 from trainables.measure.records import MemberRung
-from trainables.measure.reliability import look_confidence, lower_bound, successes_needed
+from trainables.measure.reliability import (
+    better_than,
+    look_confidence,
+    lower_bound,
+    successes_needed,
+)
 
 LOOKS = range(1, 21)
 SUCCESSES = (0.5, 0.6, 0.8, 0.85, 0.9, 0.95, 0.99)
@@ -202,6 +207,23 @@ def test_the_parts_of_the_error_for_a_further_test_are_one_together() -> None:
         shares = [stages.share(stage) for stage in range(len(stages.sizes))]
         assert sum(shares) == pytest.approx(1)
         assert shares[-1] == max(shares)
+
+
+def test_a_member_as_good_as_a_control_is_seldom_called_better_wherever_the_look_ends() -> None:
+    """Of sequences on which just one of the two succeeds, half are the member's."""
+    rng, stages, error, wrong = np.random.default_rng(0), Stages.of(512, 0.9, 0.2), 0.2, 0
+    for _ in range(2000):
+        apart = rng.random(512) < 0.2
+        member = rng.random(512) < 0.5
+        wrong += any(
+            better_than(
+                int((apart & member)[:size].sum()),
+                int((apart & ~member)[:size].sum()),
+                1 - error * stages.share(stage),
+            )
+            for stage, size in enumerate(stages.sizes)
+        )
+    assert 0 < wrong <= 2000 * error
 
 
 # What a spec says of it

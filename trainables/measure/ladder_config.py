@@ -15,6 +15,9 @@ from trainables.parts import Config
 LEAST_SKILL = 0.6
 """The least success asked for at the shortest rung, where that of the others is relative to it."""
 
+AHEAD = 0.2
+"""Of a rung's budget, the part that a member may spend ahead."""
+
 LONGEST = 2**32
 """Steps; past it nothing can be counted, let alone trained."""
 
@@ -62,6 +65,9 @@ class LadderConfig(Config):
         stall: when a member gives up early; null for never
         looks: ``whole``, every look shows ``test_sequences``; or ``sequential``, it ends as soon as
             it is decided; null, as recorded by earlier versions, is whole
+        ahead: a rung at which a member is trained before its first; from then on it looks at each
+            rung before it trains there (`docs/measure.md`, "Going ahead"). The first rung: it
+            begins there, and looks before it trains on the others. Null for neither
         skip: where every member that tried a rung solved it within this part of ``sequences``, the
             next rung is skipped; null to skip none
     """
@@ -80,8 +86,9 @@ class LadderConfig(Config):
     stall: StallRule | None = StallRule()
     skip: float | None = Field(default=None, gt=0, le=1)
     looks: Literal["whole", "sequential"] | None = None
+    ahead: int | None = Field(default=None, ge=2, le=LONGEST)
 
-    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "looks"})
+    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "looks", "ahead"})
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +103,11 @@ class LadderConfig(Config):
     def _climbable(self) -> Self:
         rungs(self.start, self.stop, self.ratio)
         Rule(self.members, self.quorum)
+        if self.ahead is not None and self.relative is not None:
+            raise ValueError(
+                "ahead: not with a success that is relative to the skill, which is measured when"
+                " learning is done"
+            )
         return self
 
     @property
@@ -120,6 +132,17 @@ class LadderConfig(Config):
         """When a rung is passed, and when the one after it is skipped."""
         at_once = 0 if self.skip is None else math.floor(self.skip * self.sequences)
         return Rule(self.members, self.quorum, at_once)
+
+    @property
+    def before_the_first(self) -> Self | None:
+        """What a member that goes ahead trains by, at the top of it; None where none goes."""
+        if self.ahead is None or self.ahead <= self.start:
+            return None
+        gflop = None if self.gflop is None else AHEAD * self.gflop
+        sequences = max(1, math.floor(AHEAD * self.sequences))
+        return self.model_copy(
+            update={"stop": self.ahead, "sequences": sequences, "gflop": gflop, "ahead": None}
+        )
 
     @property
     def of_every_rung(self) -> Self:

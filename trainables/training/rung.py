@@ -92,6 +92,9 @@ class RungTraining:
         name: the task's name in the trial
         rivals: gives the controls to beat at a lag
         asked: the success that solves the rung; without it, the ladder's
+        looks_first: whether it is looked at before it is trained
+        claims: else it is done where a look would be taken, and has solved nothing; it draws from
+            streams of its own
     """
 
     def __init__(
@@ -108,7 +111,10 @@ class RungTraining:
         device: torch.device,
         clock: Callable[[], float] = time.monotonic,
         asked: Asked | None = None,
+        looks_first: bool = False,
+        claims: bool = True,
     ) -> None:
+        self.looks_first, self.claims = looks_first, claims
         self.asked = asked or Asked.of(ladder, lag, None)
         self.member, self.name, self.regime, self.ladder = member, name, regime, ladder
         self.rivals, self.streams = rivals, streams
@@ -116,7 +122,10 @@ class RungTraining:
         self.bound = 0.0
         self.lag, self.batch_size, self.device, self.clock = lag, batch_size, device, clock
         self.splits: dict[Split, Task] = {name: task.split(name) for name in SPLITS}
-        self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
+        own = () if claims else (0,)
+        self.generators = {
+            split: streams.generator(split, lag, member.number, *own) for split in SPLITS
+        }
         self.drawing = Drawing(self._draw, self.generators["train"], ahead=device.type != "cpu")
         self.progress = RungProgress()
         self.stretches = Stretches(ladder.sequences)
@@ -175,12 +184,20 @@ class RungTraining:
         )
 
     def _train(self, started: float, tick: Tick) -> tuple[EndedRung, Tally]:
+        if self.looks_first and not self.progress.sequences:
+            if self._selected(self._rate_needed()):
+                tally, passed = self._look(is_last=False)
+                if passed:
+                    return "solved", tally
+            self._pause(0)
         while True:
             self._learn_a_batch()
             self.progress.seconds = self.clock() - started
             if not math.isfinite(self.progress.loss):
                 return "nan", Tally(0, 0)
             given_up = self._given_up()
+            if not self.claims and (given_up or self._likely_to_pass()):
+                return given_up or "solved", Tally(0, 0)
             if given_up or self._likely_to_pass():
                 tally, passed = self._look(is_last=given_up is not None)
                 if passed:

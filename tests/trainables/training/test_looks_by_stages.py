@@ -20,6 +20,7 @@ from tests.trainables.training.stand_ins import (
     recall,
     seeded,
 )
+from trainables.controls.rivals import Compared
 from trainables.measure.looks.stages import Stages, sizes
 from trainables.measure.reliability import look_confidence
 from trainables.tasks.task import Batch
@@ -77,6 +78,20 @@ def test_a_hopeless_look_is_given_up_and_training_goes_on(monkeypatch: pytest.Mo
     assert not measured.solved
     assert measured.looks > 3
     assert shown(member) == 64 * (measured.looks - 1) + 512
+
+
+def test_the_controls_are_to_be_beaten_at_a_stages_part_of_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asked at each stage from the one on at which the rate is established; never beaten here."""
+    asked: list[float] = []
+    monkeypatch.setattr(Compared, "beaten", lambda self, sure: bool(asked.append(sure)))
+    measured = attempt(knowing(1.0), stepwise(sequences=128)).run(no_tick)
+    assert not measured.solved
+    assert (measured.test_sequences, measured.lower_bound > 0.9) == (512, True)
+    error = 1 - look_confidence(1)
+    parts = [1 / 6, 1 / 6, 1 / 6, 1 / 2]
+    assert asked == [pytest.approx(1 - error * part) for part in parts]
 
 
 def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
