@@ -44,17 +44,22 @@ WAYS: dict[str, Callable[[LadderConfig], int | None]] = {
 }
 
 
-def until_one_passes(case: str, way: str, seed: int) -> str:
+def until_one_passes(
+    case: str, way: str, seed: int, budget: int, only: tuple[int, int] | None
+) -> str:
     """A row of the table."""
     asked = specs.take({**CASES[case], "name": "ahead"})
     given = {**asked.ladder.model_dump(), **LADDER, "ahead": WAYS[way](asked.ladder)}
+    given |= {"sequences": budget}
     ladder, space = LadderConfig.model_validate(given), find_space(asked)
     ((name, task),) = asked.tasks_by_name.items()
     made = make_task(task, None)
-    study = new_study(sampler=make_sampler("random", seed, 0))
+    study = new_study(sampler=make_sampler("random", seed if only is None else only[0], 0))
+    for _ in range(0 if only is None else only[1]):
+        proposed(space, study.ask())
     sequences = training = tests = 0.0
-    untrained = solved = tried = 0
-    for _ in range(MOST_TRIALS):
+    untrained = solved = tried = ahead = 0
+    for _ in range(MOST_TRIALS if only is None else 1):
         tried += 1
         config = TrialConfig.model_validate(proposed(space, study.ask()))
         spec = TrialSpec(config, {name: task}, ladder, seed, curve=False)
@@ -69,12 +74,13 @@ def until_one_passes(case: str, way: str, seed: int) -> str:
         training += report.training_gflop
         solved += sum(row.solved for row in report.rows)
         untrained += sum(row.solved and not row.sequences for row in report.rows)
+        ahead += sum(member.solved for member in spent.ahead)
         if report.ended_by == "top":
             break
     ended = f"trial {tried - 1}" if report.ended_by == "top" else f"none of {MOST_TRIALS}"
     return (
         f"| {case} | {seed} | {way} | {ended} | {sequences:,.0f} | {training:,.1f} "
-        f"| {tests:,.1f} | {untrained} of {solved} |"
+        f"| {tests:,.1f} | {untrained} of {solved} | {ahead} |"
     )
 
 
@@ -85,16 +91,26 @@ def _seeded() -> torch.Generator:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
+    parser.add_argument("--sequences", type=int, default=10_000, help="of a member on a rung")
+    parser.add_argument(
+        "--only",
+        nargs=2,
+        type=int,
+        metavar=("SEED", "TRIAL"),
+        help="train this configuration alone",
+    )
     parser.add_argument("--ways", nargs="*", choices=WAYS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    only = (asked.only[0], asked.only[1]) if asked.only else None
     print("| task | seed | way | first that passed | sequences | training, GFLOP | tests, GFLOP "
-          "| rungs solved untrained |")  # fmt: skip
-    print("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |")
-    for case in CASES:
+          "| rungs solved untrained | got ahead |")  # fmt: skip
+    print("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    for case in asked.cases:
         for seed in range(asked.seeds):
             for way in asked.ways or WAYS:
-                print(until_one_passes(case, way, seed), flush=True)
+                print(until_one_passes(case, way, seed, asked.sequences, only), flush=True)
 
 
 if __name__ == "__main__":

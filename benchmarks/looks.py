@@ -25,6 +25,7 @@ from spaces import SPACES
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.looks.stages import Stages, count_chances
+from trainables.measure.records import MemberRung
 from trainables.measure.reliability import look_confidence
 from trainables.measure.report import Report
 from trainables.models.model import outline
@@ -44,6 +45,7 @@ class Spent:
 
     def __init__(self) -> None:
         self.shown: Counter[int] = Counter()
+        self.ahead: list[MemberRung] = []
 
 
 @contextmanager
@@ -56,6 +58,8 @@ def counted() -> Iterator[Spent]:
         lag[0] = training.lag
         row = begun(training, tick)
         lag[0] = 0
+        if not training.claims:
+            spent.ahead.append(row)
         return row
 
     def noted(*arguments: Any) -> Any:
