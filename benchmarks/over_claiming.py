@@ -5,7 +5,10 @@
 Nothing is trained. A configuration's member that stands on a rung solves it with a known
 probability; everything else is the real code: the climb and its curtailment, progress, the ranking
 of 60 trials, the choice of candidates, the seeds of fresh members, and the loop that runs them and
-decides. A claim is too long if a member learns that lag with a probability below 0.8. Two minutes.
+decides. A claim is too long if a member learns that lag with a probability below 0.8. Minutes.
+
+Before that, members whose success rate is just below the one asked for, looked at twenty times by
+the real rule: how many are ever called solved.
 """
 
 from __future__ import annotations
@@ -25,19 +28,24 @@ from search.disk.record import Record
 from search.spec import ResourcesConfig, Spec
 from trainables.measure.certificate import Plan, certified_lag, plan_for, verdicts
 from trainables.measure.ladder import Climb, Rule, climb, progress
+from trainables.measure.looks.stages import Stages
 from trainables.measure.plain import digest
 from trainables.measure.records import MemberRung
+from trainables.measure.reliability import look_confidence
 from trainables.measure.report import Report
 
 RELIABILITY, CONFIDENCE = 0.8, 0.95
-CONFIGURATIONS = 60
+CONFIGURATIONS, LOOKS = 60, 20
 SPEC = Spec.model_validate(
     {"name": "fake", "space": "quick", "tasks": ["recall"], "ladder": {"start": 8, "stop": 1024}}
 )
 LAGS = SPEC.ladder.rungs
 
 Probabilities = np.ndarray
-"""(configurations, rungs): of solving a rung, for a member that stands on it."""
+"""(configurations, rungs): of solving a rung, for a member that stands on it.
+
+Where members go ahead there is one column more: of getting there, and so of solving every rung.
+"""
 
 
 def falling(width: float) -> Callable[[np.random.Generator], Probabilities]:
@@ -64,11 +72,24 @@ def at_rung(rung: int, probability: float) -> Callable[[np.random.Generator], Pr
     return draw
 
 
+def ahead(
+    chance: float, else_: Callable[[np.random.Generator], Probabilities]
+) -> Callable[[np.random.Generator], Probabilities]:
+    """Members that go ahead and get there with a ``chance``; the others climb as ``else_`` says."""
+
+    def draw(rng: np.random.Generator) -> Probabilities:
+        return np.pad(else_(rng), ((0, 0), (0, 1)), constant_values=chance)
+
+    return draw
+
+
 POPULATIONS = {
     "falls off slowly": falling(0.5),
     "falls off fast": falling(0.15),
     "0.79 at the second rung": at_rung(1, 0.79),
     "0.6 at the first rung": at_rung(0, 0.6),
+    "half go ahead, others fall off slowly": ahead(0.5, falling(0.5)),
+    "0.79 go ahead, others fail the second rung": ahead(0.79, at_rung(1, 0.0)),
 }
 
 
@@ -76,9 +97,13 @@ def climb_alone(
     probabilities: Probabilities, rng: np.random.Generator, rule: Rule, lags: tuple[int, ...]
 ) -> Climb:
     """A climb by the real ladder, with members that solve by chance."""
+    got_ahead: dict[int, bool] = {}
 
     def attempt(lag: int, member: int) -> MemberRung:
+        if len(probabilities) > len(LAGS) and member not in got_ahead:
+            got_ahead[member] = bool(rng.random() < probabilities[-1])
         solved = bool(rng.random() < probabilities[LAGS.index(lag)])
+        solved = solved or got_ahead.get(member, False)
         rate = 0.97 if solved else 0.5 * rng.random()
         ended = "solved" if solved else "budget"
         return MemberRung("recall", lag, member, ended, rate, rate, training_gflop=1.0)
@@ -151,7 +176,8 @@ class Certified:
 
 def true_lag(probabilities: Probabilities) -> int:
     """The longest lag that a member learns with the probability asked for."""
-    learned = np.cumprod(probabilities)
+    got_ahead = probabilities[len(LAGS) :].sum()
+    learned = got_ahead + (1 - got_ahead) * np.cumprod(probabilities[: len(LAGS)])
     return max((lag for lag, q in zip(LAGS, learned, strict=True) if q >= RELIABILITY), default=0)
 
 
@@ -269,6 +295,43 @@ def costs_row(name: str, found: Searches, plan: Plan) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def called_solved(
+    rate: float, by_stages: bool, rows: int | None, members: int, rng: np.random.Generator
+) -> float:
+    """The share of members of a success rate that pass any of `LOOKS` looks; none is given up.
+
+    The ``rows`` held out are the same at each look, and a member errs on the same each time; where
+    they are None, sequences are drawn anew.
+    """
+    sequences = SPEC.ladder.test_sequences
+    shown = sequences if rows is None else min(rows, sequences)
+    fixed = None if rows is None else rng.random((members, rows)) < rate
+    solved = np.zeros(members, dtype=bool)
+    for look in range(1, LOOKS + 1):
+        error = 1 - look_confidence(look)
+        stages = Stages.of(shown, SPEC.ladder.success, error, by_stages)
+        found = rng.random((members, shown)) < rate
+        if fixed is not None:
+            found = rng.permuted(fixed, axis=1)[:, :shown]
+        counts = found.cumsum(axis=1)
+        for size, needed in zip(stages.sizes, stages.needed, strict=True):
+            solved |= counts[:, size - 1] >= needed
+    return float(solved.mean())
+
+
+def print_looks(members: int, seed: int) -> None:
+    """How often members just below the success are called solved, in per cent."""
+    success, rng = SPEC.ladder.success, np.random.default_rng([seed, 2])
+    rate = success - 1e-3
+    print(f"{members} members right in {rate:.3f} of sequences, {LOOKS} looks; called solved:")
+    print("\n| looks | drawn anew | the same 400 rows each time | the same 2,000 |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, by_stages in (("whole", False), ("sequential", True)):
+        found = [called_solved(rate, by_stages, n, members, rng) for n in (None, 400, 2000)]
+        print(f"| {name} | {' | '.join(f'{100 * share:.2f} %' for share in found)} |")
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--searches", type=int, default=400)
@@ -276,11 +339,15 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1, help="members side by side")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--populations", nargs="*", choices=POPULATIONS, default=list(POPULATIONS))
+    parser.add_argument("--members", type=int, default=20_000, help="looked at, each many times")
     asked = parser.parse_args()
     plan = plan_for(RELIABILITY, CONFIDENCE, asked.failures)
+    print_looks(asked.members, asked.seed)
     found = {
         name: simulate(draw, asked.searches, asked.top, asked.failures, asked.slots, asked.seed)
         for name, draw in POPULATIONS.items()
+        if name in asked.populations
     }
     print(
         f"{asked.searches} searches of {CONFIGURATIONS} configurations; claims that are too long:"

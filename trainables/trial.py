@@ -164,6 +164,7 @@ class Trial:
         }
         under_way = self._under_way
         spent = under_way.progress.cost if under_way else 0.0
+        spent += sum(ahead.training_gflop for ahead in self._not_yet_booked)
         return Report(
             progress=over_tasks(progress, outcomes, ladder),
             censored_progress=over_tasks(open_progress, outcomes, ladder),
@@ -284,6 +285,7 @@ class Trial:
             clock=self.clock,
             memory_bytes=self.spec.memory_bytes,
             latency=self.spec.latency,
+            shared_device=self.spec.shared_device,
         )
 
     @property
@@ -294,9 +296,14 @@ class Trial:
     def _under_way(self) -> RungTraining | None:
         return self.climber.training if self.climber else None
 
+    @property
+    def _not_yet_booked(self) -> list[MemberRung]:
+        return self.climber.not_yet_booked if self.climber else []
+
     def _sequences(self) -> int:
         under_way = self._under_way
         spent = under_way.progress.sequences if under_way else 0
+        spent += sum(ahead.sequences for ahead in self._not_yet_booked)
         return spent + sum(row.sequences for row in self.rows)
 
     @property

@@ -110,10 +110,10 @@ def _say_what_it_may_cost(spec: Spec, json: bool) -> None:
 
 
 def overridden(spec: Spec, name: str | None, trials: int | None, seed: int | None) -> Spec:
-    """The spec with another name, number of trials or seed, where one is given."""
+    """The spec of a new search, with another name, number of trials or seed where one is given."""
     given = {key: n for key, n in {"trials": trials, "seed": seed}.items() if n is not None}
     changed = spec.search.model_copy(update=given)
-    return spec.model_copy(update={"name": name or spec.name, "search": changed})
+    return spec.as_begun.model_copy(update={"name": name or spec.name, "search": changed})
 
 
 def begin(spec: Spec, runs: Path, ray_up: ExitStack | None = None) -> SearchFolder:

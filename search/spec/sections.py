@@ -237,6 +237,14 @@ class Outline(Config):
     constraints: ConstraintsConfig = ConstraintsConfig()
 
     @model_validator(mode="after")
+    def _ahead_to_a_rung(self) -> Self:
+        ahead = self.ladder.ahead
+        if ahead is not None and ahead not in self.ladder.rungs:
+            rungs = ", ".join(map(str, self.ladder.rungs))
+            raise ValueError(f"ladder.ahead: {ahead} is no rung of the ladder; allowed: {rungs}")
+        return self
+
+    @model_validator(mode="after")
     def _until_a_rung(self) -> Self:
         until = self.search.until
         if until is not None and until.certified not in self.ladder.rungs:
@@ -246,6 +254,15 @@ class Outline(Config):
                 f"{rungs}"
             )
         return self
+
+    @property
+    def as_begun(self) -> Self:
+        """The same for a search that begins now: what it leaves open is as searches do it today.
+
+        One that was begun keeps what it was begun with, which an earlier version did not write.
+        """
+        looks = self.ladder.looks or "sequential"
+        return self.model_copy(update={"ladder": self.ladder.model_copy(update={"looks": looks})})
 
     @field_validator("controls", mode="before")
     @classmethod

@@ -31,7 +31,8 @@ tasks:
   - {{kind: recall}}
   - {{kind: parquet, path: {DIGITS}, sequence: pixels, target: label}}
 ladder:
-  {{start: 4, stop: 8, members: 2, quorum: 1, success: 0.25, sequences: 1600, test_sequences: 128}}
+  {{start: 4, stop: 8, members: 2, quorum: 1, success: 0.25, sequences: 1600, test_sequences: 128,
+  looks: whole}}
 search: {{trials: 6, sampler: random, scheduler: none, seed: 3}}
 controls: off
 """
@@ -42,7 +43,8 @@ name: proposed
 space: {SPACE}
 tasks: [{{kind: copying, symbols: 2}}]
 ladder:
-  {{start: 4, stop: 8, members: 1, quorum: 1, success: 0.2, sequences: 1000, test_sequences: 64}}
+  {{start: 4, stop: 8, members: 1, quorum: 1, success: 0.2, sequences: 1000, test_sequences: 64,
+  looks: whole}}
 search:
   trials: 14
   sampler: tpe

@@ -43,6 +43,20 @@ SPECS: dict[str, TrialSpec] = {
         LadderConfig(**{**SMALL, "members": 3, "sequences": 400, "stall": None}),
         seed=0,
     ),
+    # goes ahead, with success, and then climbs to the top; some rungs are solved untrained
+    "ahead": TrialSpec(
+        trial_config("lstm", REHEARSING),
+        {"recall": Recall.Config(alphabet=2), "recall-2": Recall.Config(alphabet=3)},
+        LadderConfig(**{**SMALL, "start": 2, "sequences": 8000, "looks": "sequential", "ahead": 4}),
+        seed=0,
+    ),
+    # climbs to the top, by looks that end at different stages
+    "sequential": TrialSpec(
+        trial_config("gru", REHEARSING),
+        {"recall": Recall.Config(alphabet=3), "recall-2": Recall.Config(alphabet=2)},
+        LadderConfig(**{**SMALL, "test_sequences": 256, "looks": "sequential"}),
+        seed=0,
+    ),
 }
 
 

@@ -25,18 +25,18 @@ from trainables.trial import measure_final
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_small_trials_are_worth_testing_with(name: str) -> None:
-    """Both tasks are tried; one spec climbs to the top, the other fails."""
+    """Both tasks are tried; two specs climb to the top, the other fails."""
     result, reports, weights, _ = in_peace(name)
     ended = {row.ended_by for row in result.rows}
     assert {row.task for row in result.rows} == {"recall", "recall-2"}
-    if name == "increments":
+    if name != "scratch":
         assert (result.ended_by, ended) == ("top", {"solved"})
         assert result.reaches == {"recall": 8, "recall-2": 8}
     else:
         assert result.ended_by == "failed_rung"
         assert ended == {"solved", "budget"}
         assert result.reaches["recall"] >= 4
-    assert len(reports) > len(result.rows) + 5
+    assert len(reports) >= len(result.rows) + 5
     assert weights
 
 
@@ -79,14 +79,17 @@ def test_cost_and_sequences_are_counted_once(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_trace_goes_on_and_covers_every_attempt(name: str) -> None:
-    """At its first step and then at every tenth of the budget."""
+    """At its first step and then at every tenth of the budget.
+
+    Who goes ahead has attempts without a row, and rows without a training step.
+    """
     result, _, _, _ = in_peace(name)
     sequences = [point.sequences for point in result.trace]
     assert all(a < b for a, b in pairwise(sequences))
     assert all(math.isfinite(point.loss) for point in result.trace)
     assert all(0 <= point.success_rate <= 1 for point in result.trace)
     before, tenth = 0, SPECS[name].ladder.sequences // 10
-    for row in result.rows:
+    for row in result.rows if SPECS[name].ladder.ahead is None else ():
         points = [
             point.sequences - before
             for point in result.trace
@@ -117,7 +120,7 @@ def test_the_curve_holds_every_rung_passed_and_some_beyond(name: str) -> None:
     for task, reach in result.reaches.items():
         points = [point for point in result.curve if point.task == task]
         learned = [point.lag for point in points if point.learned]
-        assert learned == [lag for lag in (4, 8) if lag <= reach]
+        assert learned == [lag for lag in SPECS[name].ladder.rungs if lag <= reach]
         assert all(point.lag > reach for point in points if not point.learned)
         assert all(p.successes >= 0.6 * 128 for p in points if p.lag == reach)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trainables.measure.ladder import Rule, rungs
+from trainables.measure.looks.stages import sizes
 from trainables.parts import Config
 
 LEAST_SKILL = 0.6
 """The least success asked for at the shortest rung, where that of the others is relative to it."""
+
+AHEAD = 0.2
+"""Of a rung's budget, the part that a member may spend ahead."""
 
 LONGEST = 2**32
 """Steps; past it nothing can be counted, let alone trained."""
@@ -59,6 +63,11 @@ class LadderConfig(Config):
         test_sequences: held-out sequences of one look
         seconds: most wall time a member may use on one rung; null for no limit
         stall: when a member gives up early; null for never
+        looks: ``whole``, every look shows ``test_sequences``; or ``sequential``, it ends as soon as
+            it is decided; null, as recorded by earlier versions, is whole
+        ahead: a rung at which a member is trained before its first; from then on it looks at each
+            rung before it trains there (`docs/measure.md`, "Going ahead"). The first rung: it
+            begins there, and looks before it trains on the others. Null for neither
         skip: where every member that tried a rung solved it within this part of ``sequences``, the
             next rung is skipped; null to skip none
         train_to: the longest lag that is trained on; rungs above it are judged with the weights
@@ -78,9 +87,11 @@ class LadderConfig(Config):
     seconds: float | None = Field(default=None, gt=0)
     stall: StallRule | None = StallRule()
     skip: float | None = Field(default=None, gt=0, le=1)
+    looks: Literal["whole", "sequential"] | None = None
+    ahead: int | None = Field(default=None, ge=2, le=LONGEST)
     train_to: int | None = Field(default=None, ge=2, le=LONGEST)
 
-    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "train_to"})
+    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "looks", "ahead", "train_to"})
 
     @model_validator(mode="before")
     @classmethod
@@ -99,6 +110,16 @@ class LadderConfig(Config):
             raise ValueError(
                 f"train_to: {self.train_to} is not allowed; it must be at least start "
                 f"({self.start})"
+            )
+        if self.ahead is not None and self.relative is not None:
+            raise ValueError(
+                "ahead: not with a success that is relative to the skill, which is measured when"
+                " learning is done"
+            )
+        if self.ahead is not None and not self.trains_at(self.ahead):
+            raise ValueError(
+                f"ahead: {self.ahead} is not allowed; nothing longer than train_to "
+                f"({self.train_to}) is trained on"
             )
         return self
 
@@ -124,10 +145,26 @@ class LadderConfig(Config):
         return rungs(self.start, self.stop, self.ratio)
 
     @property
+    def ends_of_a_look(self) -> int:
+        """At how many numbers of sequences a look may end; where each is whole, at one."""
+        return len(sizes(self.test_sequences)) if self.looks == "sequential" else 1
+
+    @property
     def rule(self) -> Rule:
         """When a rung is passed, and when the one after it is skipped."""
         at_once = 0 if self.skip is None else math.floor(self.skip * self.sequences)
         return Rule(self.members, self.quorum, at_once)
+
+    @property
+    def before_the_first(self) -> Self | None:
+        """What a member that goes ahead trains by, at the top of it; None where none goes."""
+        if self.ahead is None or self.ahead <= self.start:
+            return None
+        gflop = None if self.gflop is None else AHEAD * self.gflop
+        sequences = max(1, math.floor(AHEAD * self.sequences))
+        return self.model_copy(
+            update={"stop": self.ahead, "sequences": sequences, "gflop": gflop, "ahead": None}
+        )
 
     @property
     def of_every_rung(self) -> Self:

@@ -53,7 +53,8 @@ def limit_of(
     Its skill is the best that a member, or the final weights, showed at any shorter lag. It is
     said to forget if what the best failing member showed is established to be less than `HELD` of
     that; else, if the skill is not established to exceed the rate that a look asks for, to be
-    limited by skill, not by forgetting; else nothing is decided.
+    limited by skill, not by forgetting; else nothing is decided. A look by stages may have ended at
+    each of them: the bounds share the error among these (Bonferroni).
     """
     failed = [row for row in rows if not row.solved]
     if not failed:
@@ -65,11 +66,15 @@ def limit_of(
     skill = best_of(below)
     if at_rung is None or skill is None:
         return None
-    if ratio_at_most(at_rung, skill) < HELD:
+    error = (1 - CONFIDENCE) / ladder.ends_of_a_look
+    if ratio_at_most(at_rung, skill, 1 - error) < HELD:
         return "forgetting"
     needed = successes_needed(at_rung.sequences, ladder.success, look_confidence(1))
     asked = 1.0 if needed is None else needed / at_rung.sequences
-    confidence = 1 - (1 - CONFIDENCE) / len(below)
+    confidence = 1 - error / len(below)
+    may_end_early = ladder.ends_of_a_look > 1
+    if may_end_early and lower_bound(skill.sequences, skill.sequences, confidence) <= asked:
+        return "undecided"  # it was shown too few to tell, were all of them right
     if lower_bound(skill.successes, skill.sequences, confidence) <= asked:
         return BY_SKILL
     return "undecided"

@@ -16,9 +16,9 @@ from trainables.controls.rivals import Rivals
 from trainables.controls.seen import seen_share
 from trainables.files import weights as weight_files
 from trainables.files.whole_files import remove_left_over
-from trainables.measure.asked import Asked
 from trainables.measure.ladder import Climb, climb
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.asked import Asked
 from trainables.measure.plain import digest
 from trainables.measure.records import MemberRung
 from trainables.models.model import outline
@@ -41,6 +41,7 @@ class Climber:
         measured: called with every new row
         memory_bytes: a member's, as `Member` takes it
         latency: whether to measure how long a member that solves a rung takes for one sequence
+        shared_device: whether memory that runs out ahead is no outcome but raised
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Climber:
         clock: Callable[[], float] = time.monotonic,
         memory_bytes: float = math.inf,
         latency: bool = False,
+        shared_device: bool = False,
     ) -> None:
         self.memory_bytes, self.latency = memory_bytes, latency
+        self.shared_device = shared_device
         self.config, self.name, self.task, self.ladder = config, name, task, ladder
         self.weights, self.device, self.tick, self.measured = weights, device, tick, measured
         self.clock = clock
@@ -69,6 +72,7 @@ class Climber:
         self.members: dict[int, Member] = {}
         self.outline = outline(config.model, task)
         self.training: RungTraining | None = None
+        self._ahead: dict[int, MemberRung] = {}
         self._seen_at: dict[int, float] = {}
         self._learned_at = 0
         self._learned: Rivals
@@ -122,11 +126,41 @@ class Climber:
         )
 
     def _trained(self, lag: int, number: int) -> MemberRung:
-        """After training; or at once, where the model cannot read that far or does not fit."""
+        """After training, ahead too; or at once, where the model cannot read that far or fit."""
+        looks = self.ladder.ahead is not None and self.regime.carries_weights
+        looks = looks and not self.task.paired
+        before = self.ladder.before_the_first if looks else None
+        is_first = lag == self.ladder.start
+        if before is None or not is_first or not self.outline.reads(self.task.length(lag)):
+            return self._trained_here(lag, number, looks_first=looks and not is_first)
+        if number not in self._ahead:
+            self._ahead[number] = self._go_ahead(before, number)
+        spent = self._ahead[number]
+        return with_spent(self._trained_here(lag, number, looks_first=spent.solved), spent)
+
+    @property
+    def not_yet_booked(self) -> list[MemberRung]:
+        """What was spent ahead by members whose row of the first rung is not there yet."""
+        return [a for n, a in self._ahead.items() if (self.ladder.start, n) not in self.rows]
+
+    def _go_ahead(self, ladder: LadderConfig, number: int) -> MemberRung:
+        """What came of training at the lag ahead; where nothing did, the member is as it was."""
+        found = MemberRung(self.name, ladder.stop, number, "length")
+        if self.outline.reads(self.task.length(ladder.stop)):
+            found = self._trained_here(ladder.stop, number, looks_first=False, ahead=ladder)
+        if found.ended_by == "memory" and self.shared_device:
+            raise torch.OutOfMemoryError("out of memory on a device that is shared")
+        if not found.solved:
+            self._drop(number)
+        return found
+
+    def _trained_here(
+        self, lag: int, number: int, looks_first: bool, ahead: LadderConfig | None = None
+    ) -> MemberRung:
         if not self.outline.reads(self.task.length(lag)):
             return MemberRung(self.name, lag, number, "length")
         try:
-            training = self._start(self._member(lag, number), lag)
+            training = self._start(self._member(lag, number), lag, looks_first, ahead)
         except (MemoryError, RuntimeError) as error:
             self.training = None
             if not out_of_memory(error):
@@ -176,23 +210,29 @@ class Climber:
             self.config, self.task, self.streams, number, rung, self.device, self.memory_bytes
         )
 
-    def _start(self, member: Member, lag: int) -> RungTraining:
+    def _start(
+        self, member: Member, lag: int, looks_first: bool, ahead: LadderConfig | None
+    ) -> RungTraining:
+        shortest = self.rows.get((self.ladder.start, member.number))
         self.training = RungTraining(
             member=member,
             name=self.name,
             task=self.task,
             rivals=self._rivals,
             regime=self.regime,
-            ladder=self.ladder,
+            ladder=ahead or self.ladder,
             streams=self.streams,
             lag=lag,
             batch_size=self.config.training.batch_size,
             device=self.device,
             clock=self.clock,
-            asked=Asked.of(self.ladder, lag, self.rows.get((self.ladder.start, member.number))),
+            asked=Asked.of(self.ladder, lag, shortest),
+            looks_first=looks_first,
+            claims=ahead is None,
         )
         cut_off, self._cut_off = self._cut_off, None
-        if cut_off is not None and (cut_off["lag"], cut_off["member"]) == (lag, member.number):
+        at = (lag, member.number, ahead is not None)
+        if cut_off is not None and at == _at(cut_off):
             member.restore(cut_off["weights"])
             self.training.restore(cut_off["state"])
         return self.training
@@ -233,6 +273,7 @@ class Climber:
             under_way = {
                 "lag": self.training.lag,
                 "member": self.training.member.number,
+                "ahead": not self.training.claims,
                 "weights": self.training.member.state(),
                 "state": self.training.state(),
             }
@@ -243,6 +284,7 @@ class Climber:
             "rows": [row.to_json() for row in self.rows.values()],
             "members": states | self._saved,
             "under_way": under_way,
+            "ahead": [row.to_json() for row in self._ahead.values()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -251,6 +293,23 @@ class Climber:
         self.rows = {(row.lag, row.member): row for row in rows}
         self._saved = state["members"]
         self._cut_off = state["under_way"]
+        gone = [MemberRung.from_json(row) for row in state.get("ahead", ())]
+        self._ahead = {row.member: row for row in gone}
+
+
+def _at(cut_off: dict[str, Any]) -> tuple[int, int, bool]:
+    """The attempt that was cut off: at which lag, by which member, and whether ahead."""
+    return cut_off["lag"], cut_off["member"], cut_off.get("ahead", False)
+
+
+def with_spent(row: MemberRung, ahead: MemberRung) -> MemberRung:
+    """The first rung's row, with what was spent ahead of it."""
+    return replace(
+        row,
+        sequences=row.sequences + ahead.sequences,
+        seconds=row.seconds + ahead.seconds,
+        training_gflop=row.training_gflop + ahead.training_gflop,
+    )
 
 
 def trial_streams(config: TrialConfig, task: TaskConfig, seed: int) -> Streams:

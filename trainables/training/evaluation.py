@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
 import torch
 from jaxtyping import Bool, Int
@@ -25,6 +26,9 @@ TIMED = 5
 
 STEPS_AT_ONCE = 2**18
 """Sequences times steps of one evaluation batch, so that memory does not grow with the lag."""
+
+Stage = Iterator[tuple[Batch, Bool[Tensor, "N S"]]]
+"""Held-out sequences, batch by batch, with which of their answers a model is right in."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +76,42 @@ def evaluate(
     not fit into ``memory_bytes``, what carries no past reads them piece by piece, and keeps a state
     and the answers: memory is then that of the inputs, whatever the lag.
     """
-    successes = shown = answers_right = answers = 0
-    targets: list[Targets] = []
-    for batch, each in each_shown(
-        model, task, lag, sequences, generator, device, memory_bytes=memory_bytes
-    ):
-        successes += int(each.all(1).sum())
-        shown += len(each)
-        counted = torch.ones_like(each) if task.paired else asked(batch.targets)
-        answers += int(counted.sum())
-        answers_right += int((each & counted).sum())
-        targets.append(batch.targets)
-    guessed = answers // 2 if task.paired else _guessed(targets, task.answer)
-    return Tally(successes, shown, answers, answers_right, guessed)
+    count = _Count(task)
+    count.add(each_shown(model, task, lag, sequences, generator, device, memory_bytes=memory_bytes))
+    return count.tally
+
+
+def tallies(task: Task, stages: Iterable[Stage]) -> Iterator[Tally]:
+    """The success by the end of each stage; the next is shown only once it is asked for."""
+    count = _Count(task)
+    for stage in stages:
+        count.add(stage)
+        yield count.tally
+
+
+class _Count:
+    """Counts what is shown."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.successes = self.shown = self.answers_right = self.answers = 0
+        self.targets: list[Targets] = []
+
+    def add(self, shown: Stage) -> None:
+        for batch, each in shown:
+            self.successes += int(each.all(1).sum())
+            self.shown += len(each)
+            counted = torch.ones_like(each) if self.task.paired else asked(batch.targets)
+            self.answers += int(counted.sum())
+            self.answers_right += int((each & counted).sum())
+            self.targets.append(batch.targets)
+
+    @property
+    def tally(self) -> Tally:
+        """Of all that was added so far."""
+        paired = self.task.paired
+        guessed = self.answers // 2 if paired else _guessed(self.targets, self.task.answer)
+        return Tally(self.successes, self.shown, self.answers, self.answers_right, guessed)
 
 
 def _guessed(targets: Sequence[Targets], answer: ClassAnswer | NumberAnswer) -> int:
@@ -105,7 +132,7 @@ def each_shown(
     device: torch.device,
     mixed: bool = False,
     memory_bytes: float = math.inf,
-) -> Iterator[tuple[Batch, Bool[Tensor, "N S"]]]:
+) -> Stage:
     """Held-out sequences, batch by batch, with which of their answers the model is right in.
 
     A sequence is a success if all of its answers are right. The halves of a pair are always shown
@@ -113,12 +140,72 @@ def each_shown(
     places, or by what lies beside them, would learn nothing from it. If ``mixed``,
     every batch's rows are shown in another order than they were drawn in.
     """
-    batch_size = _at_once(task, lag)
     order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)
-    room = Room(model, memory_bytes)
-    was_training = model.training
-    model.eval()
-    for batch in task.draw(lag, sequences, batch_size, generator):
+    drawn = task.draw(lag, sequences, _at_once(task, lag), generator)
+    yield from _each_right(Room(model, memory_bytes), task, drawn, device, order, mixed)
+
+
+def each_stage(
+    model: Model,
+    task: Task,
+    lag: int,
+    stages: Sequence[int],
+    generator: torch.Generator,
+    device: torch.device,
+    mixed: bool = False,
+    memory_bytes: float = math.inf,
+) -> Iterator[Stage]:
+    """As `each_shown`, stage by stage, each to be gone through before the next.
+
+    One draw serves all stages, in batches small enough to end with the first, shown together where
+    they are of one shape. So the same generator state gives the same sequences, however far it is
+    gone through.
+
+    The ``stages`` are the numbers of sequences shown by their ends, rising; of several, the first
+    is a power of two and all but the last are multiples of it.
+    """
+    order = torch.Generator().manual_seed(generator.initial_seed() % 2**63)
+    at_once, room = _at_once(task, lag), Room(model, memory_bytes)
+    size = 1 << (min(stages[0], at_once).bit_length() - 1)
+    drawn = iter(task.draw(lag, stages[-1], size, generator))
+    for before, end in pairwise((0, *stages)):
+        batches = islice(drawn, math.ceil((end - before) / size))
+        yield _each_right(room, task, _together(batches, at_once), device, order, mixed)
+
+
+def _together(batches: Iterable[Batch], at_once: int) -> Iterator[Batch]:
+    """Batches that follow each other as one, up to ``at_once`` rows, where shapes are the same."""
+    held: list[Batch] = []
+    for batch in batches:
+        same = held and held[0].inputs.shape[1:] == batch.inputs.shape[1:]
+        same = same and held[0].targets.shape[1:] == batch.targets.shape[1:]
+        if held and (not same or sum(len(b.inputs) for b in [*held, batch]) > at_once):
+            yield _one(held)
+            held = []
+        held.append(batch)
+    if held:
+        yield _one(held)
+
+
+def _one(batches: Sequence[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    parts = [torch.cat([getattr(b, name) for b in batches]) for name in vars(batches[0])]
+    return Batch(*parts)
+
+
+@torch.no_grad()
+def _each_right(
+    room: Room,
+    task: Task,
+    drawn: Iterable[Batch],
+    device: torch.device,
+    order: torch.Generator,
+    mixed: bool,
+) -> Stage:
+    was_training = room.model.training
+    room.model.eval()
+    for batch in drawn:
         there = batch.to(device)
         rows = torch.arange(len(batch.inputs))
         if task.paired:
@@ -128,7 +215,7 @@ def each_shown(
         else:
             answers = room.answers(there.inputs, there.scored)
         yield batch, task.judge_answers(answers, there).cpu()
-    model.train(was_training)
+    room.model.train(was_training)
 
 
 @torch.no_grad()

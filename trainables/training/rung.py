@@ -6,22 +6,34 @@ import functools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, islice
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from trainables.controls.rivals import Compared, MakeRivals
-from trainables.measure.asked import Asked
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.asked import Asked
+from trainables.measure.looks.stages import Stages, sizes
 from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams
 from trainables.regimes import Regime
 from trainables.tasks.drawing import Drawing
 from trainables.tasks.task import Batch, Split, Task
-from trainables.training.evaluation import Tally, each_shown, evaluate, require_nothing_ahead
+from trainables.training.evaluation import (
+    Stage,
+    Tally,
+    each_shown,
+    each_stage,
+    evaluate,
+    require_nothing_ahead,
+    tallies,
+)
 from trainables.training.member import Member
 from trainables.training.memory import out_of_memory
 from trainables.training.stall import Stretches
@@ -31,6 +43,9 @@ RECENT_SEQUENCES = 128
 
 SELECTION_SEQUENCES = 256
 """Sequences of the selection draw that decides whether a look is worth its error."""
+
+LIKELY = 0.8
+"""By stages, a selection draw ends once a bound of this confidence lies on one side."""
 
 PAUSE_AFTER_SELECTION, PAUSE_AFTER_LOOK = 0.1, 0.25
 """After a selection draw or a look that failed, train on by this part of the rung's sequences."""
@@ -77,6 +92,9 @@ class RungTraining:
         name: the task's name in the trial
         rivals: gives the controls to beat at a lag
         asked: the success that solves the rung; without it, the ladder's
+        looks_first: whether it is looked at before it is trained
+        claims: else it is done where a look would be taken, and has solved nothing; it draws from
+            streams of its own
     """
 
     def __init__(
@@ -93,14 +111,21 @@ class RungTraining:
         device: torch.device,
         clock: Callable[[], float] = time.monotonic,
         asked: Asked | None = None,
+        looks_first: bool = False,
+        claims: bool = True,
     ) -> None:
+        self.looks_first, self.claims = looks_first, claims
         self.asked = asked or Asked.of(ladder, lag, None)
         self.member, self.name, self.regime, self.ladder = member, name, regime, ladder
         self.rivals, self.streams = rivals, streams
         self.compared: Compared | None = None
+        self.bound = 0.0
         self.lag, self.batch_size, self.device, self.clock = lag, batch_size, device, clock
         self.splits: dict[Split, Task] = {name: task.split(name) for name in SPLITS}
-        self.generators = {split: streams.generator(split, lag, member.number) for split in SPLITS}
+        own = () if claims else (0,)
+        self.generators = {
+            split: streams.generator(split, lag, member.number, *own) for split in SPLITS
+        }
         self.drawing = Drawing(self._draw, self.generators["train"], ahead=device.type != "cpu")
         self.progress = RungProgress()
         self.stretches = Stretches(ladder.sequences)
@@ -144,7 +169,7 @@ class RungTraining:
             member=self.member.number,
             ended_by=ended,
             success_rate=tally.rate,
-            lower_bound=tally.lower_bound(self.asked.confidence(max(1, now.looks))),
+            lower_bound=self.bound if tally.sequences else 0.0,
             control=self.compared.best if self.compared else "",
             control_rate=self.compared.best_rate if self.compared else 0.0,
             test_sequences=tally.sequences,
@@ -160,25 +185,29 @@ class RungTraining:
 
     def _train(self, started: float, tick: Tick) -> tuple[EndedRung, Tally]:
         if not self.ladder.trains_at(self.lag):
-            tally, passed = self._look()
+            tally, passed = self._look(is_last=True)
             return ("solved" if passed else "untrained"), tally
+        if self.looks_first and not self.progress.sequences:
+            if self._selected(self._rate_needed()):
+                tally, passed = self._look(is_last=False)
+                if passed:
+                    return "solved", tally
+            self._pause(0)
         while True:
-            looked: Tally | None = None  # at these weights
             self._learn_a_batch()
             self.progress.seconds = self.clock() - started
             if not math.isfinite(self.progress.loss):
                 return "nan", Tally(0, 0)
-            if self._likely_to_pass():
-                looked, passed = self._look()
-                if passed:
-                    return "solved", looked
-                self._pause(PAUSE_AFTER_LOOK)
             given_up = self._given_up()
-            if given_up and looked is not None:
-                return given_up, looked
-            if given_up:
-                tally, passed = self._look()
-                return ("solved" if passed else given_up), tally
+            if not self.claims and (given_up or self._likely_to_pass()):
+                return given_up or "solved", Tally(0, 0)
+            if given_up or self._likely_to_pass():
+                tally, passed = self._look(is_last=given_up is not None)
+                if passed:
+                    return "solved", tally
+                if given_up:
+                    return given_up, tally
+                self._pause(PAUSE_AFTER_LOOK)
             tick(self)
 
     def _learn_a_batch(self) -> None:
@@ -221,11 +250,22 @@ class RungTraining:
         wanted = self._rate_needed()
         if self.recent_rate < wanted:
             return False
-        chosen = self._evaluate("selection", SELECTION_SEQUENCES)
-        if chosen.rate >= wanted:
+        if self._selected(wanted):
             return True
         self._pause(PAUSE_AFTER_SELECTION)
         return False
+
+    def _selected(self, wanted: float) -> bool:
+        """Whether a selection draw reaches the rate; by stages, as soon as it is likely or not."""
+        if not self.asked.by_stages:
+            return self._evaluate("selection", SELECTION_SEQUENCES).rate >= wanted
+        tally = Tally(0, 0)
+        for tally in self._stage_by_stage("selection", sizes(SELECTION_SEQUENCES)):
+            if tally.lower_bound(LIKELY) >= wanted:
+                return True
+            if tally.upper_bound(LIKELY) < wanted:
+                return False
+        return tally.rate >= wanted
 
     def _rate_needed(self) -> float:
         distinct = self.splits["test"].distinct_sequences(self.lag)
@@ -236,14 +276,17 @@ class RungTraining:
         now = self.progress
         now.resume_at = now.sequences + max(RECENT_SEQUENCES, round(part * now.sequences))
 
-    def _look(self) -> tuple[Tally, bool]:
+    def _look(self, is_last: bool) -> tuple[Tally, bool]:
         """The held-out test, and whether it establishes the success asked for, and memory."""
         self.progress.looks += 1
         self.compared = None
+        if self.asked.by_stages and not self.splits["test"].paired:
+            return self._look_by_stages(is_last)
         before = self.generators["test"].get_state()
         tally = self._evaluate("test", self.asked.test_sequences)
         confidence = self.asked.confidence(self.progress.looks)
-        if tally.lower_bound(confidence) < self.asked.success:
+        self.bound = tally.lower_bound(confidence)
+        if self.bound < self.asked.success:
             return tally, False
         self._require_nothing_ahead()
         if self.splits["test"].paired:
@@ -252,6 +295,48 @@ class RungTraining:
         again = Tally(self.compared.right, self.compared.sequences)
         held = again.lower_bound(confidence) >= self.asked.success
         return tally, held and self.compared.beaten(confidence)
+
+    def _look_by_stages(self, is_last: bool) -> tuple[Tally, bool]:
+        """A look that ends once it has passed, or would hardly pass any more.
+
+        A member's last look is not given up, so that what it leaves is of all that was planned.
+        """
+        look, test = self.progress.looks, self.splits["test"]
+        stages = self.asked.stages(look, test.distinct_sequences(self.lag))
+        error, established, tally = 1 - self.asked.confidence(look), False, Tally(0, 0)
+        for stage, tally in enumerate(self._stage_by_stage("test", stages.sizes, look)):
+            if not established and stages.passes(stage, tally.successes):
+                established = True
+                self.bound = stages.lower_bound(stage, tally.successes, error)
+                self._require_nothing_ahead()
+            if established and self._beats_controls(stages, stage, error):
+                return tally, True
+            if not (established or is_last) and stages.is_hopeless(stage, tally.successes):
+                return tally, False
+        if not established:
+            self.bound = stages.lower_bound(stage, tally.successes, error)
+        return tally, False
+
+    def _beats_controls(self, stages: Stages, stage: int, error: float) -> bool:
+        """Whether the member beats each control on what the look has shown up to a stage.
+
+        It is shown that once more, as in `_compare`, and has to pass again.
+        """
+        again = [0] * (stage + 1)
+        number, look = self.member.number, self.progress.looks
+
+        def shown() -> Iterator[tuple[Batch, Bool[Tensor, " N"]]]:
+            drawn = self._each_stage("test", stages.sizes, look, mixed=True)
+            for place, batches in enumerate(islice(drawn, stage + 1)):
+                for batch, each in batches:
+                    right = each.all(1)
+                    again[place] += int(right.sum())
+                    yield batch, right
+
+        generator = self.streams.generator("controls", self.lag, number, look, stage)
+        self.compared = self.rivals(self.lag).compare(shown(), generator)
+        held = any(stages.passes(*found) for found in enumerate(accumulate(again)))
+        return held and self.compared.beaten(1 - error * stages.share(stage))
 
     def _require_nothing_ahead(self) -> None:
         require_nothing_ahead(
@@ -296,6 +381,37 @@ class RungTraining:
             sequences,
             self.generators[split],
             self.device,
+            self.member.memory_bytes,
+        )
+
+    def _stage_by_stage(
+        self, split: Literal["selection", "test"], ends: Sequence[int], *draw: int
+    ) -> Iterator[Tally]:
+        return tallies(self.splits[split], self._each_stage(split, ends, *draw))
+
+    def _each_stage(
+        self,
+        split: Literal["selection", "test"],
+        ends: Sequence[int],
+        *draw: int,
+        mixed: bool = False,
+    ) -> Iterator[Stage]:
+        """What is shown stage by stage.
+
+        Each look's sequences are drawn from a stream of its own, so that they hang on nothing that
+        an earlier one has shown, nor on how much of it.
+        """
+        generator = self.generators[split]
+        if draw:
+            generator = self.streams.generator(split, self.lag, self.member.number, *draw)
+        return each_stage(
+            self.member.judged,
+            self.splits[split],
+            self.lag,
+            ends,
+            generator,
+            self.device,
+            mixed,
             self.member.memory_bytes,
         )
 

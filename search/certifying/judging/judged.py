@@ -102,7 +102,7 @@ def _be_held(memory: float) -> None:
 
 def _judge(request: Request, tell: Tell) -> None:
     tell(stage="task", versions=versions())
-    spec = read(Path(request.origin), dump_yaml(request.spec))
+    spec = read(Path(request.origin), dump_yaml(request.spec)).as_begun
     ((name, task),) = check_tasks(spec).items()
     tell(task={"name": name, **spec.tasks_by_name[name].portable.model_dump(mode="json")},
          ladder=spec.ladder.model_dump(mode="json"), seed=spec.search.seed)  # fmt: skip

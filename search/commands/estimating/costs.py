@@ -103,10 +103,15 @@ def drawn(spec: Spec, tasks: Mapping[str, Task], space: Space, count: int = DRAW
     kept = _keeping(constraints, space, count) or _keeping(constraints, space, MOST_DRAWS)
     for parameters, config in kept:
         models = {name: outline(config.model, task) for name, task in tasks.items()}
+        ahead = spec.ladder.before_the_first
+        if not REGIMES[config.training.regime.kind](config.training.regime).carries_weights:
+            ahead = None
+        climbed = [(spec.ladder, lag) for lag in spec.ladder.rungs]
+        climbed += [] if ahead is None else [(ahead, ahead.stop)]
         attempts = tuple(
-            attempt_of(name, lag, models[name], *sizes[name, lag], spec.ladder, config.training)
+            attempt_of(name, lag, models[name], *sizes[name, lag], ladder, config.training)
             for name in tasks
-            for lag in spec.ladder.rungs
+            for ladder, lag in climbed
             if models[name].reads(sizes[name, lag][0])
         )
         found.append(Drawn(parameters, config, attempts, spec.ladder.members))

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.trainables.training.stand_ins import LAG, attempt, knowing, ladder, no_tick
-from trainables.measure.asked import Asked
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.asked import Asked
 from trainables.measure.records import MemberRung
 from trainables.measure.reliability import lower_bound, upper_bound
 

@@ -67,25 +67,35 @@ class Member(KnowingMember):
         return self.loss(len(self.sizes)), int(right.sum())
 
 
-def tried(task: Parquet, knows: bool, success: float) -> Any:
+def tried(task: Parquet, knows: bool, success: float, looks: str = "whole") -> Any:
     """A member's attempt at lag 4, with the task's own controls to beat."""
     rivals = functools.cache(lambda lag: Rivals(task, lag, seeded()))
     member = Member(task, knows)
-    steps = ladder(success=success, test_sequences=2000)
+    steps = ladder(success=success, test_sequences=2000, looks=looks)
     return attempt(member, steps, task=task, rivals=rivals).run(no_tick)
 
 
+@pytest.mark.parametrize("looks", ["whole", "sequential"])
 @pytest.mark.parametrize("shares", SHARES)
-def test_a_constant_guesser_solves_nothing(shares: str, tmp_path: Path) -> None:
+def test_a_constant_guesser_solves_nothing(shares: str, looks: str, tmp_path: Path) -> None:
     """Its success rate is established, but it is the control's own."""
     task = imbalanced(tmp_path, SHARES[shares])
-    guesser = tried(task, knows=False, success=0.85)
+    guesser = tried(task, knows=False, success=0.85, looks=looks)
     assert guesser.lower_bound >= 0.85
     assert (guesser.ended_by, guesser.solved) == ("budget", False)
     assert guesser.control_rate == pytest.approx(guesser.success_rate)
-    knowing = tried(task, knows=True, success=0.85)
+    knowing = tried(task, knows=True, success=0.85, looks=looks)
     assert knowing.solved
     assert 0.85 < knowing.control_rate < 0.95
+
+
+def test_a_look_goes_on_until_the_controls_are_beaten_too(tmp_path: Path) -> None:
+    """64 rows of which the majority has all but five establish the rate, and memory only later."""
+    task = imbalanced(tmp_path, SHARES["two classes"])
+    knowing = tried(task, knows=True, success=0.85, looks="sequential")
+    assert knowing.solved
+    assert 64 < knowing.test_sequences < 800
+    assert knowing.success_rate == 1.0
 
 
 @pytest.mark.parametrize("shares", SHARES)

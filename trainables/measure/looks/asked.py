@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.stages import Stages
 from trainables.measure.records import MemberRung
 from trainables.measure.reliability import CONFIDENCE, look_confidence, upper_bound
 from trainables.measure.skill import shown_by
@@ -28,27 +29,34 @@ class Asked:
         error: over all looks together
         test_sequences: held-out sequences of one look
         is_skill: whether the skill is measured here: once, when the member is done learning
+        by_stages: whether a look ends as soon as it is decided; never one that measures a skill
     """
 
     success: float
     error: float
     test_sequences: int
     is_skill: bool = False
+    by_stages: bool = False
 
     @classmethod
     def of(cls, ladder: LadderConfig, lag: int, shortest: MemberRung | None) -> Self:
         """What ``lag`` asks of the member that left the row ``shortest`` at the shortest rung."""
-        error = 1 - CONFIDENCE
+        error, by_stages = 1 - CONFIDENCE, ladder.looks == "sequential"
         if ladder.relative is None:
-            return cls(ladder.success, error, ladder.test_sequences)
+            return cls(ladder.success, error, ladder.test_sequences, by_stages=by_stages)
         if lag == ladder.start or shortest is None:
             shown = SKILL_SEQUENCES * ladder.test_sequences
             return cls(ladder.success, error, shown, is_skill=True)
         skill = shown_by(shortest)
         most = upper_bound(skill.successes, skill.sequences, 1 - error / 2)
         success = max(ladder.success, ladder.relative * most)
-        return cls(success, error / 2, ladder.test_sequences)
+        return cls(success, error / 2, ladder.test_sequences, by_stages=by_stages)
 
     def confidence(self, look: int) -> float:
         """Asked of the ``look``-th look, from 1."""
         return look_confidence(look, 1 - self.error)
+
+    def stages(self, look: int, distinct: int | None) -> Stages:
+        """When the ``look``-th look, from 1, passes; at no more than the ``distinct`` sequences."""
+        shown = min(self.test_sequences, distinct or self.test_sequences)
+        return Stages.of(shown, self.success, 1 - self.confidence(look), self.by_stages)
