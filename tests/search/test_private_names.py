@@ -32,6 +32,8 @@ def touched(code: str) -> Iterator[str]:
                 pass
             case ast.Attribute(value=ast.Name(id="os"), attr="_exit"):
                 pass  # Python documents it for a forked process
+            case ast.Attribute(value=ast.Name(id="sys"), attr="_current_frames"):
+                pass  # and this for seeing what a thread is at
             case ast.Attribute(attr=name) if private(name):
                 yield name
             case ast.Import(names=names) if any(

@@ -12,7 +12,8 @@ import pytest
 from benchmarks.over_claiming import called_solved
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.limits import limit_of
-from trainables.measure.looks.stages import FIRST, LONGEST, Stages, passing, sizes
+from trainables.measure.looks.sizes import FIRST, LONGEST, sizes
+from trainables.measure.looks.stages import Stages, passing
 from trainables.measure.records import MemberRung
 from trainables.measure.reliability import (
     better_than,

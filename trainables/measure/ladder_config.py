@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from trainables.measure.ladder import Rule, rungs
-from trainables.measure.looks.stages import sizes
+from trainables.measure.looks.sizes import sizes
 from trainables.parts import Config
 
 LEAST_SKILL = 0.6

@@ -18,7 +18,8 @@ from torch import Tensor
 from trainables.controls.rivals import Compared, MakeRivals
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.looks.asked import Asked
-from trainables.measure.looks.stages import Stages, sizes
+from trainables.measure.looks.sizes import sizes
+from trainables.measure.looks.stages import Stages
 from trainables.measure.records import EndedRung, MemberRung
 from trainables.measure.reliability import look_confidence, successes_needed
 from trainables.randomness import Streams

@@ -21,7 +21,8 @@ from tests.trainables.training.stand_ins import (
     seeded,
 )
 from trainables.controls.rivals import Compared
-from trainables.measure.looks.stages import Stages, sizes
+from trainables.measure.looks.sizes import sizes
+from trainables.measure.looks.stages import Stages
 from trainables.measure.reliability import look_confidence
 from trainables.tasks.task import Batch
 from trainables.training import rung

@@ -28,28 +28,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtrc, gammaln, xlog1py, xlogy
 
+from trainables.measure.looks.sizes import sizes
 from trainables.measure.reliability import successes_needed
-
-FIRST = 64
-"""Sequences of the first stage; each further one goes to twice as many."""
-
-LONGEST = 4096
-"""Sequences after which nothing is decided any more before the last."""
 
 HARDLY, RATES = 0.01, 32
 """Of the probability of passing, at most what giving up loses, at each of so many rates."""
 
 Distribution = np.ndarray
 """Probabilities of the counts 0, 1, ... of successes."""
-
-
-def sizes(sequences: int) -> tuple[int, ...]:
-    """Sequences shown by the end of each stage of a look at ``sequences``."""
-    found, size = list[int](), FIRST
-    while size < sequences and size <= LONGEST:
-        found.append(size)
-        size *= 2
-    return (*found, sequences)
 
 
 @dataclass(frozen=True)
