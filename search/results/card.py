@@ -12,11 +12,13 @@ import yaml
 from search.disk.certificates import read_certificate
 from search.results.formats import other_runtimes
 from search.results.use import front_matter, how_to_use
-from search.results.words import small
+from search.results.words import judged_in_words, skill_in_words, small
 from trainables.controls.seen import LOOKUP
 from trainables.description import describe
 from trainables.encoding.encoding import Encoding
 from trainables.exports import exported
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.sizes import sizes
 from trainables.measure.records import Limits
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import outline
@@ -94,7 +96,8 @@ def _skill(outcome: dict[str, Any]) -> str:
     if outcome.get("skill") is None:
         return ""
     regime = outcome.get("regime")
-    rows = [f"| skill, success at lag {outcome['ladder']['start']} | {outcome['skill']:.1%} |"]
+    ladder = LadderConfig.model_validate(outcome["ladder"])
+    rows = [f"| skill, {skill_in_words(ladder)} | {outcome['skill']:.1%} |"]
     if outcome.get("no_gap") is not None:
         rows.append(f"| the same weights at no gap | {outcome['no_gap']:.1%} |")
     if outcome.get("limited_by"):
@@ -126,13 +129,25 @@ def _measured(outcome: dict[str, Any]) -> str:
 ## How it was measured
 
 A sequence counts as a success only if every scored answer in it is right. A member solved a lag
-when the one-sided 95 % Clopper-Pearson lower bound of its success rate on held-out sequences, over
-all its looks together, was at least {outcome["success"]:g}. The reach is the largest lag that the
-quorum solved, below the first that it did not.
+when the exact one-sided 95 % lower bound of its success rate on held-out sequences, over all its
+looks together, was at least {outcome["success"]:g}.{_looks(outcome)}
+The reach is the largest lag that the quorum solved, below the first that it did not.
 
 This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
 by: its reach is an estimate that flatters. It is not a certificate.
 """
+
+
+def _looks(outcome: dict[str, Any]) -> str:
+    """What is to be known of the shares where looks end early, and where nobody trains."""
+    ladder = LadderConfig.model_validate(outcome["ladder"])
+    ends, judged = sizes(ladder.test_sequences), judged_in_words(ladder)
+    early = (
+        f" A look ends once it is decided, after {ends[0]} of {ends[-1]} sequences at the earliest:"
+        "\nits share is of what was shown, and high where it was solved; the bound allows for it."
+    )
+    judged = f"\nHere {judged}." if judged else ""
+    return (early if ladder.ends_of_a_look > 1 else "") + judged
 
 
 def read_section(outcome: dict[str, Any]) -> str:

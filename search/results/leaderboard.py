@@ -11,13 +11,16 @@ from search.disk.ranking import fronts, places, rank
 from search.disk.record import Record
 from search.results.one_line import SEPARATOR, Column, apart, table_of, taken
 from search.results.words import (
+    FRONT,
     IN_A_WORD,
     TOP_IN_SHORT,
     WORDS_IN_SHORT,
     beside,
     end_in_a_word,
     end_in_words,
+    judged_in_words,
     reach_in_words,
+    skill_in_words,
 )
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -69,6 +72,8 @@ def leaderboard(
         table.caption += (
             f"; a reach is by {asked.quorum} of {asked.members} members, success {asked.asked}"
         )
+        judged = judged_in_words(asked)
+        table.caption += f"; {judged}" if judged else ""
     table.caption += "".join(f"; {word}" for word in about)
     if on:
         table.caption += f"; front: 1 if no other trial is as good in {', '.join(objectives)}"
@@ -105,7 +110,7 @@ def _laid_out(
     if shorter < 5:
         skills = [_skill(record, limit) for record, limit in zip(best, limits, strict=True)]
         columns.append(Column("skill", skills))
-        about += [f"skill: success at lag {asked.start}"] if asked else []
+        about += [f"skill: {skill_in_words(asked)}"] if asked else []
         about += [f"{STAR}: limited by {BY_SKILL}"] if BY_SKILL in limits else []
     for one in beside(best) if shorter < 1 else ():
         columns.append(Column(one.head, [one.cell(record) for record in best]))
@@ -178,10 +183,13 @@ def leaderboard_markdown(
             f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
         )
     if asked is not None:
+        front = f"; {FRONT}" if on else ""
+        judged = judged_in_words(asked)
         lines.append(
             f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
-            f" skill: success at lag {asked.start}"
-            f"{''.join(f'; {column.head}: {column.about}' for column in known)}."
+            f" skill: {skill_in_words(asked)}"
+            f"{''.join(f'; {column.head}: {column.about}' for column in known)}"
+            f"{front}{f'; {judged}' if judged else ''}."
         )
     return "\n".join(lines) + "\n"
 

@@ -89,7 +89,13 @@ class Display:
     def _screen(self) -> Group:
         records = list(self._ledger.records.values()) if self._ledger else []
         running = [r for r in records if not r.finished]
-        best = leaderboard(records, 5, None, self._spec.ladder, width=self._console.width)
+        best = leaderboard(
+            records,
+            5,
+            asked=self._spec.ladder,
+            objectives=self._spec.search.objectives,
+            width=self._console.width,
+        )
         return Group(self._summary(records), self._running(running), best)
 
     def _summary(self, records: list[Record]) -> Text:

@@ -12,6 +12,7 @@ from search.disk.ranking import rank
 from search.disk.record import Record
 from search.results.one_line import SEPARATOR, Column, apart, table_of, taken
 from search.results.words import (
+    FRONT,
     IN_A_WORD,
     TOP_IN_SHORT,
     WORDS_IN_SHORT,
@@ -83,6 +84,8 @@ def trial_lines(
         table.caption += f"; {WORDS_IN_SHORT}"
     if any(IN_A_WORD["top"] in column.cells for column in columns[:3]):
         table.caption += f"; {TOP_IN_SHORT}"
+    if on:
+        table.caption += f"; {FRONT}"
     if found.shared:
         table.caption += f"; all: {SEPARATOR.join(found.shared)}"
     return table

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from search.disk.record import Record
 from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.sizes import sizes
 
 MOST_ERRORS = 3
 """That are told under a table."""
@@ -34,6 +35,27 @@ def end_in_words(record: Record, ladder: LadderConfig | None) -> str:
         return record.end_text
     tried = next((lag for lag in ladder.rungs if lag > record.reach), ladder.stop)
     return f"{record.end_text.removesuffix(' a rung')} at {tried}"
+
+
+def skill_in_words(ladder: LadderConfig) -> str:
+    """What a skill is: ``success at lag 8``, and of how many sequences, where looks end early.
+
+    Such a look shows the fewest to whoever is right in all of them: 100 % is then of 64.
+    """
+    ends = sizes(ladder.test_sequences) if ladder.ends_of_a_look > 1 else ()
+    of = f", of the {ends[0]} to {ends[-1]} sequences that a look shows" if ends else ""
+    return f"success at lag {ladder.start}{of}"
+
+
+FRONT = "front: 1 if no other trial is as good in all that the search aims at"
+"""What a caption says of Pareto fronts."""
+
+
+def judged_in_words(ladder: LadderConfig) -> str:
+    """``rungs above 32 are judged without training``; nothing where members train on all."""
+    if ladder.train_to is None or ladder.trained_rungs == ladder.rungs:
+        return ""
+    return f"rungs above {ladder.trained_rungs[-1]} are judged without training"
 
 
 IN_A_WORD = {

@@ -176,6 +176,11 @@ def _start(dashboard: bool, then: str) -> str | None:
             return f"http://{context.dashboard_url}" if dashboard else None
         except Exception as error:  # whatever Ray makes of a machine that is busy or full
             reason = one_line(error, 200)
+            if dashboard and "dashboard" in str(error):
+                reason = (
+                    "its dashboard did not come up in time (tracking.ray_dashboard; a search goes "
+                    "without), " + reason.removesuffix(":")
+                )
             _shut_down()
     raise UserError(
         f"Ray could not be started on this machine, {STARTS} times: {reason}. It needs room in its "

@@ -16,6 +16,7 @@ from search.disk.ledger import Ledger
 from search.disk.record import Record
 from search.recording import recorder as recording
 from search.recording import sending
+from search.recording.notes.of_trial import trial_note
 from search.recording.recorder import Recorder
 from search.recording.tracker import Tracker
 from search.spec import Spec
@@ -129,6 +130,11 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     said = run.data.tags["mlflow.note.content"]
     assert "| lag | member 0 | member 1 |\n|---|---|---|\n| 8 | **99.0%** | **99.0%** |\n" in said
     assert "| 16 | 25.0% (budget) | **99.0%** |" in said
+    early = SPEC.ladder.model_copy(update={"looks": "sequential"})
+    row = replace(record.rows[0], success_rate=1.0, test_sequences=64, sequences=0)
+    shown = replace(record, report=replace(record.report, rows=(row,)))
+    told = trial_note(shown, SPEC.model_copy(update={"ladder": early}), {})
+    assert "| 8 | **100.0% of 64** (without training) |" in told
     picture = f"get-artifact?path=forgetting_curve.png&run_uuid={run.info.run_id}"
     assert f"![forgetting curve]({picture})" in said
     assert run.data.params == {"model/cell/kind": "lstm"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from search.disk.record import Record
+from search.results.words import skill_in_words
 from search.spec import Spec
 from trainables.description import describe
 from trainables.measure.records import MemberRung, of_task
@@ -13,6 +14,9 @@ from trainables.measure.records import MemberRung, of_task
 NOTE_TAG = "mlflow.note.content"
 LONGEST = 5000
 """Characters of a tag that every MLflow server takes."""
+NOT_TRAINED = "without training"
+"""Of a rung on which a member was judged with the weights that it had."""
+
 OF_METRICS = (
     "Metrics `by_lag/...` are charts over lag, `by_steps_back/...` over steps back, "
     "`by_sequence/...` over training sequences: their latest value is that at the longest."
@@ -42,7 +46,7 @@ def _outcome(record: Record, spec: Spec) -> str:
         limited = f"; it is limited by {limit}" if limit else ""
         gap = "" if record.no_gap is None else f", at no gap {record.no_gap:.1%}"
         skill = f"{record.skill:.1%}{gap}{limited}"
-        sentences.append(f"Skill, success at lag {spec.ladder.start}: {skill}.")
+        sentences.append(f"Skill, {skill_in_words(spec.ladder)}: {skill}.")
     return " ".join(sentences)
 
 
@@ -54,20 +58,25 @@ def _members(record: Record, spec: Spec) -> Iterator[str]:
             continue
         found = {(row.lag, row.member): row for row in rows}
         members = sorted({row.member for row in rows})
+        ends_early = spec.ladder.ends_of_a_look > 1
         on = f" on {task}" if len(spec.tasks) > 1 else ""
         lines = [f"| lag{on} | " + " | ".join(f"member {member}" for member in members) + " |"]
         lines.append("|---" * (len(members) + 1) + "|")
         for lag in sorted({row.lag for row in rows}):
-            cells = [_cell(found.get((lag, member))) for member in members]
+            cells = [_cell(found.get((lag, member)), ends_early) for member in members]
             lines.append(f"| {lag} | " + " | ".join(cells) + " |")
         yield "\n".join(lines)
 
 
-def _cell(row: MemberRung | None) -> str:
+def _cell(row: MemberRung | None, ends_early: bool) -> str:
     if row is None:
         return ""
-    rate = f"{row.success_rate:.1%}" if row.looks else "-"
-    return f"**{rate}**" if row.solved else f"{rate} ({row.ended_by})"
+    of = f" of {row.test_sequences:,}" if ends_early else ""
+    rate = f"{row.success_rate:.1%}{of}" if row.looks else "-"
+    end = NOT_TRAINED if row.ended_by == "untrained" else row.ended_by
+    if row.solved:
+        return f"**{rate}**" if row.sequences else f"**{rate}** ({NOT_TRAINED})"
+    return f"{rate} ({end})"
 
 
 def picture_address(run_id: str, name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,7 +97,7 @@ def reach_over_time(trials: pd.DataFrame) -> go.Figure:
 
 def importance(found: Sequence[Importance]) -> go.Figure:
     """The part of the spread of progress that each choice explains, with intervals."""
-    figure = _figure("part of the spread of progress that it explains alone", "")
+    figure = _figure("part explained", "")
     shown = list(reversed(found))
     figure.add_bar(
         orientation="h",
@@ -107,6 +109,7 @@ def importance(found: Sequence[Importance]) -> go.Figure:
             "symmetric": False,
             "array": [max(0.0, one.high - one.explained) for one in shown],
             "arrayminus": [max(0.0, one.explained - one.low) for one in shown],
+            "color": "#808080",
         },
         text=[f"{one.trials} trials" for one in shown],
         textposition="none",
@@ -129,6 +132,8 @@ def reach_by_choice(trials: pd.DataFrame, name: str) -> go.Figure:
         if values.min() > 0 and values.max() > 20 * values.min():
             figure.update_xaxes(type="log")
     else:
+        words = [_word(value) for value in sorted(values.unique(), key=_in_order)]
+        figure.update_xaxes(categoryorder="array", categoryarray=words)
         figure.add_box(
             x=[_word(value) for value in values],
             y=reach,
@@ -145,8 +150,15 @@ def reach_by_choice(trials: pd.DataFrame, name: str) -> go.Figure:
     return _by_reach(figure, trials["reach"]).update_layout(showlegend=False)
 
 
+def _in_order(value: object) -> tuple[bool, float, str]:
+    """Numbers by size, words as in a dictionary behind them."""
+    if isinstance(value, Real):
+        return False, float(value), ""
+    return True, 0.0, str(value)
+
+
 def _word(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return f"{float(value):g}" if isinstance(value, Real) else str(value)
 
 
 PRICES = {
@@ -158,36 +170,37 @@ PRICES = {
 
 def pareto(trials: pd.DataFrame) -> go.Figure:
     """Reach against what it costs; the line joins those that nothing beats in both."""
-    figure = make_subplots(rows=1, cols=len(PRICES), shared_yaxes=True, horizontal_spacing=0.03)
-    for column, (price, words) in enumerate(PRICES.items(), 1):
+    figure = make_subplots(rows=len(PRICES), cols=1, vertical_spacing=0.12)
+    for row, (price, words) in enumerate(PRICES.items(), 1):  # below each other: on a phone too
         known = trials[trials[price].notna() & (trials["reach"] > 0)]
         best = front(known, price)
         figure.add_scatter(
-            row=1,
-            col=column,
+            row=row,
+            col=1,
             x=known[price],
             y=known["reach"],
             mode="markers",
             text=known["architecture"],
             name="trial",
-            showlegend=column == 1,
+            showlegend=row == 1,
             marker={"size": 8, "color": COLOURS[5]},
         )
         figure.add_scatter(
-            row=1,
-            col=column,
+            row=row,
+            col=1,
             x=best[price],
             y=best["reach"],
             mode="lines+markers",
             text=best["architecture"],
             name="unbeaten",
-            showlegend=column == 1,
+            showlegend=row == 1,
             line={"shape": "hv", "color": COLOURS[1]},
             marker={"size": 9, "symbol": "diamond"},
         )
-        figure.update_xaxes(type="log", title_text=words, row=1, col=column)
-    figure.update_yaxes(title_text="reach (steps)", row=1, col=1)
-    return _by_reach(_plain(figure), trials["reach"])
+        figure.update_xaxes(type="log", nticks=6, title_text=words, row=row, col=1)
+    figure.update_yaxes(title_text="reach (steps)")
+    figure = _by_reach(_plain(figure), trials["reach"])
+    return figure.update_layout(height=260 * len(PRICES), legend_y=-0.1)
 
 
 def front(trials: pd.DataFrame, price: str) -> pd.DataFrame:
@@ -208,7 +221,7 @@ def members_by_rung(members: pd.DataFrame, success: float) -> go.Figure:
             y=rows["success_rate"],
             mode="lines+markers",
             name=f"member {member}" + (f" · {task}" if several else ""),
-            text=rows["ended_by"],
+            text=[_attempt(row) for row in rows.to_dict("records")],
             line={"color": COLOURS[place % len(COLOURS)]},
             marker={
                 "size": 9,
@@ -216,6 +229,13 @@ def members_by_rung(members: pd.DataFrame, success: float) -> go.Figure:
             },
         )
     return _success_by_lag(figure, members["lag"], success)
+
+
+def _attempt(row: Mapping[Hashable, Any]) -> str:
+    """How a member's attempt ended, of how many sequences, and whether it trained there."""
+    untrained = "" if row["sequences"] else ", without training"
+    end = "not solved" if row["ended_by"] == "untrained" else row["ended_by"]
+    return f"{end}{untrained}, {row['test_sequences']} shown"
 
 
 def ends(trials: pd.DataFrame) -> go.Figure:

@@ -20,8 +20,10 @@ from search.disk.ranking import rank
 from search.disk.record import ENDS
 from search.results.review import charts, story, tables
 from search.results.review.importance import importances
-from search.results.words import small
+from search.results.words import judged_in_words, skill_in_words, small
 from search.spec import Spec
+from trainables.measure.ladder_config import LadderConfig
+from trainables.measure.looks.sizes import sizes
 
 OVERLAID = 6
 """Curves that one picture can tell apart."""
@@ -56,12 +58,16 @@ def page(
         name=folder.name,
         spec=spec,
         spec_yaml=spec.to_yaml(),
+        aims=spec.search.objectives,
+        skill=skill_in_words(spec.ladder),
+        judged=judged_in_words(spec.ladder),
         won=story.what_won(records, spec, decided),
         ended=story.how_it_ended(records),
         damaged=ledger.warnings,
         refused=len(ledger.refused),
         certificates=decided,
         columns=_columns(table),
+        parameters={*tables.parameters(table)},
         rows=_rows(table, spec.ladder.start),
         pictures=_pictures(records, spec, table, claimed(certified)),
         following=list(story.what_next(records, spec, folder, decided, asks_space)),
@@ -127,12 +133,25 @@ def _pictures(
         found.append(
             _picture(
                 f"Members of trial {ranked[0].number}",
-                "What each member showed at its last look on every rung; filled: it solved it.",
+                "What each member showed at its last look on every rung; filled: it solved it."
+                f"{_shares(spec.ladder)}",
                 charts.members_by_rung(tables.members(ranked[0]), success),
             )
         )
     found.append(_picture("Why trials ended", "All of them.", charts.ends(table)))
     return found
+
+
+def _shares(ladder: LadderConfig) -> str:
+    """What is to be known of these shares where looks end early, and where nobody trains."""
+    ends = sizes(ladder.test_sequences)
+    early = (
+        f" A look that is decided ends, after {ends[0]} of {ends[-1]} sequences at the earliest, so"
+        " shares of solved rungs are of what was shown, and high."
+    )
+    judged = judged_in_words(ladder)
+    judged = f" {judged[0].upper()}{judged[1:]}." if judged else ""
+    return (early if ladder.ends_of_a_look > 1 else "") + judged
 
 
 def _picture(title: str, about: str, figure: go.Figure) -> Picture:
@@ -149,6 +168,7 @@ HEADINGS = {
     "reach": "reach",
     "certified": "certified",
     "front": "front",
+    "architecture": "architecture",
     "progress": "progress",
     "skill": "skill",
     "no_gap": "at no gap",
@@ -156,7 +176,6 @@ HEADINGS = {
     "limited_by": "limited by",
     "why": "why",
     "ended_by": "ended",
-    "architecture": "architecture",
     "members": "members",
     "parameters": "parameters",
     "state_bytes": "state, bytes",

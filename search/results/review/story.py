@@ -8,9 +8,10 @@ from typing import Any
 
 from search.disk.certificates import claimed, standing_of, words_of
 from search.disk.folder import SearchFolder
-from search.disk.ranking import rank
+from search.disk.ranking import fronts, rank
 from search.disk.record import ENDS, Record
 from search.errors import UserError
+from search.results.words import skill_in_words
 from search.spec import Spec
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -37,11 +38,20 @@ def what_won(
         f"{', '.join(spec.tasks_by_name)} over {_steps(best)} steps: {ladder.quorum} of "
         f"{ladder.members} members, each from first weights of its own, answered at least "
         f"{ladder.success:.0%} of sequences right (95 % confidence).",
+        _judged(best, ladder),
         _skill(best, ladder),
         _ahead(ranked),
+        _on_the_front(ranked, spec.search.objectives),
         _trust(best, len(records), certificates),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _judged(best: Record, ladder: LadderConfig) -> str:
+    trained = ladder.trained_rungs[-1]
+    if best.reach <= trained:
+        return ""
+    return f"They trained on lags up to {trained}; above, they were judged without training."
 
 
 def _skill(best: Record, ladder: LadderConfig) -> str:
@@ -53,7 +63,7 @@ def _skill(best: Record, ladder: LadderConfig) -> str:
         end += f", and of the limits known before training its {why} ends there"
     regime = f", trained by regime {best.regime}" if best.regime else ""
     gap = "" if best.no_gap is None else f" ({best.no_gap:.1%} at no gap)"
-    return f"Its skill, success at lag {ladder.start}, is {best.skill:.1%}{gap}{regime}{end}."
+    return f"Its skill, {skill_in_words(ladder)}, is {best.skill:.1%}{gap}{regime}{end}."
 
 
 def _ahead(ranked: Sequence[Record]) -> str:
@@ -65,6 +75,21 @@ def _ahead(ranked: Sequence[Record]) -> str:
         one = "One other trial has" if equal == 1 else f"{equal} other trials have"
         return f"{one} the same reach, so which is best among them is not decided."
     return f"The next reached {_steps(others[0])} (trial {others[0].number})."
+
+
+def _on_the_front(ranked: Sequence[Record], aims: Sequence[str]) -> str:
+    """Who else is best where there are several aims: nobody is as good in all of them."""
+    if len(aims) < 2:
+        return ""
+    found = fronts(ranked, aims)
+    on = [str(record.number) for record in ranked if found.get(record.number) == 1]
+    if len(on) == 1:
+        return f"No other is as good in {_listed(aims)}: it is alone on the first front."
+    return f"By {_listed(aims)} together, trials {_some(on)} are on the first front."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _trust(best: Record, trials: int, certificates: Sequence[Mapping[str, Any]]) -> str:
@@ -145,6 +170,13 @@ def what_next(
         yield (
             f"{_trials(len(starved))} ended where training ran out of budget, not learning.",
             f"ladder: {{{_budget(ladder)}}}",
+        )
+    judged = [record for record in ended if _last_end(record) == "untrained"]
+    if judged:
+        yield (
+            f"{_trials(len(judged))} ended on a rung that nobody trained on: training there may "
+            "take them farther.",
+            f"ladder: {{train_to: {min(4 * ladder.trained_rungs[-1], ladder.stop)}}}",
         )
     if best is not None and _split(best):
         yield (

@@ -194,6 +194,6 @@ def members(record: Record) -> pd.DataFrame:
     import pandas as pd
 
     columns = ["task", "lag", "member", "ended_by", "success_rate", "lower_bound", "sequences"]
-    columns += ["asked", "answer_rate", "chance", "seen"]
+    columns += ["test_sequences", "asked", "answer_rate", "chance", "seen"]
     rows = sorted(record.rows, key=lambda row: (row.task, row.lag, row.member))
     return pd.DataFrame([vars(row) for row in rows], columns=columns)

@@ -52,3 +52,22 @@ def test_every_trial_is_in_the_pictures_of_all() -> None:
     best = charts.reach_over_time(table).data[-1]
     assert list(best.y) == [8, 16, 32, 32, 32, 32, 32, 32, 32]
     assert charts.ends(table).data[0].x.tolist() == [9]
+
+
+def test_a_members_mark_says_of_how_many_and_whether_it_trained() -> None:
+    record = trial(0, 16, last=("untrained", "untrained"))
+    members = tables.members(record)
+    members.loc[members["lag"] > 8, "sequences"] = 0
+    told = list(charts.members_by_rung(members, 0.8).data[0].text)
+    assert told == [
+        "solved, 100 shown",
+        "solved, without training, 100 shown",
+        "not solved, without training, 100 shown",
+    ]
+
+
+def test_choices_that_are_numbers_stand_by_size() -> None:
+    table = tables.trials([trial(n, 8) for n in range(4)])
+    table["width"] = [17, 5, 3, 9]
+    axis = charts.reach_by_choice(table, "width").layout.xaxis
+    assert list(axis.categoryarray) == ["3", "5", "9", "17"]

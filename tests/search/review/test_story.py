@@ -114,3 +114,31 @@ def test_a_budget_that_is_used_up_is_asked_for_more(tmp_path: Path) -> None:
     first = following([trial(0, 8)], folder=folder).splitlines()[0]
     assert "search.gflop: 5 are used up" in first
     assert f"longspan resume made --runs {tmp_path} --gflop GFLOP" in first
+
+
+def test_rungs_that_nobody_trained_on_are_said_to_be_judged() -> None:
+    record = trial(0, 32, last=("untrained", "untrained"))
+    told = story.what_won([record], spec(train_to=16), [])
+    assert "They trained on lags up to 16; above, they were judged without training." in told
+    assert "judged" not in story.what_won([record], spec(), [])
+    assert "ended on a rung that nobody trained on" in following([record], train_to=16)
+    assert "{train_to: 64}" in following([record], train_to=16)
+
+
+def test_a_skill_is_of_what_a_look_shows() -> None:
+    won = [story.what_won([trial(0, 16)], spec(looks=looks), []) for looks in ("whole", None)]
+    assert all("success at lag 8, is 90.0%" in told for told in won)
+    told = story.what_won([trial(0, 16)], spec(looks="sequential"), [])
+    assert "success at lag 8, of the 64 to 512 sequences that a look shows, is 90.0%" in told
+
+
+def test_with_several_aims_the_first_front_is_told() -> None:
+    asked = spec()
+    search = asked.search.model_copy(update={"objectives": ["progress", "parameters"]})
+    asked = asked.model_copy(update={"search": search})
+    large, small = trial(5, 32), trial(1, 16)
+    told = story.what_won([large, small, trial(6, 16)], asked, [])
+    assert "By progress and parameters together, trials 5, 1 are on the first front." in told
+    alone = story.what_won([trial(1, 32), trial(6, 16)], asked, [])
+    assert "it is alone on the first front" in alone
+    assert "front" not in story.what_won([large, small], spec(), [])
