@@ -93,6 +93,9 @@ def test_its_description_has_a_table_that_leads_to_the_trials(folder: SearchFold
     assert f"| 1 | [1](#/experiments/1/runs/{run}?workflowType=machine_learning) | ≥ 32 |" in said
     address = f"get-artifact?path=forgetting_curves.png&run_uuid={parent.info.run_id}"
     assert f"![forgetting curves]({address})" in said
+    assert "How trials ended:\n\n- " in said
+    assert "What to try next:\n\n- " in said
+    assert f" `{folder.command('certify')}`" in said
 
 
 def test_with_several_aims_each_run_says_its_front(folder: SearchFolder) -> None:
@@ -111,6 +114,7 @@ def test_with_several_aims_each_run_says_its_front(folder: SearchFolder) -> None
     ]
     assert 2 not in on
     assert "| # | trial | reach | front | progress |" in parent.data.tags[NOTE_TAG]
+    assert "; front: 1 if no other trial is as good" in parent.data.tags[NOTE_TAG]
     single = Tracker(SPEC, folder)
     single.end(MADE, finished=False)
     assert "| front |" not in parent_of(folder)[1].data.tags[NOTE_TAG]
@@ -123,7 +127,9 @@ def test_a_description_waits_until_the_last_one_is_paid_for(
     client: Any = SimpleNamespace(get_metric_history=lambda *_: [], log_batch=lambda *_, **__: None)
     run = telling.ParentRun(client, "1", "run", SPEC, folder, lambda: now[0])
 
-    def describe(_: telling.ParentRun, records: list[Record], runs: dict[int, str]) -> None:
+    def describe(
+        _: telling.ParentRun, records: list[Record], runs: dict[int, str], at_last: bool
+    ) -> None:
         made.append(len(records))
         now[0] += 5.0
 

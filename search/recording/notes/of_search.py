@@ -15,6 +15,9 @@ from search.spec import Spec
 from trainables.description import describe
 
 BEST = 10
+MOST_LINES = 4
+"""Of how trials ended, and of what to try next; the report has all."""
+LONGEST_LINE = 200
 
 
 def note(
@@ -23,14 +26,16 @@ def note(
     decided: Sequence[Mapping[str, Any]],
     links: Mapping[int, str],
     pictures: Mapping[str, str],
+    following: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """One paragraph, the leaderboard, the ``decided`` certificates, and the pictures.
+    """One paragraph, the leaderboard, the ``decided`` certificates, how trials ended, the pictures.
 
-    The ``links`` lead by trial to its run's page, the ``pictures`` by what they show to where.
+    The ``links`` lead by trial to its run's page, the ``pictures`` by what they show to where;
+    ``following`` is what to try next, sentences with a command or key.
     """
     found = ""
     for top in range(BEST, 0, -1):
-        found = "\n\n".join(_parts(spec, records, decided, links, pictures, top))
+        found = "\n\n".join(_parts(spec, records, decided, links, pictures, following, top))
         if len(found) <= LONGEST:
             return found
     return found[:LONGEST]
@@ -42,6 +47,7 @@ def _parts(
     decided: Sequence[Mapping[str, Any]],
     links: Mapping[int, str],
     pictures: Mapping[str, str],
+    following: Sequence[tuple[str, str]],
     top: int,
 ) -> Iterator[str]:
     ended = [record for record in records if record.finished]
@@ -54,6 +60,12 @@ def _parts(
         if len(ranked) > top:
             yield f"The best {top} of {len(ended)} trials that ended; below this run are all."
     yield from _certificates(decided, {r.digest: r for r in records}, links)
+    if ended:
+        lines = [line[:LONGEST_LINE] for line in story.how_it_ended(ended)[:MOST_LINES]]
+        yield "\n".join(["How trials ended:\n", *(f"- {line}" for line in lines)])
+    if following:
+        lines = [f"- {said} `{command}`" for said, command in following[:MOST_LINES]]
+        yield "\n".join(["What to try next:\n", *lines])
     for shown, address in pictures.items():
         yield f"![{shown}]({address})"
 

@@ -18,6 +18,7 @@ from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
 from search.recording.parent.pictures import FOLDER, REPORT, report, stills
 from search.recording.parent.progress import KEYS, progress, unsent
+from search.results.review.story import what_next
 from search.spec import Spec
 
 SECONDS_BETWEEN_NOTES = 30.0
@@ -82,12 +83,12 @@ class ParentRun:
             for number in on.keys() & runs.keys():
                 self._client.set_tag(runs[number], FRONT, str(on[number]))
         if at_last or (ended != self._told and began >= self._tell_from):
-            self._describe(records, runs)
+            self._describe(records, runs, at_last)
             now = self._clock()
             self._tell_from = now + max(SECONDS_BETWEEN_NOTES, LEAST_PART * (now - began))
             self._told = ended
 
-    def _describe(self, records: Sequence[Record], runs: Mapping[int, str]) -> None:
+    def _describe(self, records: Sequence[Record], runs: Mapping[int, str], at_last: bool) -> None:
         """The leaderboard, the report, the pictures, and the description that leads to them."""
         client, folder = self._client, self._folder
         shown = sending.best(client, self.run_id, records, self._spec, folder)
@@ -98,5 +99,8 @@ class ParentRun:
             sending.file(client, self.run_id, picture, name, folder, under=FOLDER)
         links = {number: page_of_run(self._experiment, run) for number, run in runs.items()}
         pictures = {words: picture_address(self.run_id, name) for words, name in shown.items()}
-        said = note(self._spec, records, decided, links, pictures)
+        following: list[tuple[str, str]] = []
+        if at_last:  # before that the search itself goes on
+            following += what_next(records, self._spec, folder, decided, asks_space=False)
+        said = note(self._spec, records, decided, links, pictures, following)
         client.set_tag(self.run_id, NOTE_TAG, said)
