@@ -130,7 +130,7 @@ def _measured(outcome: dict[str, Any]) -> str:
 
 A sequence counts as a success only if every scored answer in it is right. A member solved a lag
 when the exact one-sided 95 % lower bound of its success rate on held-out sequences, over all its
-looks together, was at least {outcome["success"]:g}.{_looks(outcome)}
+looks together, was at least {outcome["success"]:g}.{of_looks(outcome)}
 The reach is the largest lag that the quorum solved, below the first that it did not.
 
 This configuration is the pick of {outcome["trials_searched"]} trials, on the seeds it was picked
@@ -138,7 +138,7 @@ by: its reach is an estimate that flatters. It is not a certificate.
 """
 
 
-def _looks(outcome: dict[str, Any]) -> str:
+def of_looks(outcome: dict[str, Any]) -> str:
     """What is to be known of the shares where looks end early, and where nobody trains."""
     ladder = LadderConfig.model_validate(outcome["ladder"])
     ends, judged = sizes(ladder.test_sequences), judged_in_words(ladder)

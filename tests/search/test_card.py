@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from search.results.card import single_answers, worse_below_the_reach
+from search.results.card import of_looks, single_answers, worse_below_the_reach
 
 
 def outcome(*points: tuple[int, int], lag: int = 16) -> dict[str, Any]:
@@ -43,3 +43,11 @@ def test_single_answers_wrong_stand_on_the_card_and_are_flip_flops_glitches() ->
     assert "glitch" not in single_answers({**told, "task": "copying"})
     assert single_answers({**told, "several_answers": False}) == ""
     assert single_answers({"task": "flip_flop"}) == ""  # an export of an earlier version
+
+
+def test_shares_of_looks_that_end_early_and_rungs_without_training_are_told() -> None:
+    told = of_looks({"ladder": {"stop": 64, "looks": "sequential", "train_to": 16}})
+    assert "after 64 of 512 sequences at the earliest" in told
+    assert "rungs above 16 are judged without training" in told
+    assert of_looks({"ladder": {"stop": 64, "looks": "whole"}}) == ""
+    assert of_looks({"ladder": {"stop": 64, "train_to": 64}}) == ""  # of a version before looks
