@@ -242,8 +242,12 @@ def no_text() -> pa.Array:
 ROW = {"trial": [0], "task": ["recall"], "lag": [8], "member": [0], "solved": [True]}
 
 
-@pytest.mark.parametrize("column", ["mine", "model/cell/kind", "task"])
-@pytest.mark.parametrize("value", [uncountable(pa.date32()), no_text()], ids=["day", "bytes"])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("mine", uncountable(pa.date32())), ("model/cell/kind", uncountable(pa.date32())),
+     ("mine", no_text()), ("model/cell/kind", no_text()), ("task", no_text())],
+    ids=["day", "day-cell", "bytes", "bytes-cell", "bytes-task"],
+)  # fmt: skip
 def test_values_that_no_python_value_can_be(column: str, value: pa.Array, tmp_path: Path) -> None:
     """Whatever columns somebody has put beside: they ended the command with the last resort."""
     file = tmp_path / "odd.parquet"
