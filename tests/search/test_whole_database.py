@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from importlib import metadata
@@ -184,7 +185,7 @@ def test_one_that_another_writes_to_is_waited_for(
             if len(looks) == 8:
                 other.rollback()
 
-        monkeypatch.setattr(whole_database.time, "sleep", sleep)
+        monkeypatch.setattr(time, "sleep", sleep)
         make_whole(database)
         assert len(looks) == 8
         assert caplog.text.count("another process writes to it, and is waited for") == 1
