@@ -9,12 +9,15 @@ are worth here is measured here, by trials that say where they come from.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -34,6 +37,7 @@ from search.spec import Prior, Spec
 from search.spec.spaces import find_space
 from spaces import Space
 from trainables.exports import exported
+from trainables.files.bounded import require_file
 from trainables.files.whole_files import DamagedFileError
 from trainables.messages import named, one_line
 
@@ -89,6 +93,13 @@ def _of(source: str, runs: Path) -> Iterator[Found]:
     if source.startswith(STUDY):
         return _of_study(source.removeprefix(STUDY))
     folder = Path(source)
+    try:
+        folder.stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"search.warm_start: {one_line(error, 200)}") from None
+    except ValueError:  # a zero byte: found nowhere below
+        pass
     if (folder / exported.CONFIG).exists() and (folder / exported.OUTCOME).exists():
         return _of_export(folder)
     if folder.suffix == ".parquet" or (folder.is_dir() and any(folder.glob("*.parquet"))):
@@ -129,16 +140,8 @@ def _of_outcomes(path: Path) -> Iterator[Found]:
     A file does not say how many members had to solve a rung: counted is the longest lag that more
     than half of those who tried it solved, on the task of which it is the shortest.
     """
-    try:
-        table = outcomes.read(path) if path.is_dir() else outcomes.read_part(path)
-    except FileNotFoundError:
-        raise UserError(f"search.warm_start: {str(path)!r}: no such file") from None
-    except DamagedFileError as error:
-        raise UserError(f"search.warm_start: {one_line(error)}") from None
-    if any(table[name].null_count for name in (*outcomes.KEY, "solved")):
-        raise UserError(f"search.warm_start: {str(path)!r} holds other rows than outcomes")
     trials: dict[int, list[dict[str, Any]]] = {}
-    for row in table.to_pylist():
+    for row in _rows(path):
         trials.setdefault(row["trial"], []).append(row)
     best = sorted(trials.items(), key=lambda item: (-_solved(item[1]), item[0]))
     for number, measured in best:
@@ -147,6 +150,37 @@ def _of_outcomes(path: Path) -> Iterator[Found]:
             own = {name: value for name, value in measured[0].items()
                    if name not in outcomes.SCHEMA.names and value is not None}  # fmt: skip
             yield f"{path}, trial {number}: lag {lag} on {on}", own
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of outcome files.
+
+    Raises:
+        UserError: in one line, if they are none, or hold what no Python value can be.
+    """
+    try:
+        if not all(map(_may_hold_outcomes, path.glob("*.parquet") if path.is_dir() else [path])):
+            raise UserError(f"search.warm_start: {str(path)!r} holds other rows than outcomes")
+        table = outcomes.read(path) if path.is_dir() else outcomes.read_part(path)
+        if any(table[name].null_count for name in (*outcomes.KEY, "solved")):
+            raise UserError(f"search.warm_start: {str(path)!r} holds other rows than outcomes")
+        return table.to_pylist()
+    except FileNotFoundError:
+        raise UserError(f"search.warm_start: {str(path)!r}: no such file") from None
+    except DamagedFileError as error:
+        raise UserError(f"search.warm_start: {one_line(error)}") from None
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = one_line(error, 200)
+        raise UserError(f"search.warm_start: {str(path)!r} cannot be read: {reason}") from None
+
+
+def _may_hold_outcomes(file: Path) -> bool:
+    """Whether a file has the columns at all: somebody's data of any size is not read for it."""
+    try:
+        require_file(file)  # a pipe would never be read to its end
+        return {*outcomes.KEY, "solved"} <= set(pq.read_schema(file).names)
+    except (pa.ArrowException, ValueError):  # no Parquet: who reads it says so
+        return True
 
 
 def _solved(rows: Iterable[Mapping[str, Any]]) -> int:

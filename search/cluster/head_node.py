@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from pathlib import Path
+
+from trainables.files.whole_files import make_secret
 
 PORT = 5000
 """Of MLflow, on the head alone."""
@@ -37,8 +38,5 @@ def tracking_environment() -> dict[str, str]:
 def secret(name: str) -> str:
     """A secret of this machine, made when it is first asked for."""
     path = home() / name
-    with contextlib.suppress(FileExistsError):
-        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        os.write(file, secrets.token_urlsafe(24).encode())
-        os.close(file)
+    make_secret(path, secrets.token_urlsafe(24).encode())
     return path.read_text(encoding="utf-8")

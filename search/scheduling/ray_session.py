@@ -25,6 +25,8 @@ from search.errors import UserError
 from search.scheduling import WORKER_ENVIRONMENT
 from search.scheduling.machines import Machine, here, of_cluster, slots
 from search.spec import Spec
+from trainables.files.own_folder import own_folder
+from trainables.files.whole_files import make_secret
 from trainables.messages import one_line
 from trainables.models.kernels import switch
 
@@ -162,7 +164,7 @@ def _start(dashboard: bool, then: str) -> str | None:
     Raises:
         UserError: in one line, if Ray does not come up.
     """
-    reason = ""
+    reason, place = "", _place()
     for _ in range(STARTS):
         try:
             context = ray.init(
@@ -172,6 +174,7 @@ def _start(dashboard: bool, then: str) -> str | None:
                 dashboard_host="127.0.0.1",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                _temp_dir=str(place),
             )
             return f"http://{context.dashboard_url}" if dashboard else None
         except Exception as error:  # whatever Ray makes of a machine that is busy or full
@@ -189,17 +192,31 @@ def _start(dashboard: bool, then: str) -> str | None:
     )
 
 
+def _place() -> Path:
+    """Where Ray keeps sockets and logs, which it opens to every user of a machine: behind a door.
+
+    Whoever could write there could put a socket of their own in the place of one of Ray's. The
+    name is short, for a socket's is at most 107 bytes.
+
+    Raises:
+        UserError: if the folder there is another's.
+    """
+    among = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp").absolute()
+    try:
+        own = own_folder(among / f"ray-{os.getuid()}", "what Ray keeps while it runs", "RAY_TMPDIR")
+    except (OSError, ValueError) as error:
+        raise UserError(f"Ray could not be started on this machine: {one_line(error)}") from None
+    return own / "r"
+
+
 def _keep_token_to_its_owner() -> None:
     """Make the file of Ray's token, which Ray would make for all to read, or take it back: 0600."""
     if os.environ.get("RAY_AUTH_MODE", "token") != "token" or os.environ.keys() & OTHER_TOKENS:
         return
-    token = TOKEN.expanduser()
-    with suppress(OSError):  # no home that can be written: Ray says so itself
+    with suppress(OSError, RuntimeError):  # no home, or none to be written: Ray says so itself
+        token = TOKEN.expanduser()
         token.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            file = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.write(file, secrets.token_hex(32).encode())
-            os.close(file)
+        make_secret(token, secrets.token_hex(32).encode())
         token.chmod(0o600)
 
 

@@ -305,6 +305,49 @@ def test_the_token_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert (token.read_text(), token.stat().st_mode & 0o777) == (made, 0o600)
 
 
+def test_a_token_whose_writer_was_killed_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one was left, or found by a search that started with another, and kept for good."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    (tmp_path / ".ray").mkdir()
+    token = tmp_path / ".ray" / "auth_token"
+    token.touch()
+    ray_session._keep_token_to_its_owner()
+    assert len(token.read_text()) == 64
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in token.parent.iterdir()] == ["auth_token"]
+
+
+def test_where_there_is_no_home_ray_says_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    ray_session._keep_token_to_its_owner()
+
+
+def test_what_ray_opens_to_all_lies_behind_a_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray makes the folders of its sockets 0777: anybody could put another in one's place."""
+    given: list[Path] = []
+    monkeypatch.setattr(ray, "init", lambda **how: given.append(Path(how["_temp_dir"])))
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    ray_session._start(False, "again")
+    (place,) = given
+    assert place.parent == tmp_path / f"ray-{os.getuid()}"
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    place.parent.rmdir()
+    place.parent.symlink_to(tmp_path)
+    with pytest.raises(UserError, match=r"is not a folder that you alone may write to.*RAY_TMPDIR"):
+        ray_session._start(False, "again")
+    assert len(given) == 1
+
+
 @pytest.mark.parametrize("other", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x"}])
 def test_where_ray_is_told_otherwise_no_token_is_made(
     other: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

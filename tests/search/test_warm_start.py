@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,50 @@ def test_what_is_tried_first_is_a_trial_like_any_other_and_says_where_it_is_from
 
 def test_a_search_without_is_recorded_as_before() -> None:
     assert not {"warm_start", "priors"} & SearchConfig().model_dump().keys()
+
+
+def uncountable(kind: pa.DataType) -> pa.Array:
+    return pa.array([2**31 - 1], pa.int32()).cast(kind)
+
+
+def no_text() -> pa.Array:
+    return pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers())
+
+
+ROW = {"trial": [0], "task": ["recall"], "lag": [8], "member": [0], "solved": [True]}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("mine", uncountable(pa.date32())), ("model/cell/kind", uncountable(pa.date32())),
+     ("mine", no_text()), ("model/cell/kind", no_text()), ("task", no_text())],
+    ids=["day", "day-cell", "bytes", "bytes-cell", "bytes-task"],
+)  # fmt: skip
+def test_values_that_no_python_value_can_be(column: str, value: pa.Array, tmp_path: Path) -> None:
+    """Whatever columns somebody has put beside: they ended the command with the last resort."""
+    file = tmp_path / "odd.parquet"
+    pq.write_table(pa.table({**ROW, column: value}), file)
+    with pytest.raises(UserError, match=r"odd\.parquet'? ?.*(cannot be read|damaged)") as refused:
+        with_priors(spec(str(file)), tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_files_whose_columns_do_not_go_together(tmp_path: Path) -> None:
+    for number, kind in enumerate((pa.array([2**64 - 1], pa.uint64()), pa.array([-1]))):
+        pq.write_table(pa.table({**ROW, "mine": kind}), tmp_path / f"{number}.parquet")
+    with pytest.raises(UserError, match="cannot be read"):
+        with_priors(spec(str(tmp_path)), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".parquet", "/".join(["d" * 200] * 30)])
+def test_a_name_too_long_is_no_traceback(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name too long"):
+        with_priors(spec(str(tmp_path / name)), tmp_path)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_pipe_is_no_outcome_file(inside: bool, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    os.mkfifo(file)
+    with pytest.raises(UserError, match="no such file"):
+        with_priors(spec(str(tmp_path if inside else file)), tmp_path)

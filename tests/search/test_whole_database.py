@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -17,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from search.disk.folder import SearchFolder
 from search.disk.mlflow_database import SCHEMA, set_aside_whole, uri_of
 from search.disk.record import Record
+from search.errors import UserError
 from search.recording import whole_database
 from search.recording.tracker import Tracker
 from search.recording.whole_database import make_whole
@@ -102,7 +107,7 @@ def test_the_second_on_a_machine_is_a_copy_of_the_first(
 ) -> None:
     """Its migrations took seconds of every first search in a runs folder."""
     make_whole(tmp_path / "a" / "mlflow.db")
-    assert [file.suffix for file in cache.iterdir()] == [".db"]
+    assert listed(cache) == [f"{metadata.version('mlflow')}.kept"]
     monkeypatch.setattr("mlflow.db.upgrade.main", None)
     make_whole(tmp_path / "b" / "mlflow.db")
     first, second = (tmp_path / name / "mlflow.db" for name in "ab")
@@ -111,14 +116,85 @@ def test_the_second_on_a_machine_is_a_copy_of_the_first(
     MlflowClient(uri_of(second)).search_experiments()
 
 
-@pytest.mark.parametrize("kept", [b"", b"SQLite format 3\x00 and then nothing of it"])
-def test_one_that_is_kept_damaged_is_made_anew(tmp_path: Path, cache: Path, kept: bytes) -> None:
-    cache.mkdir(parents=True)
-    file = cache / f"{metadata.version('mlflow')}.db"
-    file.write_bytes(kept)
-    make_whole(tmp_path / "a" / "mlflow.db")
-    assert version(tmp_path / "a" / "mlflow.db") == version(file) == SCHEMA
-    assert listed(tmp_path / "a") == [".mlflow.db.lock", "mlflow.db"]
+def foreign(kept: Path, good: bytes) -> None:
+    """Another database, which says of itself that its tables are the newest."""
+    with closing(sqlite3.connect(kept)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (SCHEMA,))
+        connection.commit()
+
+
+def others_may_write(kept: Path, good: bytes) -> None:
+    kept.write_bytes(good)
+    kept.chmod(0o666)
+
+
+def a_link(kept: Path, good: bytes) -> None:
+    kept.with_name("theirs").write_bytes(good)
+    kept.symlink_to("theirs")
+
+
+SPOILT: dict[str, Callable[[Path, bytes], Any]] = {
+    "empty": lambda kept, good: kept.write_bytes(b""),
+    "cut": lambda kept, good: kept.write_bytes(good[: len(good) // 2]),
+    "a bit": lambda kept, good: kept.write_bytes(good[:-9] + bytes([good[-9] ^ 1]) + good[-8:]),
+    "without its sum": lambda kept, good: kept.write_bytes(good[64:]),
+    "foreign": foreign,
+    "others may write": others_may_write,
+    "a link": a_link,
+    "a pipe": lambda kept, good: os.mkfifo(kept),
+    "a folder": lambda kept, good: kept.mkdir(),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_what_is_kept_is_taken_as_it_was_kept_or_not_at_all(
+    how: str, tmp_path: Path, cache: Path, made: bytes
+) -> None:
+    """Whatever said that it was of the newest tables was taken, from whomever it came."""
+    (tmp_path / "first").write_bytes(made)
+    whole_database._keep(tmp_path / "first")
+    kept = cache / f"{metadata.version('mlflow')}.kept"
+    good = kept.read_bytes()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert whole_database._copied(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == made
+    kept.unlink()
+    SPOILT[how](kept, good)
+    assert not whole_database._copied(tmp_path / "aside")
+    assert not (tmp_path / "aside").exists()
+    (cache / ".a.999999999-00000000.new").touch()  # of one that was killed
+    whole_database._keep(tmp_path / "first")
+    assert not any(".new" in name for name in listed(cache))
+    assert whole_database._copied(tmp_path / "aside") == (how != "a folder")
+
+
+def test_one_that_another_writes_to_is_waited_for(
+    tmp_path: Path, made: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A copy took its place: whatever the other wrote to it from then on was lost."""
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(made)
+    before = database.stat().st_ino
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        looks: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) == 8:
+                other.rollback()
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        make_whole(database)
+        assert len(looks) == 8
+        assert caplog.text.count("another process writes to it, and is waited for") == 1
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(whole_database, "SECONDS_TO_WAIT", 3)
+        with pytest.raises(UserError, match="another process has held it for 3 s"):
+            make_whole(database)
+    assert database.stat().st_ino == before
+    assert listed(tmp_path) == ["mlflow.db"]
 
 
 def test_without_a_cache_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

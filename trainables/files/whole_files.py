@@ -66,8 +66,15 @@ def _head(payload: bytes) -> bytes:
     return _HEAD % hashlib.sha256(payload).hexdigest().encode()
 
 
-def write_aside(path: Path, *content: bytes | memoryview, previous: Path | None = None) -> None:
+def write_aside(
+    path: Path,
+    *content: bytes | memoryview,
+    previous: Path | None = None,
+    mode: int = 0o666,
+) -> None:
     """Replace ``path`` by ``content``, whole or not at all; on disk when this returns.
+
+    Its ``mode`` is that less the umask.
 
     What was at ``path`` becomes ``previous``, if that is given: then a crash at any moment leaves a
     whole file under one of the two names.
@@ -77,10 +84,7 @@ def write_aside(path: Path, *content: bytes | memoryview, previous: Path | None 
     """
     aside = aside_of(path)
     try:
-        with aside.open("xb") as file:
-            file.writelines(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(aside, mode, *content)
         if previous is not None:
             with suppress(FileNotFoundError):
                 path.replace(previous)
@@ -88,6 +92,37 @@ def write_aside(path: Path, *content: bytes | memoryview, previous: Path | None 
     except OSError:
         aside.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def _write(path: Path, mode: int, *content: bytes | memoryview) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_secret(path: Path, content: bytes) -> None:
+    """Make a file that its owner alone may read, whole or not at all, where there is none.
+
+    One that is there stays as it is, if it is not empty, as one is whose writer was killed.
+
+    Raises:
+        OSError: if the disk does not take it.
+    """
+    if path.exists() and path.stat().st_size:
+        return
+    aside = aside_of(path)
+    try:
+        _write(aside, 0o600, content)
+        if path.exists():
+            aside.replace(path)
+        else:
+            with suppress(FileExistsError):  # another was faster: theirs is whole, too
+                os.link(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

@@ -6,10 +6,8 @@ import fcntl
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +16,7 @@ from fsspec.core import url_to_fs
 from pyarrow import fs
 from pydantic import Field
 
+from trainables.files.own_folder import own_folder
 from trainables.messages import one_line
 from trainables.tasks.layouts.finding import may_hold_rows
 from trainables.tasks.layouts.lakes import require_plain
@@ -45,7 +44,7 @@ def local(path: Path | str) -> Path:
     try:
         there, root = _file_system(path)
         found = _files(there, root, path)
-        copies = _own_folder(Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}")
+        copies = _copies()
         state = repr([(file.path, file.size, file.mtime_ns) for file in found])
         copy = copies / hashlib.sha256(f"{path} {state}".encode()).hexdigest()[:24]
         with (copies / f"{copy.name}.lock").open("w") as lock:
@@ -58,21 +57,12 @@ def local(path: Path | str) -> Path:
     return only if only.exists() else copy
 
 
-def _own_folder(folder: Path) -> Path:
-    """A folder of this user's alone: whoever else could write there could give other data.
-
-    Raises:
-        ValueError: in one line, if it is a link, or another's, or others may write there.
-    """
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise ValueError(
-            f"path: {folder}, for copies of what is in buckets, is not a folder that you alone may "
-            "write to; remove it, or name another place by TMPDIR"
-        )
-    return folder
+def _copies() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"longspan-data-{os.getuid()}"
+    try:
+        return own_folder(folder, "copies of what is in buckets", "TMPDIR")
+    except ValueError as error:
+        raise ValueError(f"path: {error}") from None
 
 
 def _file_system(path: str) -> tuple[fs.FileSystem, str]:

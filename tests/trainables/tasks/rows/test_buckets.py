@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from trainables.files.own_folder import own_folder
 from trainables.tasks.rows import buckets
 from trainables.tasks.rows.buckets import local
 from trainables.tasks.rows.reading import read_rows
@@ -89,9 +90,12 @@ def test_copies_lie_where_nobody_else_can_put_others(tmp_path: Path, how: str) -
         folder.mkdir()
         folder.chmod(0o777)
     with pytest.raises(ValueError, match="is not a folder that you alone may write to"):
-        buckets._own_folder(folder)
-    assert buckets._own_folder(tmp_path / "mine").stat().st_mode & 0o777 == 0o700
-    assert buckets._own_folder(tmp_path / "mine") == tmp_path / "mine"
+        own_folder(folder, "copies", "TMPDIR")
+    mine = tmp_path / "mine"
+    assert own_folder(mine, "copies", "TMPDIR").stat().st_mode & 0o777 == 0o700
+    mine.chmod(0o755)
+    assert own_folder(mine, "copies", "TMPDIR") == mine
+    assert mine.stat().st_mode & 0o777 == 0o700, "closed to others' eyes"
 
 
 @pytest.mark.parametrize(
