@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -196,12 +197,13 @@ def _place() -> Path:
     """Where Ray keeps sockets and logs, which it opens to every user of a machine: behind a door.
 
     Whoever could write there could put a socket of their own in the place of one of Ray's. The
-    name is short, for a socket's is at most 107 bytes.
+    name is short, for a socket's is at most 107 bytes; elsewhere than on Linux `TMPDIR` is long.
 
     Raises:
         UserError: if the folder there is another's.
     """
-    among = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp").absolute()
+    shared = os.environ.get("TMPDIR") if sys.platform == "linux" else None
+    among = Path(os.environ.get("RAY_TMPDIR") or shared or "/tmp").absolute()
     try:
         own = own_folder(among / f"ray-{os.getuid()}", "what Ray keeps while it runs", "RAY_TMPDIR")
     except (OSError, ValueError) as error:
