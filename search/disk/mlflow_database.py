@@ -199,8 +199,8 @@ def follow(database: Path, root: str) -> None:
             for table, column in _COLUMNS:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                    f"WHERE {column} = ? OR {column} LIKE ?",
-                    (root, len(there) + 1, there, f"{there}/%"),
+                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    (root, len(there) + 1, there, len(there) + 1, f"{there}/"),
                 )
             bare = "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?"
             connection.execute(bare, (f"{SERVED}/", SERVED))

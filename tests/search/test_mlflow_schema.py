@@ -44,3 +44,21 @@ def test_what_mlflow_made_is_followed(tmp_path: Path) -> None:
     found = MlflowClient(f"sqlite:///{file}").get_experiment_by_name("longspan")
     assert found is not None
     assert found.artifact_location == Path("/there/mlartifacts/1").as_uri()
+
+
+def test_what_lies_elsewhere_under_a_like_name_stays(tmp_path: Path) -> None:
+    """Of names that SQL's LIKE would take for the same: another letter at ``_``, other case."""
+    file = tmp_path / "mlflow.db"
+    client = MlflowClient(f"sqlite:///{file}")
+    places = [Path(f"/{name}/mlartifacts/1").as_uri() for name in ("my_runs", "my-runs", "MY_RUNS")]
+    client.create_experiment("longspan", artifact_location=places[0])
+    others = [f"{place}/kept" for place in places[1:]]
+    for number, place in enumerate(others):
+        client.create_experiment(f"other {number}", artifact_location=place)
+    follow(file, Path("/there/mlartifacts").as_uri())
+    found = {
+        experiment.name: experiment.artifact_location
+        for experiment in MlflowClient(f"sqlite:///{file}").search_experiments()
+    }
+    assert found["longspan"] == Path("/there/mlartifacts/1").as_uri()
+    assert [found[f"other {number}"] for number in range(2)] == others
