@@ -98,14 +98,14 @@ def test_a_report_of_what_cannot_be_written_to_lies_here(
     folder: SearchFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whoever runs the tests may be allowed to write anywhere, so the disk's answer is made up."""
-    opened = Path.open
+    opened = os.open
 
-    def read_only(path: Path, mode: str = "r", *how: Any, **named: Any) -> Any:
-        if set(mode) & set("wxa+") and folder.runs in path.parents:
+    def read_only(path: Any, flags: int, *how: Any, **named: Any) -> int:
+        if flags & WRITING and folder.runs in Path(os.fspath(path)).parents:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-        return opened(path, mode, *how, **named)
+        return opened(path, flags, *how, **named)
 
-    monkeypatch.setattr(Path, "open", read_only)
+    monkeypatch.setattr(os, "open", read_only)
     done = in_process("report", "made")
     assert done.returncode == 0, done.stderr
     assert f"The page: {(tmp_path / 'made-report.html').as_uri()}" in done.stdout
