@@ -44,6 +44,13 @@ def exactly(stages: Stages, rate: Fraction) -> Fraction:
     return passed
 
 
+def chances(trials: int, rate: float) -> np.ndarray:
+    """Probabilities of 0 to ``trials`` successes."""
+    k = np.arange(trials + 1)
+    ways = np.array([comb(trials, int(i)) for i in k], float)
+    return ways * rate**k * (1 - rate) ** (trials - k)
+
+
 def simulated(stages: Stages, rate: float, times: int, seed: int) -> tuple[float, float]:
     """How often looks pass that are given up where hopeless, and how many sequences they show."""
     rng, passed, shown = np.random.default_rng(seed), 0, 0
@@ -121,10 +128,7 @@ def test_giving_up_loses_hardly_any_power(rate: float) -> None:
         stages = Stages.of(512, 0.9, error_of(look))
         kept, undecided, before = 0.0, np.ones(1), 0
         for stage, size in enumerate(stages.sizes):
-            k = np.arange(size - before + 1)
-            each = np.array([comb(size - before, int(i)) for i in k], float)
-            each *= rate**k * (1 - rate) ** (size - before - k)
-            shown = np.convolve(undecided, each)
+            shown = np.convolve(undecided, chances(size - before, rate))
             kept += shown[stages.needed[stage] :].sum()
             undecided, before = shown[: stages.needed[stage]].copy(), size
             undecided[: stages.hopeless[stage] + 1] = 0
@@ -190,10 +194,7 @@ def test_the_bound_is_above_the_true_rate_as_seldom_as_it_says() -> None:
         stages = Stages.of(150, 0.9, 0.025)
         wrong, undecided, before = 0.0, np.ones(1), 0
         for stage, size in enumerate(stages.sizes):
-            k = np.arange(size - before + 1)
-            each = np.array([comb(size - before, int(i)) for i in k], float)
-            each *= rate**k * (1 - rate) ** (size - before - k)
-            shown = np.convolve(undecided, each)
+            shown = np.convolve(undecided, chances(size - before, rate))
             is_last = stage == len(stages.sizes) - 1
             for count in range(0 if is_last else stages.needed[stage], size + 1):
                 if count < len(shown) and stages.lower_bound(stage, count, 0.025) > rate:
