@@ -44,7 +44,7 @@ def trials(
     """
     from search.disk.certificates import certified_words
     from search.disk.ledger import Ledger
-    from search.disk.ranking import fronts
+    from search.disk.ranking import fronts_of
     from search.results.trial_lines import SORTS, ordered, trial_lines
     from search.results.words import errors_in_words
 
@@ -64,8 +64,7 @@ def trials(
         by_number = {row["trial"]: row for row in rows_of_search(found, spec, certified)}
         print_json([by_number[record.number] for record in chosen])
         return
-    aims = spec.search.objectives
-    on = fronts(ledger.records.values(), aims) if len(aims) > 1 else {}
+    on = fronts_of(ledger.records.values(), spec.search.objectives)
     console.print(trial_lines(chosen, sort, spec.ladder, on, console.width))
     if len(chosen) < len(found):
         console.print(f"{len(chosen)} of {len(found)}; --all shows the others", highlight=False)

@@ -76,6 +76,11 @@ def fronts(records: Iterable[Record], objectives: Sequence[str]) -> dict[int, in
     return found
 
 
+def fronts_of(records: Iterable[Record], objectives: Sequence[str]) -> dict[int, int]:
+    """The `fronts` where a search has several objectives; else none are spoken of."""
+    return fronts(records, objectives) if len(objectives) > 1 else {}
+
+
 def _beaten(point: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> bool:
     """Whether one of the others, each first in order, is no worse in anything and not equal."""
     return any(

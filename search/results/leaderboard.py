@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 
 from search.disk.certificates import claimed
-from search.disk.ranking import fronts, places, rank
+from search.disk.ranking import fronts_of, places, rank
 from search.disk.record import Record
 from search.results.one_line import SEPARATOR, Column, apart, table_of, taken
 from search.results.words import (
@@ -54,7 +54,7 @@ def leaderboard(
     digests = claimed(certified or {})
     ranked = rank(records, digests)
     best = ranked[:top]
-    on = fronts(ranked, objectives) if len(objectives) > 1 else {}
+    on = fronts_of(ranked, objectives)
     claims = [(certified or {}).get(record.digest, "") for record in best]
     of_all = [
         *([Column("certified", claims)] if any(claims) else []),

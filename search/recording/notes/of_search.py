@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from search.disk.certificates import claimed, words_of
-from search.disk.ranking import fronts, rank
+from search.disk.ranking import fronts_of, rank
 from search.disk.record import Record
 from search.recording.notes.of_trial import LONGEST
 from search.results.leaderboard import leaderboard_markdown
@@ -55,7 +55,7 @@ def _parts(
     yield " ".join([*won, *_so_far(spec, len(ended))])
     ranked = rank(ended, claimed(words_of(decided)))
     if ranked:
-        on = fronts_of(spec, ended)
+        on = fronts_of(ended, spec.search.objectives)
         yield leaderboard_markdown(ranked[:top], spec.ladder, links, on).strip()
         if len(ranked) > top:
             yield f"The best {top} of {len(ended)} trials that ended; below this run are all."
@@ -68,12 +68,6 @@ def _parts(
         yield "\n".join(["What to try next:\n", *lines])
     for shown, address in pictures.items():
         yield f"![{shown}]({address})"
-
-
-def fronts_of(spec: Spec, records: Sequence[Record]) -> dict[int, int]:
-    """By trial its Pareto front, where the search has several objectives."""
-    aims = spec.search.objectives
-    return fronts(records, aims) if len(aims) > 1 else {}
 
 
 def _so_far(spec: Spec, ended: int) -> Iterator[str]:

@@ -11,9 +11,10 @@ from mlflow.tracking import MlflowClient
 from search.disk.certificates import certificates
 from search.disk.folder import SearchFolder
 from search.disk.mlflow_database import page_of_run
+from search.disk.ranking import fronts_of
 from search.disk.record import Record
 from search.recording import sending
-from search.recording.notes.of_search import fronts_of, note
+from search.recording.notes.of_search import note
 from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
 from search.recording.parent.pictures import FOLDER, REPORT, report, stills
@@ -79,7 +80,7 @@ class ParentRun:
         self._newest |= {metric.key: (metric.step, metric.value) for metric in fresh}
         ended, began = sum(record.finished for record in records), self._clock()
         if at_last:
-            on = fronts_of(self._spec, records)
+            on = fronts_of(records, self._spec.search.objectives)
             for number in on.keys() & runs.keys():
                 self._client.set_tag(runs[number], FRONT, str(on[number]))
         if at_last or (ended != self._told and began >= self._tell_from):
