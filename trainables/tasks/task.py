@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers, named_alike
+from trainables.encoding.answers import ClassAnswers, Label, NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.identity import DataIdentity
 from trainables.encoding.steps import PlainSteps, SymbolSteps
@@ -200,9 +200,7 @@ class Task(ABC):
     @property
     def class_symbols(self) -> tuple[int, ...]:
         """The symbol that each class is, by their names; empty unless every class is one."""
-        if not isinstance(self.inputs, Symbols) or not isinstance(self.answer, ClassAnswer):
-            return ()
-        return named_alike(self.symbol_names, self.class_names)
+        return self.encoding.class_symbols
 
     @property
     def data(self) -> DataIdentity | None:

@@ -121,10 +121,6 @@ class RowsTask(Task):
         return fingerprint([self.rows.hashes, *self.told_by_columns()], self.told_classes())
 
     @property
-    def class_symbols(self) -> tuple[int, ...]:
-        return self.encoding.class_symbols
-
-    @property
     def data(self) -> DataIdentity:
         if self._of_file is not None:
             return self._of_file.data
