@@ -15,7 +15,7 @@ from trainables.encoding.encoding import Encoding
 from trainables.encoding.rows import read_rows
 from trainables.exports.streaming import RowStream
 from trainables.models.config import ModelConfig
-from trainables.models.model import Model
+from trainables.models.model import Model, tested
 from trainables.tasks.task import Interface
 from trainables.training.evaluation import STEPS_AT_ONCE
 from trainables.training.memory import out_of_memory
@@ -115,10 +115,8 @@ class Predictor(Model):
         values = read_rows(rows, encoding)
         given: list[np.ndarray] = [np.empty(0)] * len(values)
         length = 0
-        was_training = self.training
-        self.eval()
         try:
-            with torch.inference_mode():
+            with tested(self), torch.inference_mode():
                 for numbers, inputs in self._shown(values, encoding, gap):
                     length = inputs.shape[1]
                     asked = len(values[numbers[0]]) if encoding.each_step else encoding.answers
@@ -133,8 +131,6 @@ class Predictor(Model):
                 f"rows: memory does not hold rows of {length} steps, their filler and a gap of"
                 f" {gap} among them; ask for a shorter gap, or give shorter rows"
             ) from None
-        finally:
-            self.train(was_training)
         if encoding.each_step:
             return listed(given)
         none = np.empty((0, encoding.answers, self.outputs), np.float32)

@@ -16,7 +16,7 @@ from trainables.encoding.answers import NumberAnswers
 from trainables.encoding.encoding import Encoding
 from trainables.encoding.holders import columns_of, listed
 from trainables.encoding.rows import read_rows
-from trainables.models.model import Carried, Model
+from trainables.models.model import Carried, Model, tested
 from trainables.shapes import Inputs, Stream
 
 PIECE = 256
@@ -147,14 +147,9 @@ class RowStream:
         return filler.expand(self._batch_size, *filler.shape)
 
     def _after(self, at: _Position, inputs: Inputs) -> _Position:
-        was_training = self._model.training
-        self._model.eval()
-        try:
-            with torch.inference_mode():
-                for piece in inputs.split(PIECE, dim=1):
-                    at = at.after(self._model, piece)
-        finally:
-            self._model.train(was_training)
+        with tested(self._model), torch.inference_mode():
+            for piece in inputs.split(PIECE, dim=1):
+                at = at.after(self._model, piece)
         return at
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -212,3 +213,14 @@ class _NothingDrawn(TorchFunctionMode):
         if func in (torch.Tensor.normal_, nn.init.normal_, nn.init.kaiming_normal_):
             return args[0] if args else kwargs["tensor"]
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def tested(model: nn.Module) -> Iterator[None]:
+    """The model as it answers when it is tested, for the length of the block."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

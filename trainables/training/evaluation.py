@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from trainables.measure.reliability import lower_bound, upper_bound
-from trainables.models.model import Model
+from trainables.models.model import Model, tested
 from trainables.models.promises import BrokenPromiseError, differ
 from trainables.models.room import Room
 from trainables.shapes import Predictions, Targets
@@ -203,19 +203,17 @@ def _each_right(
     order: torch.Generator,
     mixed: bool,
 ) -> Stage:
-    was_training = room.model.training
-    room.model.eval()
-    for batch in drawn:
-        there = batch.to(device)
-        rows = torch.arange(len(batch.inputs))
-        if task.paired:
-            answers = torch.cat([_answers(room, there, half, order) for half in rows.chunk(2)])
-        elif mixed:
-            answers = _answers(room, there, rows, order)
-        else:
-            answers = room.answers(there.inputs, there.scored)
-        yield batch, task.judge_answers(answers, there).cpu()
-    room.model.train(was_training)
+    with tested(room.model):
+        for batch in drawn:
+            there = batch.to(device)
+            rows = torch.arange(len(batch.inputs))
+            if task.paired:
+                answers = torch.cat([_answers(room, there, half, order) for half in rows.chunk(2)])
+            elif mixed:
+                answers = _answers(room, there, rows, order)
+            else:
+                answers = room.answers(there.inputs, there.scored)
+            yield batch, task.judge_answers(answers, there).cpu()
 
 
 @torch.no_grad()
@@ -233,13 +231,12 @@ def latency(
     no part of it.
     """
     (batch,) = (each.to(device) for each in task.draw(lag, 1, 1, generator))
-    room, was_training, found = Room(model, memory_bytes), model.training, math.inf
-    model.eval()
-    for _ in range(1 + TIMED):
-        began = time.perf_counter()
-        room.answers(batch.inputs, batch.scored).cpu()
-        found = min(found, time.perf_counter() - began)
-    model.train(was_training)
+    room, found = Room(model, memory_bytes), math.inf
+    with tested(model):
+        for _ in range(1 + TIMED):
+            began = time.perf_counter()
+            room.answers(batch.inputs, batch.scored).cpu()
+            found = min(found, time.perf_counter() - began)
     return found
 
 
@@ -271,20 +268,19 @@ def require_nothing_ahead(
     early = batch.scored[there & (batch.scored < batch.inputs.shape[1] - 1)].unique()
     if not len(early):
         return
-    room, was_training = Room(model, memory_bytes), model.training
-    model.eval()
-    answers = room.answers(batch.inputs, batch.scored)
-    for last in {int(early[0]), int(early[len(early) // 2]), int(early[-1])}:
-        changed = batch.inputs.clone()
-        changed[:, last + 1 :] = batch.inputs.roll(1, 0)[:, last + 1 :].flip(1)
-        before = there & (batch.scored <= last)
-        others = room.answers(changed, batch.scored)
-        if differ(others[before], answers[before]):
-            raise BrokenPromiseError(
-                f"model: answers up to step {last} change with later inputs, as it is tested at"
-                f" lag {lag}"
-            )
-    model.train(was_training)
+    room = Room(model, memory_bytes)
+    with tested(model):
+        answers = room.answers(batch.inputs, batch.scored)
+        for last in {int(early[0]), int(early[len(early) // 2]), int(early[-1])}:
+            changed = batch.inputs.clone()
+            changed[:, last + 1 :] = batch.inputs.roll(1, 0)[:, last + 1 :].flip(1)
+            before = there & (batch.scored <= last)
+            others = room.answers(changed, batch.scored)
+            if differ(others[before], answers[before]):
+                raise BrokenPromiseError(
+                    f"model: answers up to step {last} change with later inputs, as it is tested at"
+                    f" lag {lag}"
+                )
 
 
 def _answers(
