@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,11 +28,23 @@ Measured = Mapping[str, tuple[Sequence[Controls], Sequence[float]]]
 def measure_once(spec: Spec, tasks: Mapping[str, Task], runs: Path) -> Measured:
     """The controls of tasks that have not passed them yet."""
     found = {}
-    for name, task in tasks.items():
-        if spec.controls != "off" and not _kept(spec, task, runs).exists():
-            measured = controls_of(task, spec.ladder.rungs)
-            found[name] = measured, seen_at(task, measured, spec.ladder.sequences)
+    with one_thread():
+        for name, task in tasks.items():
+            if spec.controls != "off" and not _kept(spec, task, runs).exists():
+                measured = controls_of(task, spec.ladder.rungs)
+                found[name] = measured, seen_at(task, measured, spec.ladder.sequences)
     return found
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, for as long; several that share busy cores wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def refuse(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from rich.console import Console
 
@@ -109,3 +110,22 @@ def test_the_first_the_middle_and_the_last_rung_are_measured(tmp_path: Path) -> 
     measured = controlling.controls_of(task, spec.ladder.rungs)
     assert [one.lag for one in measured] == [8, 32, 128]
     assert yaml.safe_load(spec.to_yaml())["controls"] == "refuse"
+
+
+def test_controls_are_measured_on_one_thread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Beside Ray's start and a busy machine several threads wait for each other; then as before."""
+    seen, before = [], torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        whole = controlling.measure
+        monkeypatch.setattr(
+            controlling, "measure", lambda *a: (seen.append(torch.get_num_threads()), whole(*a))[1]
+        )
+        spec = read(spec_with(tmp_path))
+        measure_once(spec, check_tasks(spec), tmp_path / "runs")
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
