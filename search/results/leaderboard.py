@@ -170,12 +170,14 @@ def leaderboard_markdown(
     head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
-        reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
+        reach = reach_in_words(r, asked)
+        reach += f" | {r.tasks_text}" if several else ""
         if on:
             reach += f" | {on.get(r.number, '')}"
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
-        ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
+        end = end_in_words(r, asked)
+        ended = f"{_ended(end, r, limit)}, limited by {limit}" if limit else end
         trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
         cells = [f"{r.progress:.2f}", _skill(r, None), *(column.cell(r) for column in known)]
         numbers = " | ".join(cells)

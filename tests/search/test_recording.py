@@ -121,7 +121,13 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     assert history(client, run, "by_lag/member_0") == [(8, 0.99), (16, 0.25)]
     assert history(client, run, "by_lag/asked") == [(8, 0.9), (16, 0.9)]
     assert history(client, run, "by_lag/chance") == [(8, 0.25), (16, 0.25)]  # of two answers
-    assert history(client, run, "by_sequence/success_member_0") == [(32, 0.5), (64, 0.5)]
+    assert history(client, run, "by_sequence/success_member_0") == [
+        (32, 0.5), (64, 0.5), (1000, 0.99), (4000, 0.25),
+    ]  # fmt: skip
+    assert history(client, run, "by_sequence/lag_member_0") == [
+        (32, 8.0), (64, 8.0), (1000, 8.0), (4000, 16.0),
+    ]  # fmt: skip
+    assert history(client, run, "by_sequence/success_member_1") == [(2000, 0.99), (3000, 0.99)]
     assert history(client, run, "extrapolated_lag") == [(0, 0.0)]
     assert history(client, run, "by_sequence/loss_member_0") == [(32, 2 / 32), (64, 2 / 64)]
     assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]

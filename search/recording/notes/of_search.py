@@ -71,9 +71,14 @@ def _parts(
 
 
 def _so_far(spec: Spec, ended: int) -> Iterator[str]:
-    wanted = spec.search.trials
+    wanted, ladder = spec.search.trials, spec.ladder
     if ended < wanted:
         yield f"{ended or 'None'} of {wanted} trials {'has' if ended == 1 else 'have'} ended."
+    if not ended:
+        yield (
+            f"Asked of each: success {ladder.asked} by {ladder.quorum} of {ladder.members} "
+            f"members, on lags {ladder.start} to {ladder.stop}."
+        )
 
 
 def _certificates(

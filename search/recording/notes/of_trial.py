@@ -18,8 +18,10 @@ NOT_TRAINED = "without training"
 """Of a rung on which a member was judged with the weights that it had."""
 
 OF_METRICS = (
-    "Metrics `by_lag/...` are charts over lag, `by_steps_back/...` over steps back, "
-    "`by_sequence/...` over training sequences: their latest value is that at the longest."
+    "Metrics `by_lag/...` are charts over lag, `by_steps_back/...` over steps back: their latest "
+    "value is that at the longest. Of `by_sequence/...`, over training sequences, success and loss "
+    "are of the rung in `lag` beside them, in training; each rung ends with what the last look at "
+    "the member showed."
 )
 
 
