@@ -46,11 +46,27 @@ def test_a_fault_is_one_line_and_its_trace_is_kept(
     assert ended.value.code == 70
     assert said.count("\n") == 1
     assert "RuntimeError: two lines" in said
-    assert "longspan resume NAME" in said
+    assert "resume" not in said
     (trace,) = tmp_path.glob("longspan-fault-*.txt")
     assert str(trace) in said
     assert trace.stat().st_mode & 0o777 == 0o600
     assert "in faulty" in trace.read_text()
+
+
+def test_a_fault_of_a_search_is_told_with_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one that there is; a dry run, or a command that measures nothing, leaves nothing."""
+
+    def faulty(**_: Any) -> None:
+        with faults.going_on_by("longspan resume made --runs here"):
+            raise RuntimeError("no")
+
+    monkeypatch.setattr(cli, "app", faulty)
+    with pytest.raises(SystemExit):
+        cli.main()
+    kept = "What was measured is kept: `longspan resume made --runs here` goes on\n"
+    assert capsys.readouterr().err.endswith(kept)
 
 
 @pytest.mark.parametrize(
