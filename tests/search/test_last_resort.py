@@ -267,6 +267,28 @@ def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     assert next(answers, "used up") == "used up"
 
 
+def test_a_ray_that_does_not_come_up_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its own; Ray forgets those that it had begun when its dashboard is late."""
+    waits = [sys.executable, "-c", "import time; time.sleep(600)"]
+    of_ray, others = list[subprocess.Popen[bytes]](), list[subprocess.Popen[bytes]]()
+
+    def late(**_: Any) -> None:
+        of_ray.append(subprocess.Popen([*waits, f"{Path(ray.__file__).parent}/dashboard.py"]))
+        others.append(subprocess.Popen(waits))
+        raise RuntimeError("Failed to start the dashboard")
+
+    monkeypatch.setattr(ray, "init", late)
+    try:
+        with pytest.raises(UserError, match="its dashboard did not come up in time"):
+            ray_session._start(True, "again")
+        assert [each.poll() is None for each in of_ray] == [False] * ray_session.STARTS
+        assert [each.poll() is None for each in others] == [True] * ray_session.STARTS
+    finally:
+        for each in of_ray + others:
+            each.kill()
+            each.wait()
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_rays_dashboard_is_up_on_request(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On this machine alone, and its address is known."""
