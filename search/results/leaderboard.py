@@ -167,7 +167,11 @@ def leaderboard_markdown(
     known = beside(best)
     skill = " | ".join(["skill", *(column.head for column in known)])
     by_task += " front |" if on else ""
-    head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
+    regimes = {r.regime for r in best}
+    by_regime = " regime |" if len(regimes) > 1 else ""
+    head = (
+        f"| # | trial | reach |{by_task} progress | {skill} |{by_regime} ended by | architecture |"
+    )
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
         reach = reach_in_words(r, asked)
@@ -181,17 +185,17 @@ def leaderboard_markdown(
         trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
         cells = [f"{r.progress:.2f}", _skill(r, None), *(column.cell(r) for column in known)]
         numbers = " | ".join(cells)
-        lines.append(
-            f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
-        )
+        numbers += f" | {r.regime}" if by_regime else ""
+        lines.append(f"| {place} | {trial} | {reach} | {numbers} | {ended} | {words} |")
     if asked is not None:
         front = f"; {FRONT}" if on else ""
         judged = judged_in_words(asked)
+        regime = "" if by_regime or not any(regimes) else f"; trained by regime {best[0].regime}"
         lines.append(
             f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: {skill_in_words(asked)}"
             f"{''.join(f'; {column.head}: {column.about}' for column in known)}"
-            f"{front}{f'; {judged}' if judged else ''}."
+            f"{front}{f'; {judged}' if judged else ''}{regime}."
         )
     return "\n".join(lines) + "\n"
 

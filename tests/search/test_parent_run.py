@@ -87,7 +87,9 @@ def test_its_description_has_a_table_that_leads_to_the_trials(folder: SearchFold
     assert first.startswith("Trial 1 (lstm 8 ")
     assert "|---|---|---|" in said  # one dash, and MLflow shows no table
     run = tracker.run_id(1)
-    assert f"| 1 | [1](#/experiments/1/runs/{run}?workflowType=machine_learning) | ≥ 32 |" in said
+    link = f"[1](#/experiments/1/runs/{run}?workflowType=machine_learning)"
+    assert f"| 1&ensp; | {link}&ensp; | ≥ 32&ensp; |" in said
+    assert "| failed at 32&ensp; |" in said
     address = f"get-artifact?path=forgetting_curves.png&run_uuid={parent.info.run_id}"
     assert f"![forgetting curves]({address})" in said
     assert "How trials ended:\n\n- " in said
@@ -110,11 +112,14 @@ def test_with_several_aims_each_run_says_its_front(folder: SearchFolder) -> None
         str(on[number]) if number in on else None for number in range(4)
     ]
     assert 2 not in on
-    assert "| # | trial | reach | front | progress |" in parent.data.tags[NOTE_TAG]
+    assert (
+        "| #&ensp; | trial&ensp; | reach&ensp; | front&ensp; | progress"
+        in parent.data.tags[NOTE_TAG]
+    )
     assert "; front: 1 if no other trial is as good" in parent.data.tags[NOTE_TAG]
     single = Tracker(SPEC, folder)
     single.end(MADE, finished=False)
-    assert "| front |" not in parent_of(folder)[1].data.tags[NOTE_TAG]
+    assert "| front&ensp; |" not in parent_of(folder)[1].data.tags[NOTE_TAG]
 
 
 def test_words_are_told_at_every_end_and_pictures_wait_until_the_last_are_paid_for(
@@ -166,6 +171,14 @@ def test_before_a_trial_has_ended_it_says_what_is_asked(folder: SearchFolder) ->
     assert history(client, parent, "trials_ended") == [(0, 0.0)]
 
 
+def test_while_none_has_a_reach_it_says_so_and_gives_up_on_nothing() -> None:
+    said = note(SPEC, [trial(0, 0)], [], {}, {})
+    assert said.startswith("1 of 4 trials has ended. So far none has passed lag 8.\n\n")
+    assert "| below&nbsp;8&ensp; |" in said
+    over = note(SPEC, [trial(number, 0) for number in range(4)], [], {}, {})
+    assert over.startswith("No trial has passed the first rung, lag 8: nothing was learned")
+
+
 def test_words_keep_the_pictures_that_an_earlier_driver_drew(folder: SearchFolder) -> None:
     tracker = Tracker(SPEC, folder)
     for record in MADE:
@@ -185,7 +198,7 @@ def test_a_long_description_keeps_the_best(folder: SearchFolder) -> None:
     links = dict.fromkeys(range(12), "#" + "x" * 400)
     said = note(SPEC, records, [], links, {})
     assert len(said) <= LONGEST
-    assert "The best 8 of 12 trials that ended" in said
+    assert "The best 7 of 12 trials that ended" in said
 
 
 def test_a_step_that_was_told_stays_and_the_last_is_put_right() -> None:

@@ -134,13 +134,14 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     assert run.data.tags["ended_by"] == "failed a rung"
     assert run.data.tags["architecture"] == "lstm 8 · read-out last · lr 1.0e-03"
     said = run.data.tags["mlflow.note.content"]
-    assert "| lag | member 0 | member 1 |\n|---|---|---|\n| 8 | **99.0%** | **99.0%** |\n" in said
-    assert "| 16 | 25.0% (budget) | **99.0%** |" in said
+    table = "| lag&ensp; | member 0&ensp; | member 1 |\n|---|---|---|\n"
+    assert f"{table}| 8&ensp; | **99.0%**&ensp; | **99.0%** |\n" in said
+    assert "| 16&ensp; | 25.0% (budget)&ensp; | **99.0%** |" in said
     early = SPEC.ladder.model_copy(update={"looks": "sequential"})
     row = replace(record.rows[0], success_rate=1.0, test_sequences=64, sequences=0)
     shown = replace(record, report=replace(record.report, rows=(row,)))
     told = trial_note(shown, SPEC.model_copy(update={"ladder": early}), {})
-    assert "| 8 | **100.0% of 64** (without training) |" in told
+    assert "| 8&ensp; | **100.0% of 64** (without training) |" in told
     picture = f"get-artifact?path=forgetting_curve.png&run_uuid={run.info.run_id}"
     assert f"![forgetting curve]({picture})" in said
     assert run.data.params == {"model/cell/kind": "lstm"}

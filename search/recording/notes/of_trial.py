@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from search.disk.record import Record
+from search.recording.notes.tables import spaced
 from search.results.words import skill_in_words
 from search.spec import Spec
 from trainables.description import describe
@@ -67,7 +68,7 @@ def _members(record: Record, spec: Spec) -> Iterator[str]:
         for lag in sorted({row.lag for row in rows}):
             cells = [_cell(found.get((lag, member)), ends_early) for member in members]
             lines.append(f"| {lag} | " + " | ".join(cells) + " |")
-        yield "\n".join(lines)
+        yield spaced("\n".join(lines))
 
 
 def _cell(row: MemberRung | None, ends_early: bool) -> str:

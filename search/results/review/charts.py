@@ -11,8 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.disk.record import ENDS
 from search.results.review.importance import GROUPS, Importance
+from search.results.words import ENDED
 from trainables.measure.reliability import lower_bound, upper_bound
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B")
@@ -64,7 +64,7 @@ def forgetting_curves(
             line={"color": "#808080", "dash": "dash", "width": 1},
         )
     rows = 1 + len(figure.data) // 2  # of the legend, below the axis
-    figure.update_layout(height=400 + 18 * rows, legend_y=-0.3)
+    figure.update_layout(height=400 + 18 * rows)
     return _success_by_lag(figure, chosen["lag"], success)
 
 
@@ -77,7 +77,7 @@ def reach_over_time(trials: pd.DataFrame) -> go.Figure:
             x=of_it["trial"],
             y=_shown(of_it["reach"]),
             mode="markers",
-            name=ENDS.get(end, end),
+            name=ENDED.get(end, end),
             text=of_it["architecture"],
             marker={
                 "size": 9,
@@ -200,7 +200,7 @@ def pareto(trials: pd.DataFrame) -> go.Figure:
         figure.update_xaxes(type="log", nticks=6, title_text=words, row=row, col=1)
     figure.update_yaxes(title_text="reach (steps)")
     figure = _by_reach(_plain(figure), trials["reach"])
-    return figure.update_layout(height=260 * len(PRICES), legend_y=-0.1)
+    return figure.update_layout(height=260 * len(PRICES))
 
 
 def front(trials: pd.DataFrame, price: str) -> pd.DataFrame:
@@ -242,7 +242,7 @@ def ends(trials: pd.DataFrame) -> go.Figure:
     """How many trials ended for which reason."""
     figure = _figure("trials", "")
     counts = trials["ended_by"].value_counts()[::-1]
-    words = [ENDS.get(end, end) for end in counts.index]
+    words = [ENDED.get(end, end) for end in counts.index]
     figure.add_bar(orientation="h", y=words, x=counts.to_numpy(), marker={"color": COLOURS[0]})
     figure.update_yaxes(automargin=True)
     return figure.update_layout(height=140 + 34 * len(counts))
@@ -262,9 +262,10 @@ def _plain(figure: go.Figure) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13, "color": "#767676"},
         margin={"l": 70, "r": 20, "t": 20, "b": 60},
         height=400,
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         hovermode="closest",
     )
+    figure.update_xaxes(automargin=True)  # so that the legend, at the bottom, lies below titles
     return figure.update_xaxes(**grid).update_yaxes(**grid)
 
 
