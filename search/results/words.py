@@ -6,12 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from search.disk.record import ENDS, Record
+from search.disk.record import Record
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.looks.sizes import sizes
-
-ENDED = {**ENDS, "running": "not ended"}
-"""How trials ended, on a page that stays as it is when the search is stopped."""
 
 MOST_ERRORS = 3
 """That are told under a table."""
@@ -67,6 +64,7 @@ IN_A_WORD = {
     "pruned": "stopped",
     "length": "positions",
     "error": "error",
+    "running": "not ended",
 }
 """How a trial ended, where there is no room for more; what is missing is one word already."""
 

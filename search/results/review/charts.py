@@ -11,8 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from search.disk.record import ENDS
 from search.results.review.importance import GROUPS, Importance
-from search.results.words import ENDED
 from trainables.measure.reliability import lower_bound, upper_bound
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B")
@@ -77,7 +77,7 @@ def reach_over_time(trials: pd.DataFrame) -> go.Figure:
             x=of_it["trial"],
             y=_shown(of_it["reach"]),
             mode="markers",
-            name=ENDED.get(end, end),
+            name=ENDS.get(end, end),
             text=of_it["architecture"],
             marker={
                 "size": 9,
@@ -242,7 +242,7 @@ def ends(trials: pd.DataFrame) -> go.Figure:
     """How many trials ended for which reason."""
     figure = _figure("trials", "")
     counts = trials["ended_by"].value_counts()[::-1]
-    words = [ENDED.get(end, end) for end in counts.index]
+    words = [ENDS.get(end, end) for end in counts.index]
     figure.add_bar(orientation="h", y=words, x=counts.to_numpy(), marker={"color": COLOURS[0]})
     figure.update_yaxes(automargin=True)
     return figure.update_layout(height=140 + 34 * len(counts))

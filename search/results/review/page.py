@@ -17,9 +17,10 @@ from search.disk.certificates import claimed, words_of
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
+from search.disk.record import ENDS
 from search.results.review import charts, story, tables
 from search.results.review.importance import importances
-from search.results.words import ENDED, judged_in_words, skill_in_words, small
+from search.results.words import judged_in_words, skill_in_words, small
 from search.spec import Spec
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.looks.sizes import sizes
@@ -218,7 +219,7 @@ def _cell(name: str, row: Mapping[str, Any], start: int) -> tuple[str, Any]:
     if name == "wrong_answers":
         return small(value), value
     if name == "ended_by":
-        return ENDED.get(value, value), value
+        return ENDS.get(value, value), value
     if name == "busy_seconds":
         return f"{value / 60:.1f}", value
     if isinstance(value, bool | str):

@@ -9,9 +9,9 @@ from typing import Any
 from search.disk.certificates import claimed, standing_of, words_of
 from search.disk.folder import SearchFolder
 from search.disk.ranking import fronts, rank
-from search.disk.record import Record
+from search.disk.record import ENDS, Record
 from search.errors import UserError
-from search.results.words import ENDED, skill_in_words
+from search.results.words import skill_in_words
 from search.spec import Spec
 from trainables.description import describe
 from trainables.measure.ladder_config import LadderConfig
@@ -118,7 +118,7 @@ def _ranked(records: Iterable[Record], certificates: Sequence[Mapping[str, Any]]
 def how_it_ended(records: Sequence[Record]) -> list[str]:
     """A line for each way to end, those that failed by error apart by the error; none twice."""
     counts = Counter(record.ended_by or "running" for record in records if not record.error)
-    lines = [f"{count} {ENDED.get(end, end)}" for end, count in counts.most_common()]
+    lines = [f"{count} {ENDS.get(end, end)}" for end, count in counts.most_common()]
     errors = Counter(record.error for record in records if record.error)
     return lines + [f"{count} failed by error: {error}" for error, count in errors.most_common()]
 
