@@ -20,7 +20,7 @@ ENDS = {
     "top": "passed the top",
     "failed_rung": "failed a rung",
     "pruned": "stopped",
-    "running": "not ended",
+    "running": "unfinished",
     "time": "out of time",
     "memory": "out of memory",
     "length": "out of positions",

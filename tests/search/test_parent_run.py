@@ -241,7 +241,7 @@ def test_what_a_resume_changes_is_a_tag(folder: SearchFolder) -> None:
             "failed by error",
             "FAILED",
         ),
-        (trial(0, 8, ended_by=None), "not ended · gru 8", "not ended", None),
+        (trial(0, 8, ended_by=None), "unfinished · gru 8", "unfinished", None),
     ],
 )
 def test_names_and_words_read_by_themselves(
