@@ -17,14 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from search.proposing.draws import draw
 from spaces import SPACES
 from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.looks.stages import Stages, count_chances
+from trainables.measure.looks.stages import Stages
 from trainables.measure.records import MemberRung
 from trainables.measure.reliability import look_confidence
 from trainables.measure.report import Report
@@ -132,35 +131,9 @@ def errors() -> None:
         cells = [f"{look}", f"{error:.5f}", f"{whole.error:.5f}", f"{staged.error:.5f}",
                  ", ".join(f"{c} of {n}" if c <= n else "–"
                            for n, c in zip(staged.sizes, staged.needed, strict=True)),
-                 *(f"{whole.chance(p):.1%}, {kept(staged, p)[0]:.1%}" for p in RATES),
-                 ", ".join(f"{kept(staged, p)[1]:.0f}" for p in (0.99, 1.0))]  # fmt: skip
+                 *(f"{whole.chance(p):.1%}, {staged.ends(p)[0]:.1%}" for p in RATES),
+                 ", ".join(f"{staged.ends(p)[1]:.0f}" for p in (0.99, 1.0))]  # fmt: skip
         print(f"| {' | '.join(cells)} |")
-
-
-def kept(stages: Stages, rate: float) -> tuple[float, float]:
-    """Of looks that are given up where hopeless: how often they pass, and how much they show.
-
-    By recursion: who is given up at a stage is taken out of those that may still pass.
-    """
-    passed = shown = 0.0
-    ends = list(zip(stages.sizes, stages.needed, stages.hopeless, strict=True))
-    found = _states(stages, rate)
-    for (size, needed, hopeless), counts in zip(ends, found, strict=True):
-        passes = float(counts[needed:].sum())
-        given_up = float(counts[: hopeless + 1].sum()) if size != stages.sizes[-1] else 0.0
-        rest = float(counts.sum()) - passes if size == stages.sizes[-1] else given_up
-        passed += passes
-        shown += size * (passes + rest)
-    return passed, shown
-
-
-def _states(stages: Stages, rate: float) -> Iterator[Any]:
-    undecided, before = np.ones(1), 0
-    for size, needed, hopeless in zip(stages.sizes, stages.needed, stages.hopeless, strict=True):
-        counts = np.convolve(undecided, count_chances(size - before, rate))
-        yield counts
-        undecided, before = counts[:needed].copy(), size
-        undecided[: hopeless + 1] = 0
 
 
 def main() -> None:

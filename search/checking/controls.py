@@ -113,7 +113,10 @@ def table(
     """
     more = ["nearest row"] if nearest is not None else []
     columns = (*CONTROLS, *more, "at most", "asked for", *(["seen"] if seen else []))
-    shown = Table("lag", "chance", *columns, title=f"{name}: without memory", padding=0)
+    shown = Table(title=f"{name}: without memory", title_justify="left", box=None)
+    shown.padding = (0, 1, 0, 0)  # all in 80 columns
+    for head in ("lag", "chance", *columns):
+        shown.add_column(head.replace(" ", "\n"), justify="right", no_wrap=True)
     for place, one in enumerate(measured):
         rates = [one.rates[control].rate for control in CONTROLS]
         rates += [] if nearest is None else [nearest]

@@ -10,7 +10,8 @@ import sys
 import sysconfig
 import tempfile
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,8 @@ LONGEST = 300
 """Characters of an error that are told; all of it lies in the file."""
 
 PLAIN = {"≥": ">=", "≤": "<=", "·": "-", "–": "-", "×": "x", "…": "...", "±": "+-", "²": "2"}
+
+WHAT_IS_KEPT = "What was measured is kept"
 
 STDOUT = 1
 
@@ -34,10 +37,18 @@ def last_resort(error: BaseException) -> str:
     where = _in_own_module(error)
     whose = f"a fault in {where}" if where else "a fault of Longspan's own"
     kept = _kept(error, "its trace:" if where else "please report it with")
-    return (
-        f"{whose}: {named(error)[:LONGEST]}; {kept}. What was measured is kept: "
-        "`longspan resume NAME` goes on"
-    )
+    then = [note for note in getattr(error, "__notes__", ()) if note.startswith(WHAT_IS_KEPT)]
+    return ". ".join([f"{whose}: {named(error)[:LONGEST]}; {kept}", *then])
+
+
+@contextmanager
+def going_on_by(command: str) -> Iterator[None]:
+    """Let a fault within the block be told with the command that goes on; elsewhere none does."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"{WHAT_IS_KEPT}: `{command}` goes on")
+        raise
 
 
 def _in_own_module(error: BaseException) -> str:

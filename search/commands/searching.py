@@ -30,6 +30,7 @@ from search.commands import (
     show_complaints,
 )
 from search.commands.clusters import on_head, submit, submit_again
+from search.commands.faults import going_on_by
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 
@@ -216,8 +217,9 @@ def _search(folder: SearchFolder, began: float, ray_up: ExitStack) -> None:
         f"{spec.search.trials} trials, lags {spec.ladder.start} to {spec.ladder.stop}, "
         f"{spec.ladder.members} members each. Everything goes to {folder.path}"
     )
-    ended = run_search(spec, folder, Display(console, spec))
-    ray_up.close()
+    with going_on_by(folder.command("resume")):
+        ended = run_search(spec, folder, Display(console, spec))
+        ray_up.close()
     ledger = Ledger(folder)
     certified = certified_words(folder.path)
     records = ledger.records.values()

@@ -20,13 +20,16 @@ ENDS = {
     "top": "passed the top",
     "failed_rung": "failed a rung",
     "pruned": "stopped",
-    "running": "running",
+    "running": "unfinished",
     "time": "out of time",
     "memory": "out of memory",
     "length": "out of positions",
     "error": "failed by error",
 }
-"""How a trial ended, in the words of every page that shows it; records keep the keys."""
+"""How a trial ended, in the words of every page that shows it; records keep the keys.
+
+Where a search is stopped nothing runs, and what it has shown stays.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Record:
 
     @property
     def end_text(self) -> str:
-        """How it ended, in words; ``running`` where it has not."""
+        """How it ended, in words, or that it has not."""
         end = self.ended_by or "running"
         return ENDS.get(end, end)
 

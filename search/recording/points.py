@@ -59,19 +59,29 @@ def points(record: Record, spec: Spec) -> Iterator[Point]:
 
 
 def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
-    """``loss`` and ``success`` of each member, and the trial's ``progress``."""
+    """``loss`` and ``success`` of each member at its ``lag``, and the trial's ``progress``.
+
+    While a member learns a rung its success is that in training; at the end of the rung, that of
+    its last look. So the latest value is what it showed at the ``lag`` beside it.
+    """
+
+    def of(metric: str, member: int, task: str) -> str:
+        return metric_key(f"{BY_SEQUENCE}/{metric}_member_{member}", task, spec)
+
     for moment in record.report.trace:
-        of = f"member_{moment.member}"
+        at = moment.member, moment.task
+        yield Point(of("lag", *at), float(moment.lag), moment.sequences)
         if math.isfinite(moment.loss):
-            key = metric_key(f"{BY_SEQUENCE}/loss_{of}", moment.task, spec)
-            yield Point(key, moment.loss, moment.sequences)
-        key = metric_key(f"{BY_SEQUENCE}/success_{of}", moment.task, spec)
-        yield Point(key, moment.success_rate, moment.sequences)
+            yield Point(of("loss", *at), moment.loss, moment.sequences)
+        yield Point(of("success", *at), moment.success_rate, moment.sequences)
     spent = 0
     known = cost_and_progress(record.rows, record.report.reaches, spec.ladder)
     for row, (_, progress) in zip(record.rows, known, strict=True):
         spent += row.sequences
         yield Point("progress", progress, spent)
+        if row.sequences and row.looks:
+            yield Point(of("lag", row.member, row.task), float(row.lag), spent)
+            yield Point(of("success", row.member, row.task), row.success_rate, spent)
 
 
 def _solved_by_lag(record: Record, spec: Spec) -> Iterator[Point]:

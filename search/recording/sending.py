@@ -5,7 +5,7 @@ Sent twice, each is as if it had been sent once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -135,7 +135,17 @@ def _send_all(
     there = {name: picture for name, picture in pictures.items() if picture is not None}
     for name, picture in there.items():
         file(client, run_id, picture, name, folder)
-    return {Path(name).stem.replace("_", " "): name for name in there}
+    return _by_what_they_show(there)
+
+
+def shown(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """The pictures that were sent for a run's description, by what they show."""
+    names = [artifact.path for artifact in client.list_artifacts(run_id)]
+    return _by_what_they_show(name for name in names if name.endswith(".png"))
+
+
+def _by_what_they_show(names: Iterable[str]) -> dict[str, str]:
+    return {Path(name).stem.replace("_", " "): name for name in names}
 
 
 def file(

@@ -167,29 +167,35 @@ def leaderboard_markdown(
     known = beside(best)
     skill = " | ".join(["skill", *(column.head for column in known)])
     by_task += " front |" if on else ""
-    head = f"| # | trial | reach |{by_task} progress | {skill} | regime | ended by | architecture |"
+    regimes = {r.regime for r in best}
+    by_regime = " regime |" if len(regimes) > 1 else ""
+    head = (
+        f"| # | trial | reach |{by_task} progress | {skill} |{by_regime} ended by | architecture |"
+    )
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for place, r in zip(places(best), best, strict=True):
-        reach = f"{r.reach_text} | {r.tasks_text}" if several else r.reach_text
+        reach = reach_in_words(r, asked)
+        reach += f" | {r.tasks_text}" if several else ""
         if on:
             reach += f" | {on.get(r.number, '')}"
         words = describe(r.configuration)
         limit = None if asked is None else r.limited_by(asked)
-        ended = f"{_ended(r.end_text, r, limit)}, limited by {limit}" if limit else r.end_text
+        end = end_in_words(r, asked)
+        ended = f"{_ended(end, r, limit)}, limited by {limit}" if limit else end
         trial = f"[{r.number}]({links[r.number]})" if links and r.number in links else r.number
         cells = [f"{r.progress:.2f}", _skill(r, None), *(column.cell(r) for column in known)]
         numbers = " | ".join(cells)
-        lines.append(
-            f"| {place} | {trial} | {reach} | {numbers} | {r.regime} | {ended} | {words} |"
-        )
+        numbers += f" | {r.regime}" if by_regime else ""
+        lines.append(f"| {place} | {trial} | {reach} | {numbers} | {ended} | {words} |")
     if asked is not None:
         front = f"; {FRONT}" if on else ""
         judged = judged_in_words(asked)
+        regime = "" if by_regime or not any(regimes) else f"; trained by regime {best[0].regime}"
         lines.append(
             f"\nA reach is by {asked.quorum} of {asked.members} members, success {asked.asked};"
             f" skill: {skill_in_words(asked)}"
             f"{''.join(f'; {column.head}: {column.about}' for column in known)}"
-            f"{front}{f'; {judged}' if judged else ''}."
+            f"{front}{f'; {judged}' if judged else ''}{regime}."
         )
     return "\n".join(lines) + "\n"
 

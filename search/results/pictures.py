@@ -14,8 +14,8 @@ from matplotlib.ticker import FormatStrFormatter, NullLocator, PercentFormatter
 from trainables.measure.records import CurvePoint, HorizonPoint, MemberRung
 from trainables.measure.reliability import lower_bound, upper_bound
 
-WIDTH = 7.2
-"""Of a picture, in inches."""
+WIDTH = 6.4
+"""Of a picture, in inches: as wide as MLflow's description is in a window of 1500 pixels."""
 
 
 def forgetting_curves(
@@ -30,8 +30,9 @@ def forgetting_curves(
     lines are the success asked for and, where it is known, that of chance. The thin lines are what
     each of the ``members`` showed on the rungs that it tried, with the weights that it had there.
     """
-    figure, axes = _sheet(height=4.2, below=0.75)
     tried = [row for row in members if row.looks]
+    legend = 0.2 + 0.2 * (len(curves) + bool(tried))
+    figure, axes = _sheet(height=4.0 + legend, below=0.65 + legend)
     lags = {p.lag for points in curves.values() for p in points} | {row.lag for row in tried}
     for place, member in enumerate(sorted({row.member for row in tried})):
         own = sorted((row.lag, row.success_rate) for row in tried if row.member == member)
@@ -49,7 +50,7 @@ def forgetting_curves(
     axes.set(xlabel="lag (steps)", ylabel="success rate on held-out sequences", ylim=(-0.02, 1.04))
     axes.set_title("Forgetting curve (filled: learned, hollow: beyond)", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    figure.legend(fontsize=8, loc="lower left")  # not over the lines
     return _png(figure)
 
 

@@ -64,6 +64,7 @@ IN_A_WORD = {
     "pruned": "stopped",
     "length": "positions",
     "error": "error",
+    "running": "unfinished",
 }
 """How a trial ended, where there is no room for more; what is missing is one word already."""
 

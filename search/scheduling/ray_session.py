@@ -39,6 +39,9 @@ NAMESPACE = "longspan"
 STARTS = 3
 """Each is given 30 s by Ray."""
 
+SECONDS_TO_END = 5.0
+"""That a process which was killed is waited for."""
+
 DRIVER_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger keeps the results
     "TUNE_MAX_PENDING_TRIALS_PG": "1000",
@@ -186,11 +189,26 @@ def _start(dashboard: bool, then: str) -> str | None:
                     "without), " + reason.removesuffix(":")
                 )
             _shut_down()
+            _end_what_was_begun()
     raise UserError(
         f"Ray could not be started on this machine, {STARTS} times: {reason}. It needs room in its "
         f"temporary folder and in shared memory, and ports on 127.0.0.1; {then}, when the machine "
         "is less busy"
     )
+
+
+def _end_what_was_begun() -> None:
+    """End the processes of a Ray that did not come up: it knows of none, and would leave them."""
+    import psutil  # Ray's own copy, which is found once Ray is imported
+
+    ours = str(Path(ray.__file__).parent)
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(word.startswith(ours) for word in each.cmdline()):
+                each.kill()
+                found.append(each)
+    psutil.wait_procs(found, SECONDS_TO_END)
 
 
 def _place() -> Path:

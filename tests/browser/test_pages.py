@@ -128,6 +128,31 @@ def test_the_search_tells_its_story(sheet: sync_api.Page) -> None:
     sheet.get_by_text("32 · lstm 8").first.wait_for()
 
 
+def test_pictures_leave_what_stands_beside_them_on_the_screen(sheet: sync_api.Page) -> None:
+    """In a window of 1500 pixels; MLflow shows a picture as wide as it is."""
+    sheet.set_viewport_size({"width": 1500, "height": 900})
+    sheet.locator('button[aria-label="Close"]').first.click()
+    sheet.get_by_role("link", name="made", exact=True).click()
+    picture = sheet.locator("img[src*='forgetting_curves']")
+    picture.wait_for(state="attached")
+    sheet.wait_for_function("img => img.naturalWidth > 0", arg=picture.element_handle())
+    identity = re.search(r"runs/([0-9a-f]{32})", sheet.url)
+    assert identity is not None
+    beside = sheet.get_by_text(identity[1], exact=True).first.bounding_box()
+    assert beside is not None
+    assert beside["x"] + beside["width"] <= 1480
+
+
+def test_a_trial_says_what_its_members_showed_and_at_which_lag(sheet: sync_api.Page) -> None:
+    """From a row with one click; the latest success has its lag beside it."""
+    sheet.get_by_role("link", name="32 · lstm 8").first.click()
+    sheet.get_by_text("Metrics (", exact=False).first.wait_for()
+    for name, value in (("lag", "64"), ("success", "0.5")):
+        row = sheet.get_by_role("row", name=f"by_sequence/{name}_member_0")
+        row.wait_for()
+        assert row.inner_text().split()[-1] == value
+
+
 def is_red(page: sync_api.Page, row: int) -> bool:
     """Whether the sign beside a run's time of birth is red."""
     sign = page.locator(f'.ag-row[row-index="{row}"] [col-id*="Date"] svg').first

@@ -73,3 +73,30 @@ def test_the_pictures_draw_and_the_table_sorts(
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 24, 26)"}[scheme]
     assert said == []
     context.close()
+
+
+OVERLAPS = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => {
+  const box = each => each.getBoundingClientRect();
+  const across = (a, b) => a.left < b.right && b.left < a.right;
+  const over = (a, b) => across(a, b) && a.top < b.bottom && b.top < a.bottom;
+  const titles = [...plot.querySelectorAll("[class*=xtitle], .xtick text")].map(box);
+  const keys = [...plot.querySelectorAll(".legend .legendtext")].map(box);
+  return keys.flatMap(key => titles.filter(title => over(key, title)).map(() => plot.innerText));
+})"""
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+@pytest.mark.parametrize("width", [400, 700, 1200])
+def test_no_legend_lies_over_a_title(
+    browser: sync_api.Browser, written: Path, width: int, media: str
+) -> None:
+    """On a phone, on paper, on a desk."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    context.set_default_timeout(120_000)
+    sheet = context.new_page()
+    sheet.emulate_media(media=media)
+    sheet.goto(written.as_uri())
+    sheet.locator("section.picture .main-svg .legendtext").first.wait_for()
+    assert sheet.evaluate("document.querySelectorAll('[class*=xtitle]').length") >= 7
+    assert sheet.evaluate(OVERLAPS) == []
+    context.close()

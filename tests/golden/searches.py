@@ -189,11 +189,18 @@ def _trial(record: dict[str, Any], outcomes: list[dict[str, Any]]) -> dict[str, 
 
 
 def _points(database: Path) -> dict[str, dict[str, int]]:
-    """How many points of each metric MLflow holds, by trial."""
+    """How many points of each metric MLflow holds, by trial.
+
+    Without those that it holds since: lags by training sequences, and a look at the end of a rung.
+    """
     query = (
         "SELECT tags.value, metrics.key, COUNT(*) FROM metrics "
         "JOIN runs ON runs.run_uuid = metrics.run_uuid AND runs.lifecycle_stage = 'active' "
         "JOIN tags ON tags.run_uuid = metrics.run_uuid AND tags.key = 'longspan.trial' "
+        "WHERE metrics.key NOT LIKE 'by_sequence/lag_%' AND (metrics.key NOT LIKE "
+        "'by_sequence/success_%' OR EXISTS (SELECT 1 FROM metrics AS beside WHERE "
+        "beside.run_uuid = metrics.run_uuid AND beside.step = metrics.step AND "
+        "beside.key = replace(metrics.key, 'success', 'loss'))) "
         "GROUP BY tags.value, metrics.key"
     )
     found: dict[str, dict[str, int]] = {}

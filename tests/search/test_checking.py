@@ -47,6 +47,19 @@ def once(spec: Spec, runs: Path) -> str:
     return console.export_text()
 
 
+def test_the_table_of_controls_is_whole_at_80_columns(tmp_path: Path) -> None:
+    """With every column, and 100 % in some."""
+    (task,) = check_tasks(read(spec_with(tmp_path))).values()
+    measured = [controlling.measure(task, lag) for lag in (8, 4096)]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(controlling.table("recall", measured, 0.9, [0.0, 1.0], nearest=1.0))
+    said = console.export_text()
+    assert "…" not in said
+    heads = {"lag", "chance", "constant", "last", "input", "blinded", "shuffled", "nearest", "seen"}
+    assert heads <= {*said.split()}
+    assert max(map(len, said.splitlines())) <= 80
+
+
 def test_a_sound_task_is_told_so_and_not_measured_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

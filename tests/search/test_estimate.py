@@ -12,18 +12,19 @@ import torch
 from search import spec as specs
 from search.checking.preflight import check_tasks
 from search.commands.estimating.as_in_a_worker import as_in_a_worker
-from search.commands.estimating.costs import Attempt, Drawn, drawn, shares
+from search.commands.estimating.costs import Attempt, Drawn, drawn, shares, shown_of
 from search.commands.estimating.estimate import choices, summed
 from search.commands.estimating.timing import (
     LONGEST_STEP,
     SECONDS,
     Rate,
+    Seconds,
     by_training,
     measure,
     memory_at_the_top,
     seconds_of,
 )
-from search.commands.estimating.words import lines
+from search.commands.estimating.words import lines, rests_on
 from search.proposing.constraints import Constraints
 from search.proposing.draws import draw
 from search.spec import ResourcesConfig, Spec
@@ -32,6 +33,7 @@ from tests.search.conftest import in_process
 from tests.search.test_refusals import spec_with
 from tests.trainables.training.stand_ins import CPU
 from trainables.config import TrialConfig
+from trainables.measure.looks.stages import Stages
 from trainables.messages import duration
 from trainables.trial import TrialSpec, run_trial
 
@@ -123,9 +125,9 @@ def test_constraints_that_few_draws_keep_are_estimated_by_those(tmp_path: Path) 
 def test_a_rate_is_between_those_that_were_timed() -> None:
     rate = Rate("lstm", (16, 256), (1.0, 4.0))
     assert [rate.at(lag) for lag in (8, 16, 64, 256, 4096)] == pytest.approx([1, 1, 2, 4, 4])
-    attempt = Attempt("recall", 64, 0.1, 200, 60)
-    assert rate.seconds(attempt, None) == pytest.approx(0.05 * 200 + 0.05 * 60 / 3)
-    assert rate.seconds(attempt, most=2.0) == pytest.approx(2.0 + 0.05 * 60 / 3)
+    attempt = Attempt("recall", 64, 0.1, 200, 60, shown=0.25)
+    assert rate.seconds(attempt, None) == Seconds(*map(pytest.approx, (0.05 * 200, 1.0, 0.25)))
+    assert rate.seconds(attempt, most=2.0) == Seconds(2.0, *map(pytest.approx, (1.0, 0.25)))
 
 
 def test_the_long_lag_is_one_whose_steps_are_short() -> None:
@@ -149,7 +151,7 @@ def test_kinds_are_tried_while_there_is_time_the_dearest_first() -> None:
     rates = measure(draws, lambda *_: 1.0, clock=lambda: next(clock))
     assert list(rates) == ["lstm", "gru"]
     slow = {**rates, "gru": Rate("gru", (8, 64), (0.5, 0.5))}
-    assert seconds_of(draws[0], slow, None) == pytest.approx(2 * 10 / 0.5)  # as the slowest tried
+    assert seconds_of(draws[0], slow, None).at_most == pytest.approx(2 * 10 / 0.5)  # the slowest's
 
 
 def test_what_runs_out_of_memory_is_not_timed() -> None:
@@ -178,10 +180,43 @@ def test_trials_run_side_by_side(tmp_path: Path) -> None:
     rates = {kind: Rate(kind, (8, 64), (2.0, 2.0)) for kind in ("lstm", "rnn")}
     found = summed(small(tmp_path), draws, rates, 4, 2**30, 2**34)
     assert (found.side_by_side, found.gflop) == (4, 6 * (20 + 60) / 2)
-    assert found.seconds == pytest.approx(6 / 4 * (10 + 30) / 2)
+    assert found.seconds is not None
+    assert found.seconds.at_most == pytest.approx(6 / 4 * (10 + 30) / 2)
     assert shares(draws) == {8: 0.5, 64: 0.5}
     one = summed(small(tmp_path, concurrency=1), draws, {}, 4, 2**30, 2**34)
     assert (one.side_by_side, one.seconds, one.tried_share) == (1, None, 0)
+
+
+def test_looks_that_end_early_are_counted_as_far_as_they_are_expected_to_go(tmp_path: Path) -> None:
+    """In what is likely, not in what is at most; nor where looks are whole."""
+    spent, said = {}, {}
+    for looks in ("whole", "sequential"):
+        spec = specs.read(spec_with(tmp_path, ladder={**LADDER, "looks": looks}))
+        tasks = check_tasks(spec)
+        draws = drawn(spec, tasks, find_space(spec), 2)
+        rates = {draw.kind: Rate(draw.kind, (4, 16), (100.0, 100.0)) for draw in draws}
+        found = summed(spec, draws, rates, 1, 2**30, 2**30)
+        assert found.seconds is not None
+        spent[looks], said[looks] = found.seconds, rests_on(found)
+    whole, early = spent["whole"], spent["sequential"]
+    assert whole.at_most == early.at_most
+    assert whole.shown == whole.tests
+    part = Stages.of(512, 0.9, 0.025).ends(0.975)[1] / 512
+    assert early.shown == pytest.approx(part * early.tests)
+    assert 0.2 < part < 0.3
+    low, high = early.likely
+    assert low == pytest.approx(0.03 * early.training + 0.28 * early.shown)
+    assert high == pytest.approx(0.3 * early.training + 0.48 * early.shown)
+    assert "each look until it is decided" in said["sequential"]
+    assert "each look" not in said["whole"]
+
+
+def test_a_look_that_measures_the_skill_is_whole(tmp_path: Path) -> None:
+    ladder = {**LADDER, "success": {"relative": 0.95}, "looks": "sequential"}
+    spec = specs.read(spec_with(tmp_path, ladder=ladder))
+    task = check_tasks(spec)["recall"]
+    assert shown_of(task, 4, spec.ladder) == 1.0
+    assert shown_of(task, 8, spec.ladder) < 1.0
 
 
 def test_it_is_said_as_a_range_with_the_budgets(tmp_path: Path) -> None:
@@ -240,8 +275,10 @@ def test_a_program_is_told_the_same(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["tasks"] == {"recall": {"account": None, "steps": [5, 17]}}
     assert (found["trials"], found["lags"], found["members"]) == (6, [4, 8, 16], 2)
-    for cost in (found["gflop"], found["seconds"]):
-        assert cost["likely"] == pytest.approx([0.03 * cost["at_most"], 0.3 * cost["at_most"]])
+    cost = found["gflop"]
+    assert cost["likely"] == pytest.approx([0.03 * cost["at_most"], 0.3 * cost["at_most"]])
+    low, high = found["seconds"]["likely"]
+    assert 0 < low < high < found["seconds"]["at_most"]
     assert sum(found["share_by_lag"].values()) == pytest.approx(1)
     assert {one["kind"] for one in found["timed"]["kinds"]}
     assert found["depends_on"][0]["times"]

@@ -46,11 +46,27 @@ def test_a_fault_is_one_line_and_its_trace_is_kept(
     assert ended.value.code == 70
     assert said.count("\n") == 1
     assert "RuntimeError: two lines" in said
-    assert "longspan resume NAME" in said
+    assert "resume" not in said
     (trace,) = tmp_path.glob("longspan-fault-*.txt")
     assert str(trace) in said
     assert trace.stat().st_mode & 0o777 == 0o600
     assert "in faulty" in trace.read_text()
+
+
+def test_a_fault_of_a_search_is_told_with_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one that there is; a dry run, or a command that measures nothing, leaves nothing."""
+
+    def faulty(**_: Any) -> None:
+        with faults.going_on_by("longspan resume made --runs here"):
+            raise RuntimeError("no")
+
+    monkeypatch.setattr(cli, "app", faulty)
+    with pytest.raises(SystemExit):
+        cli.main()
+    kept = "What was measured is kept: `longspan resume made --runs here` goes on\n"
+    assert capsys.readouterr().err.endswith(kept)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +265,28 @@ def test_ray_that_comes_up_later_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ray, "init", late)
     ray_session._start(False, "go on")
     assert next(answers, "used up") == "used up"
+
+
+def test_a_ray_that_does_not_come_up_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its own; Ray forgets those that it had begun when its dashboard is late."""
+    waits = [sys.executable, "-c", "import time; time.sleep(600)"]
+    of_ray, others = list[subprocess.Popen[bytes]](), list[subprocess.Popen[bytes]]()
+
+    def late(**_: Any) -> None:
+        of_ray.append(subprocess.Popen([*waits, f"{Path(ray.__file__).parent}/dashboard.py"]))
+        others.append(subprocess.Popen(waits))
+        raise RuntimeError("Failed to start the dashboard")
+
+    monkeypatch.setattr(ray, "init", late)
+    try:
+        with pytest.raises(UserError, match="its dashboard did not come up in time"):
+            ray_session._start(True, "again")
+        assert [each.poll() is None for each in of_ray] == [False] * ray_session.STARTS
+        assert [each.poll() is None for each in others] == [True] * ray_session.STARTS
+    finally:
+        for each in of_ray + others:
+            each.kill()
+            each.wait()
 
 
 @pytest.mark.parametrize("asked", [True, False])

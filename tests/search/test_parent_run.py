@@ -57,10 +57,7 @@ def history(client: MlflowClient, run: Any, key: str) -> list[tuple[int, float]]
     return sorted((metric.step, metric.value) for metric in told)
 
 
-def test_it_tells_while_it_runs_and_nothing_twice(
-    folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(telling, "SECONDS_BETWEEN_NOTES", 0.0)
+def test_it_tells_while_it_runs_and_nothing_twice(folder: SearchFolder) -> None:
     tracker = Tracker(SPEC, folder)
     for record in MADE[1:]:
         tracker.send(record)
@@ -68,14 +65,14 @@ def test_it_tells_while_it_runs_and_nothing_twice(
     client, parent = parent_of(folder)
     assert parent.info.status == "RUNNING"
     assert "2 of 4 trials have ended." in parent.data.tags[NOTE_TAG]
-    assert history(client, parent, "trials_ended") == [(1, 1.0), (2, 2.0)]
+    assert history(client, parent, "trials_ended") == [(0, 0.0), (1, 1.0), (2, 2.0)]
     for driver in (tracker, Tracker(SPEC, folder)):
         for record in MADE:
             driver.send(record)
         driver.tell(MADE)
     client, parent = parent_of(folder)
-    assert history(client, parent, "best_reach") == [(1, 32.0), (2, 32.0), (3, 32.0)]
-    assert history(client, parent, "training_gflop") == [(1, 2.0), (2, 2.0), (3, 3.0)]
+    assert history(client, parent, "best_reach") == [(0, 0.0), (1, 32.0), (2, 32.0), (3, 32.0)]
+    assert history(client, parent, "training_gflop") == [(0, 0.0), (1, 2.0), (2, 2.0), (3, 3.0)]
     assert parent.data.metrics["trials_ended"] == 3
 
 
@@ -90,7 +87,9 @@ def test_its_description_has_a_table_that_leads_to_the_trials(folder: SearchFold
     assert first.startswith("Trial 1 (lstm 8 ")
     assert "|---|---|---|" in said  # one dash, and MLflow shows no table
     run = tracker.run_id(1)
-    assert f"| 1 | [1](#/experiments/1/runs/{run}?workflowType=machine_learning) | ≥ 32 |" in said
+    link = f"[1](#/experiments/1/runs/{run}?workflowType=machine_learning)"
+    assert f"| 1&ensp; | {link}&ensp; | ≥ 32&ensp; |" in said
+    assert "| failed at 32" in said
     address = f"get-artifact?path=forgetting_curves.png&run_uuid={parent.info.run_id}"
     assert f"![forgetting curves]({address})" in said
     assert "How trials ended:\n\n- " in said
@@ -113,40 +112,85 @@ def test_with_several_aims_each_run_says_its_front(folder: SearchFolder) -> None
         str(on[number]) if number in on else None for number in range(4)
     ]
     assert 2 not in on
-    assert "| # | trial | reach | front | progress |" in parent.data.tags[NOTE_TAG]
+    assert (
+        "| #&ensp; | trial&ensp; | reach&ensp; | front&ensp; | progress"
+        in parent.data.tags[NOTE_TAG]
+    )
     assert "; front: 1 if no other trial is as good" in parent.data.tags[NOTE_TAG]
     single = Tracker(SPEC, folder)
     single.end(MADE, finished=False)
-    assert "| front |" not in parent_of(folder)[1].data.tags[NOTE_TAG]
+    assert "| front&ensp; |" not in parent_of(folder)[1].data.tags[NOTE_TAG]
 
 
-def test_a_description_waits_until_the_last_one_is_paid_for(
+def test_words_are_told_at_every_end_and_pictures_wait_until_the_last_are_paid_for(
     folder: SearchFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, made = [0.0], []
+    now, drawn, described = [0.0], list[int](), list[int]()
     client: Any = SimpleNamespace(get_metric_history=lambda *_: [], log_batch=lambda *_, **__: None)
     run = telling.ParentRun(client, "1", "run", SPEC, folder, lambda: now[0])
+
+    def draw(_: telling.ParentRun, records: list[Record]) -> None:
+        drawn.append(len(records))
+        now[0] += 5.0
 
     def describe(
         _: telling.ParentRun, records: list[Record], runs: dict[int, str], at_last: bool
     ) -> None:
-        made.append(len(records))
-        now[0] += 5.0
+        described.append(len(records))
 
+    monkeypatch.setattr(telling.ParentRun, "_draw", draw)
     monkeypatch.setattr(telling.ParentRun, "_describe", describe)
+    run.tell([], {})
     run.tell(MADE[:1], {})
-    assert made == []  # a search that is over sooner is described at its end alone
+    assert (described, drawn) == ([0, 1], [])  # one that is over sooner is drawn at its end alone
     now[0] = 30.0
     run.tell(MADE[:1], {})
+    assert (described, drawn) == ([0, 1, 1], [1])  # with the pictures
     now[0] = 134.0
     run.tell(MADE[:2], {})
-    assert made == [1]  # it took 5 s, and so waits for 100
+    assert (described, drawn) == ([0, 1, 1, 2], [1])  # they took 5 s, and so wait for 100
     now[0] = 135.0
     run.tell(MADE[:1], {})
-    assert made == [1]  # nothing has ended since
+    assert drawn == [1]  # nothing has ended since
     run.tell(MADE[:2], {})
     run.tell(MADE[:3], {}, at_last=True)
-    assert made == [1, 2, 3]
+    assert drawn == [1, 2, 3]
+    assert described[-1] == 3
+
+
+def test_before_a_trial_has_ended_it_says_what_is_asked(folder: SearchFolder) -> None:
+    """Whoever looks at once sees no empty page."""
+    Tracker(SPEC, folder).tell([])
+    client, parent = parent_of(folder)
+    said = "None of 4 trials have ended. Asked of each: success 0.8 by 2 of 2 members, on lags"
+    assert parent.data.tags[NOTE_TAG].startswith(said)
+    tracker = Tracker(SPEC, folder)
+    tracker.send(MADE[3])
+    tracker.tell(MADE[3:])
+    client, parent = parent_of(folder)
+    assert history(client, parent, "trials_ended") == [(0, 0.0)]
+
+
+def test_while_none_has_a_reach_it_says_so_and_gives_up_on_nothing() -> None:
+    said = note(SPEC, [trial(0, 0)], [], {}, {})
+    assert said.startswith("1 of 4 trials has ended. So far none has passed lag 8.\n\n")
+    assert "| below&nbsp;8&ensp; |" in said
+    over = note(SPEC, [trial(number, 0) for number in range(4)], [], {}, {})
+    assert over.startswith("No trial has passed the first rung, lag 8: nothing was learned")
+
+
+def test_words_keep_the_pictures_that_an_earlier_driver_drew(folder: SearchFolder) -> None:
+    tracker = Tracker(SPEC, folder)
+    for record in MADE:
+        tracker.send(record)
+    tracker.end(MADE, finished=False)
+    Tracker(SPEC, folder).tell(MADE)
+    _, parent = parent_of(folder)
+    assert (
+        "![forgetting curves](get-artifact?path=forgetting_curves.png"
+        in (parent.data.tags[NOTE_TAG])
+    )
+    assert "What to try next" not in parent.data.tags[NOTE_TAG]  # the search itself goes on
 
 
 def test_a_long_description_keeps_the_best(folder: SearchFolder) -> None:
@@ -154,8 +198,7 @@ def test_a_long_description_keeps_the_best(folder: SearchFolder) -> None:
     links = dict.fromkeys(range(12), "#" + "x" * 400)
     said = note(SPEC, records, [], links, {})
     assert len(said) <= LONGEST
-    assert "The best 8 of 12 trials that ended" in said
-    assert note(SPEC, [], [], {}, {}) == "None of 4 trials have ended."
+    assert "The best 7 of 12 trials that ended" in said
 
 
 def test_a_step_that_was_told_stays_and_the_last_is_put_right() -> None:
@@ -198,7 +241,7 @@ def test_what_a_resume_changes_is_a_tag(folder: SearchFolder) -> None:
             "failed by error",
             "FAILED",
         ),
-        (trial(0, 8, ended_by=None), "running · gru 8", "running", None),
+        (trial(0, 8, ended_by=None), "unfinished · gru 8", "unfinished", None),
     ],
 )
 def test_names_and_words_read_by_themselves(

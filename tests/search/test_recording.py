@@ -121,20 +121,27 @@ def test_metrics_by_lag_and_by_sequence(folder: SearchFolder, record: Record) ->
     assert history(client, run, "by_lag/member_0") == [(8, 0.99), (16, 0.25)]
     assert history(client, run, "by_lag/asked") == [(8, 0.9), (16, 0.9)]
     assert history(client, run, "by_lag/chance") == [(8, 0.25), (16, 0.25)]  # of two answers
-    assert history(client, run, "by_sequence/success_member_0") == [(32, 0.5), (64, 0.5)]
+    assert history(client, run, "by_sequence/success_member_0") == [
+        (32, 0.5), (64, 0.5), (1000, 0.99), (4000, 0.25),
+    ]  # fmt: skip
+    assert history(client, run, "by_sequence/lag_member_0") == [
+        (32, 8.0), (64, 8.0), (1000, 8.0), (4000, 16.0),
+    ]  # fmt: skip
+    assert history(client, run, "by_sequence/success_member_1") == [(2000, 0.99), (3000, 0.99)]
     assert history(client, run, "extrapolated_lag") == [(0, 0.0)]
     assert history(client, run, "by_sequence/loss_member_0") == [(32, 2 / 32), (64, 2 / 64)]
     assert [step for step, _ in history(client, run, "progress")] == [1000, 2000, 3000, 4000]
     assert run.data.tags["ended_by"] == "failed a rung"
     assert run.data.tags["architecture"] == "lstm 8 · read-out last · lr 1.0e-03"
     said = run.data.tags["mlflow.note.content"]
-    assert "| lag | member 0 | member 1 |\n|---|---|---|\n| 8 | **99.0%** | **99.0%** |\n" in said
-    assert "| 16 | 25.0% (budget) | **99.0%** |" in said
+    table = "| lag&ensp; | member 0&ensp; | member 1 |\n|---|---|---|\n"
+    assert f"{table}| 8&ensp; | **99.0%**&ensp; | **99.0%** |\n" in said
+    assert "| 16&ensp; | 25.0% (budget)&ensp; | **99.0%** |" in said
     early = SPEC.ladder.model_copy(update={"looks": "sequential"})
     row = replace(record.rows[0], success_rate=1.0, test_sequences=64, sequences=0)
     shown = replace(record, report=replace(record.report, rows=(row,)))
     told = trial_note(shown, SPEC.model_copy(update={"ladder": early}), {})
-    assert "| 8 | **100.0% of 64** (without training) |" in told
+    assert "| 8&ensp; | **100.0% of 64** (without training) |" in told
     picture = f"get-artifact?path=forgetting_curve.png&run_uuid={run.info.run_id}"
     assert f"![forgetting curve]({picture})" in said
     assert run.data.params == {"model/cell/kind": "lstm"}

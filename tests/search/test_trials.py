@@ -36,7 +36,7 @@ LADDER = spec().ladder
         (16, "memory", "≥ 16", "out of memory at 32", "reach ≥ 16, out of memory at 32"),
         (8, "length", "≥ 8", "out of positions at 16", "reach ≥ 8, out of positions at 16"),
         (0, "error", "–", "failed by error", "failed by error"),
-        (16, None, "≥ 16", "running at 32", "reach ≥ 16, running at 32"),
+        (16, None, "≥ 16", "unfinished at 32", "reach ≥ 16, unfinished at 32"),
     ],
 )
 def test_words(reach: int, ended_by: str | None, shown: str, end: str, said: str) -> None:

@@ -13,6 +13,8 @@ from search.commands.estimating.as_in_a_worker import as_in_a_worker
 from search.commands.estimating.costs import Drawn, drawn, shares
 from search.commands.estimating.timing import (
     Rate,
+    Seconds,
+    added,
     by_kind,
     by_training,
     measure,
@@ -52,7 +54,8 @@ class Estimate:
     Attributes:
         side_by_side: trials
         gflop: training cost of all trials, at most
-        seconds: wall time likewise; None where nothing could be timed
+        seconds: wall time; None where nothing could be timed
+        ends_early: whether looks may end before all of their sequences are shown
         tried: the rates that this rests on, by kind
         tried_share: the part of the cost that those kinds take
         memory_bytes: of the largest training step of whole sequences
@@ -62,7 +65,8 @@ class Estimate:
 
     side_by_side: int
     gflop: float
-    seconds: float | None
+    seconds: Seconds | None
+    ends_early: bool
     tried: Mapping[str, Rate]
     tried_share: float
     memory_bytes: float
@@ -93,13 +97,14 @@ def summed(
     trials = spec.search.trials
     side_by_side = min(holds, spec.search.concurrency or holds, trials)
     times = [seconds_of(draw, rates, spec.ladder.seconds) for draw in draws] if rates else None
-    costs = times or [draw.gflop for draw in draws]
+    costs = [time.at_most for time in times] if times else [draw.gflop for draw in draws]
     gflop = {kind: sum(draw.gflop for draw in of_kind) for kind, of_kind in by_kind(draws).items()}
     total = sum(gflop.values())
     return Estimate(
         side_by_side=side_by_side,
         gflop=trials * total / len(draws),
-        seconds=trials / side_by_side * sum(times) / len(times) if times else None,
+        seconds=added(times).times(trials / side_by_side / len(times)) if times else None,
+        ends_early=any(attempt.shown < 1 for draw in draws for attempt in draw.attempts),
         tried=rates,
         tried_share=sum(gflop[kind] for kind in rates) / total if total else 1.0,
         memory_bytes=memory_bytes,

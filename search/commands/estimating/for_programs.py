@@ -7,6 +7,7 @@ from typing import Any
 
 from search.commands.estimating.costs import LIKELY
 from search.commands.estimating.estimate import Estimate
+from search.commands.estimating.timing import Seconds
 from search.spec import Spec
 from trainables.tasks.task import Task
 
@@ -24,8 +25,8 @@ def plain_estimate(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> di
         "side_by_side": found.side_by_side,
         "lags": spec.ladder.rungs,
         "members": spec.ladder.members,
-        "gflop": _range(found.gflop),
-        "seconds": None if found.seconds is None else _range(found.seconds),
+        "gflop": {"likely": [share * found.gflop for share in LIKELY], "at_most": found.gflop},
+        "seconds": _seconds(found.seconds),
         "ends_after": {"hours": spec.search.hours, "gflop": spec.search.gflop},
         "memory_bytes": found.memory_bytes,
         "memory_bytes_of_a_trial": found.memory_of_a_trial,
@@ -35,5 +36,5 @@ def plain_estimate(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> di
     }
 
 
-def _range(most: float) -> dict[str, Any]:
-    return {"likely": [share * most for share in LIKELY], "at_most": most}
+def _seconds(found: Seconds | None) -> dict[str, Any] | None:
+    return None if found is None else {"likely": list(found.likely), "at_most": found.at_most}

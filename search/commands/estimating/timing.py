@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
-from search.commands.estimating.costs import Attempt, Drawn
+from search.commands.estimating.costs import LIKELY, TRIED, Attempt, Drawn
 from trainables.models.model import build
 from trainables.models.room import needed_bytes
 from trainables.tasks.task import Task
@@ -35,6 +35,49 @@ class Probe(Protocol):
 
 
 @dataclass(frozen=True)
+class Seconds:
+    """Wall time.
+
+    Attributes:
+        training: of members that use their whole budget on every rung
+        tests: of those, if each look shows all of its sequences
+        shown: of those, as far as looks are expected to go
+    """
+
+    training: float
+    tests: float
+    shown: float
+
+    @property
+    def at_most(self) -> float:
+        """All of it."""
+        return self.training + self.tests
+
+    @property
+    def likely(self) -> tuple[float, float]:
+        """From and to: the parts of training and of rungs that measured trials took."""
+        low, high = zip(LIKELY, TRIED, strict=True)
+        return self._part(*low), self._part(*high)
+
+    def _part(self, of_training: float, of_rungs: float) -> float:
+        return of_training * self.training + of_rungs * self.shown
+
+    def times(self, factor: float) -> Seconds:
+        """So many times as long."""
+        return Seconds(factor * self.training, factor * self.tests, factor * self.shown)
+
+
+def added(several: Iterable[Seconds]) -> Seconds:
+    """One after the other."""
+    each = list(several)
+    return Seconds(
+        sum(one.training for one in each),
+        sum(one.tests for one in each),
+        sum(one.shown for one in each),
+    )
+
+
+@dataclass(frozen=True)
 class Rate:
     """What one kind of cell computes, in GFLOP a second, at a short lag and a long one."""
 
@@ -52,11 +95,11 @@ class Rate:
         part = math.log(lag / short) / math.log(long / short)
         return slow ** (1 - part) * fast**part
 
-    def seconds(self, attempt: Attempt, most: float | None) -> float:
-        """Of training and tests, the first for ``most`` seconds."""
+    def seconds(self, attempt: Attempt, most: float | None) -> Seconds:
+        """Of training, for ``most`` seconds, and of tests."""
         rate = self.at(attempt.lag)
-        training = attempt.gflop / rate
-        return min(training, most or math.inf) + attempt.a_test * attempt.tests / rate
+        tests = attempt.a_test * attempt.tests / rate
+        return Seconds(min(attempt.gflop / rate, most or math.inf), tests, attempt.shown * tests)
 
 
 def by_kind(draws: Sequence[Drawn]) -> dict[str, list[Drawn]]:
@@ -105,11 +148,11 @@ def _rate(draw: Drawn, probe: Probe) -> Rate:
     return Rate(draw.kind, (short.lag, long.lag), (slow, fast))
 
 
-def seconds_of(draw: Drawn, rates: Mapping[str, Rate], most: float | None) -> float:
-    """Wall time of a trial at most; a kind that was not tried is as slow as the slowest tried."""
+def seconds_of(draw: Drawn, rates: Mapping[str, Rate], most: float | None) -> Seconds:
+    """Wall time of a trial; a kind that was not tried is as slow as the slowest tried."""
     slowest = min(rates.values(), key=lambda rate: rate.rates[1])
     rate = rates.get(draw.kind, slowest)
-    return draw.members * sum(rate.seconds(attempt, most) for attempt in draw.attempts)
+    return added(rate.seconds(attempt, most) for attempt in draw.attempts).times(draw.members)
 
 
 def by_training(tasks: Mapping[str, Task], device: torch.device, memory_bytes: float) -> Probe:

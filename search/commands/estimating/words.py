@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from search.commands.estimating.costs import LIKELY
+from search.commands.estimating.costs import LIKELY, TRIED
 from search.commands.estimating.estimate import Choice, Estimate
 from search.scheduling import GIB
 from search.spec import Spec
@@ -22,11 +22,11 @@ def lines(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> Iterator[tu
     lags = ", ".join(f"{lag:,}" for lag in ladder.rungs)
     judged = "" if ladder.train_to is None else f", trained to {ladder.trained_rungs[-1]:,}"
     yield "rungs", f"lags {lags}{judged}; {ladder.members} members on each"
-    yield "training", _range(found.gflop, _gflop)
+    yield "training", _range([share * found.gflop for share in LIKELY], found.gflop, _gflop)
     if found.seconds is None:
         yield "time", "not known: a trial asks for a device that this machine does not have"
     else:
-        yield "time", _range(found.seconds, duration)
+        yield "time", _range(found.seconds.likely, found.seconds.at_most, duration)
     yield from _budgets(spec)
     yield "memory", _memory(spec, found)
     dearest = sorted(found.by_lag.items(), key=lambda one: -one[1])[:3]
@@ -39,9 +39,13 @@ def rests_on(found: Estimate) -> str:
     """What the estimate rests on."""
     said = (
         "At most: every member of every trial uses its whole budget on every rung. Likely: "
-        f"{LIKELY[0]:.0%} to {LIKELY[1]:.0%} of that, as 96 measured configurations on three small "
-        "ladders did (together a tenth). Cost by counting operations of random draws."
+        f"{LIKELY[0]:.0%} to {LIKELY[1]:.0%} of that training, as 96 measured configurations on "
+        "three small ladders did (together a tenth), and tests of "
+        f"{TRIED[0]:.0%} to {TRIED[1]:.0%} of all rungs, as they were tried on"
     )
+    if found.ends_early:
+        said += ", each look until it is decided, as ladder.looks: sequential has it, and not whole"
+    said += ". Cost by counting operations of random draws."
     if found.tried:
         timed = ", ".join(
             f"{rate.kind} at lag {rate.lags[0]:,} and {rate.lags[1]:,}"
@@ -95,8 +99,8 @@ def _choice(choice: Choice) -> str:
     return f"{choice.parameter}: {', '.join(each)}"
 
 
-def _range(most: float, said: Callable[[float], str]) -> str:
-    low, high = (said(share * most) for share in LIKELY)
+def _range(likely: Sequence[float], most: float, said: Callable[[float], str]) -> str:
+    low, high = map(said, likely)
     return f"likely {low} to {high}, at most {said(most)}"
 
 

@@ -9,6 +9,7 @@ from search.disk.certificates import claimed, words_of
 from search.disk.ranking import fronts_of, rank
 from search.disk.record import Record
 from search.recording.notes.of_trial import LONGEST
+from search.recording.notes.tables import spaced
 from search.results.leaderboard import leaderboard_markdown
 from search.results.review import story
 from search.spec import Spec
@@ -51,12 +52,11 @@ def _parts(
     top: int,
 ) -> Iterator[str]:
     ended = [record for record in records if record.finished]
-    won = [story.what_won(ended, spec, decided)] if ended else []
-    yield " ".join([*won, *_so_far(spec, len(ended))])
+    yield " ".join([*_won(spec, ended, decided), *_so_far(spec, ended)])
     ranked = rank(ended, claimed(words_of(decided)))
     if ranked:
         on = fronts_of(ended, spec.search.objectives)
-        yield leaderboard_markdown(ranked[:top], spec.ladder, links, on).strip()
+        yield spaced(leaderboard_markdown(ranked[:top], spec.ladder, links, on).strip())
         if len(ranked) > top:
             yield f"The best {top} of {len(ended)} trials that ended; below this run are all."
     yield from _certificates(decided, {r.digest: r for r in records}, links)
@@ -70,10 +70,26 @@ def _parts(
         yield f"![{shown}]({address})"
 
 
-def _so_far(spec: Spec, ended: int) -> Iterator[str]:
-    wanted = spec.search.trials
-    if ended < wanted:
-        yield f"{ended or 'None'} of {wanted} trials {'has' if ended == 1 else 'have'} ended."
+def _won(
+    spec: Spec, ended: Sequence[Record], decided: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """What won, once something has, or nothing can any more."""
+    if any(record.reach for record in ended) or len(ended) >= spec.search.trials:
+        yield story.what_won(ended, spec, decided)
+
+
+def _so_far(spec: Spec, ended: Sequence[Record]) -> Iterator[str]:
+    wanted, ladder = spec.search.trials, spec.ladder
+    if len(ended) < wanted:
+        have = "has" if len(ended) == 1 else "have"
+        yield f"{len(ended) or 'None'} of {wanted} trials {have} ended."
+        if ended and not any(record.reach for record in ended):
+            yield f"So far none has passed lag {ladder.start}."
+    if not ended:
+        yield (
+            f"Asked of each: success {ladder.asked} by {ladder.quorum} of {ladder.members} "
+            f"members, on lags {ladder.start} to {ladder.stop}."
+        )
 
 
 def _certificates(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from search.disk.record import Record
+from search.recording.notes.tables import spaced
 from search.results.words import skill_in_words
 from search.spec import Spec
 from trainables.description import describe
@@ -18,8 +19,10 @@ NOT_TRAINED = "without training"
 """Of a rung on which a member was judged with the weights that it had."""
 
 OF_METRICS = (
-    "Metrics `by_lag/...` are charts over lag, `by_steps_back/...` over steps back, "
-    "`by_sequence/...` over training sequences: their latest value is that at the longest."
+    "Metrics `by_lag/...` are charts over lag, `by_steps_back/...` over steps back: their latest "
+    "value is that at the longest. Of `by_sequence/...`, over training sequences, success and loss "
+    "are of the rung in `lag` beside them, in training; each rung ends with what the last look at "
+    "the member showed."
 )
 
 
@@ -65,7 +68,7 @@ def _members(record: Record, spec: Spec) -> Iterator[str]:
         for lag in sorted({row.lag for row in rows}):
             cells = [_cell(found.get((lag, member)), ends_early) for member in members]
             lines.append(f"| {lag} | " + " | ".join(cells) + " |")
-        yield "\n".join(lines)
+        yield spaced("\n".join(lines))
 
 
 def _cell(row: MemberRung | None, ends_early: bool) -> str:

@@ -14,9 +14,13 @@ KEYS = ("best_reach", "trials_ended", "training_gflop")
 def progress(records: Iterable[Record]) -> Iterator[Metric]:
     """The best reach, the trials and the GFLOP spent in them; the step is the trials that ended.
 
-    A trial's own end is the time of its step, so the same ends give the same points.
+    A trial's own end is the time of its step, and the first trial's start that of step 0, so the
+    same trials give the same points.
     """
-    ended = sorted((r for r in records if r.finished), key=lambda r: (r.ended_ms or 0, r.number))
+    known = list(records)
+    for key in KEYS if known else ():
+        yield Metric(key, 0.0, min(record.started_ms for record in known), 0)
+    ended = sorted((r for r in known if r.finished), key=lambda r: (r.ended_ms or 0, r.number))
     best, gflop = 0, 0.0
     for step, record in enumerate(ended, 1):
         best, gflop = max(best, record.reach), gflop + record.report.training_gflop

@@ -1,4 +1,4 @@
-"""The parent run, brought up to date: its metrics at every call, its description now and then."""
+"""The parent run, brought up to date: numbers and words at every end, pictures now and then."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from search.recording import sending
 from search.recording.notes.of_search import note
 from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
+from search.recording.parent.pace import Pace
 from search.recording.parent.pictures import FOLDER, REPORT, report, stills
 from search.recording.parent.progress import KEYS, progress, unsent
 from search.results.review.story import what_next
 from search.spec import Spec
 
-SECONDS_BETWEEN_NOTES = 30.0
+SECONDS_BETWEEN_PICTURES = 30.0
 FRONT = "front"
 """The tag of a trial's run that says on which Pareto front it is, where there are several aims."""
-
-LEAST_PART = 20
-"""A description is made again at the earliest after so many times as long as the last one took."""
 
 
 class ParentRun:
@@ -50,7 +48,9 @@ class ParentRun:
             if told:
                 last = max(told, key=lambda metric: (metric.step, metric.timestamp))
                 self._newest[key] = (last.step, last.value)
-        self._told, self._tell_from = -1, clock() + SECONDS_BETWEEN_NOTES
+        self._shown: dict[str, str] | None = None
+        self._of_words = Pace(0.0, clock())
+        self._of_pictures = Pace(SECONDS_BETWEEN_PICTURES, clock() + SECONDS_BETWEEN_PICTURES)
 
     def send_spec(self) -> None:
         """What was asked of the search; what a hand has changed since stands as a tag."""
@@ -69,7 +69,7 @@ class ParentRun:
     def tell(
         self, records: Sequence[Record], runs: Mapping[int, str], at_last: bool = False
     ) -> None:
-        """How far it is, and what has come of it: now and then, and ``at_last``.
+        """How far it is and what has come of it; pictures of that now and then, and ``at_last``.
 
         The ``runs`` are those of the trials, by number.
         """
@@ -78,30 +78,41 @@ class ParentRun:
             batch = fresh[first : first + sending.METRICS_PER_BATCH]
             self._client.log_batch(self.run_id, metrics=batch)
         self._newest |= {metric.key: (metric.step, metric.value) for metric in fresh}
-        ended, began = sum(record.finished for record in records), self._clock()
+        ended = sum(record.finished for record in records)
         if at_last:
             on = fronts_of(records, self._spec.search.objectives)
             for number in on.keys() & runs.keys():
                 self._client.set_tag(runs[number], FRONT, str(on[number]))
-        if at_last or (ended != self._told and began >= self._tell_from):
+        began = self._clock()
+        draws = at_last or self._of_pictures.is_due(ended, began)
+        if draws:
+            self._draw(records)
+            self._of_pictures.made(ended, began, self._clock())
+        began = self._clock()
+        if draws or self._of_words.is_due(ended, began):
             self._describe(records, runs, at_last)
-            now = self._clock()
-            self._tell_from = now + max(SECONDS_BETWEEN_NOTES, LEAST_PART * (now - began))
-            self._told = ended
+            self._of_words.made(ended, began, self._clock())
 
-    def _describe(self, records: Sequence[Record], runs: Mapping[int, str], at_last: bool) -> None:
-        """The leaderboard, the report, the pictures, and the description that leads to them."""
+    def _draw(self, records: Sequence[Record]) -> None:
+        """The leaderboard, the report and the pictures."""
         client, folder = self._client, self._folder
-        shown = sending.best(client, self.run_id, records, self._spec, folder)
-        decided = list(certificates(folder.path))
-        page = report(self._spec, folder, decided)
+        self._shown = sending.best(client, self.run_id, records, self._spec, folder)
+        page = report(self._spec, folder, list(certificates(folder.path)))
         sending.file(client, self.run_id, page, REPORT, folder)
         for name, picture in stills(records, self._spec):
             sending.file(client, self.run_id, picture, name, folder, under=FOLDER)
+
+    def _describe(self, records: Sequence[Record], runs: Mapping[int, str], at_last: bool) -> None:
+        """The description, with the pictures that were drawn last, here or before a resume."""
+        decided = list(certificates(self._folder.path))
+        if self._shown is None:
+            self._shown = sending.shown(self._client, self.run_id)
         links = {number: page_of_run(self._experiment, run) for number, run in runs.items()}
-        pictures = {words: picture_address(self.run_id, name) for words, name in shown.items()}
+        pictures = {
+            words: picture_address(self.run_id, name) for words, name in self._shown.items()
+        }
         following: list[tuple[str, str]] = []
         if at_last:  # before that the search itself goes on
-            following += what_next(records, self._spec, folder, decided, asks_space=False)
+            following += what_next(records, self._spec, self._folder, decided, asks_space=False)
         said = note(self._spec, records, decided, links, pictures, following)
-        client.set_tag(self.run_id, NOTE_TAG, said)
+        self._client.set_tag(self.run_id, NOTE_TAG, said)

@@ -64,7 +64,7 @@ def forgetting_curves(
             line={"color": "#808080", "dash": "dash", "width": 1},
         )
     rows = 1 + len(figure.data) // 2  # of the legend, below the axis
-    figure.update_layout(height=400 + 18 * rows, legend_y=-0.3)
+    figure.update_layout(height=400 + 18 * rows)
     return _success_by_lag(figure, chosen["lag"], success)
 
 
@@ -200,7 +200,7 @@ def pareto(trials: pd.DataFrame) -> go.Figure:
         figure.update_xaxes(type="log", nticks=6, title_text=words, row=row, col=1)
     figure.update_yaxes(title_text="reach (steps)")
     figure = _by_reach(_plain(figure), trials["reach"])
-    return figure.update_layout(height=260 * len(PRICES), legend_y=-0.1)
+    return figure.update_layout(height=260 * len(PRICES))
 
 
 def front(trials: pd.DataFrame, price: str) -> pd.DataFrame:
@@ -262,9 +262,10 @@ def _plain(figure: go.Figure) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13, "color": "#767676"},
         margin={"l": 70, "r": 20, "t": 20, "b": 60},
         height=400,
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         hovermode="closest",
     )
+    figure.update_xaxes(automargin=True)  # so that the legend, at the bottom, lies below titles
     return figure.update_xaxes(**grid).update_yaxes(**grid)
 
 

@@ -42,7 +42,7 @@ def what_won(
         _skill(best, ladder),
         _ahead(ranked),
         _on_the_front(ranked, spec.search.objectives),
-        _trust(best, len(records), certificates),
+        _trust(best, sum(record.finished for record in records), certificates),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 

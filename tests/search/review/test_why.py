@@ -56,7 +56,7 @@ def test_what_is_limited_by_skill_is_explained_by_nothing_else() -> None:
     asked = SPEC.ladder.model_copy(update={"success": 0.98})
     (row,) = tables.trials([record], ladder=asked).to_dict("records")
     assert (row["limited_by"], row["why"]) == ("skill, not forgetting", "skill")
-    assert "failed a rung:" not in leaderboard_markdown([record], asked)
+    assert "failed at 32:" not in leaderboard_markdown([record], asked)
 
 
 def test_it_stands_beside_how_the_trial_ended() -> None:
@@ -64,7 +64,7 @@ def test_it_stands_beside_how_the_trial_ended() -> None:
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(leaderboard([record], asked=SPEC.ladder))
     assert "failed at 32: gradient" in console.export_text()
-    assert "failed a rung: gradient, limited by forgetting" in leaderboard_markdown(
+    assert "failed at 32: gradient, limited by forgetting" in leaderboard_markdown(
         [record], SPEC.ladder
     )
     assert "its gradient ends there" in story.what_won([record], SPEC, [])

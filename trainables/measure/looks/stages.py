@@ -86,6 +86,25 @@ class Stages:
         """The probability that a member of this success rate passes; nobody gives up."""
         return sum(passing(self.sizes, self.needed, rate))
 
+    def ends(self, rate: float) -> tuple[float, float]:
+        """How often a member of this rate passes, and how many sequences it is shown on average.
+
+        Looks are given up where they are hopeless: who is so at a stage is taken out of those that
+        may still pass.
+        """
+        passed = shown = 0.0
+        undecided, before, last = np.ones(1), 0, self.sizes[-1]
+        for size, least, most in zip(self.sizes, self.needed, self.hopeless, strict=True):
+            counts = np.convolve(undecided, count_chances(size - before, rate))
+            passes = float(counts[least:].sum())
+            ended = passes + float(counts[: most + 1].sum())
+            if size == last:
+                ended = float(counts.sum())
+            passed, shown = passed + passes, shown + size * ended
+            undecided, before = counts[:least].copy(), size
+            undecided[: most + 1] = 0
+        return passed, shown
+
     def lower_bound(self, stage: int, successes: int, error: float) -> float:
         """The least rate that is consistent, at ``error``, with how a look ended.
 
