@@ -47,6 +47,7 @@ def test_stand_ins_step_as_their_layers(kind: str) -> None:
         {"cell": {**ATTENTION, "window": 5}},
         {"cell": ATTENTION, "positions": {"kind": "alibi"}},
         {"cell": {**ATTENTION, "window": 70}, "positions": {"kind": "alibi"}},
+        {"cell": ATTENTION, "positions": {"kind": "xpos"}},
         {"cell": ATTENTION, "readout": {"kind": "attention", "score": "additive"}},
     ],
     ids=str,

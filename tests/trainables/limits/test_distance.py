@@ -95,7 +95,8 @@ def test_precision_is_that_of_the_numbers_that_are_kept() -> None:
     assert bf16.precision == 256
     kept = limits_of(plain(cell={"kind": "min_gru"}), RECALL, LADDER, precision="bf16")
     assert kept.precision == 2.0**23, "its state is kept in float32"
-    assert of(cell={"kind": "transformer"}, positions={"kind": "rope"}).precision == 2.0**23
+    for turned in ("rope", "xpos"):
+        assert of(cell={"kind": "transformer"}, positions={"kind": turned}).precision == 2.0**23
     for first, lost in ((2**23 - 1000, False), (2**24 - 1000, True)):
         angles = np.arange(first, first + 1000).astype(np.float32) * np.float32(0.53)
         assert (np.diff(angles) == 0).any() == lost, "from there on two steps may look the same"
