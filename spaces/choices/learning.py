@@ -66,7 +66,7 @@ def suggest_optimisation(trial: Trial, cell: str, optimiser: str = "adam") -> No
     low, high = 1e-3, 1e-2
     if cell in STATE_SPACES:
         low, high = 5e-4, 4e-3
-    if cell in ("transformer", "self_attention"):
+    if cell in ("transformer", "self_attention", "recurrent_memory"):
         low, high = 2e-4, 3e-3
     if cell in ("ntm", "dnc"):
         low, high = 3e-4, 5e-3

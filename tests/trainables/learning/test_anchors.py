@@ -114,7 +114,9 @@ def test_the_loss_is_as_written_out(
     assert mine[len(list(model.parameters()))].any()
 
 
-@pytest.mark.parametrize("kind", ["gru", "lru", "mamba", "ntm", "transformer", "hyena"])
+@pytest.mark.parametrize(
+    "kind", ["gru", "lru", "mamba", "ntm", "transformer", "hyena", "recurrent_memory"]
+)
 def test_gradients_end_where_the_segment_begins(kind: str) -> None:
     """Inputs that are numbers have some within it, and none before it nor behind the anchor."""
     model = build(config_of("cell", kind), NUMBERS, seed=0).double()
