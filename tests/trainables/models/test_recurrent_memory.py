@@ -58,12 +58,12 @@ def in_segments(weights: Weights, x: Tensor, segment: int) -> Tensor:
     M = len(weights["first_memory"])
     rows = []
     for row in x:
-        memory, answers = weights["first_memory"], []
+        memory, answers = normed(weights, 2, weights["first_memory"]), []
         for first in range(0, len(row), segment):
             shown = row[first : first + segment]
             tokens = torch.cat((memory, shown, memory))
-            places = (weights["reading_places"], weights["places"][: len(shown)])
-            places = torch.cat((*places, weights["writing_places"]))
+            places = weights["places"]
+            places = torch.cat((places[: M + len(shown)], places[M + segment :]))
             end = M + len(shown)
             sees = [list(range(M))] * M
             sees += [list(range(t + 1)) for t in range(M, end)]

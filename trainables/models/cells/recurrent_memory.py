@@ -65,9 +65,7 @@ class RecurrentMemory(Layer):
                 f"({D})"
             )
         self.first_memory = nn.Parameter(torch.randn(M, D))
-        self.places = nn.Parameter(torch.randn(config.segment, D))
-        self.reading_places = nn.Parameter(torch.randn(M, D))
-        self.writing_places = nn.Parameter(torch.randn(M, D))
+        self.places = nn.Parameter(torch.randn(M + config.segment + M, D))
         self.norms = nn.ModuleList(nn.LayerNorm(D) for _ in ("asking", "inside", "memory"))
         self.qkv = nn.Linear(D, 3 * D)
         self.out = nn.Linear(D, D)
@@ -75,9 +73,8 @@ class RecurrentMemory(Layer):
         self.narrow = nn.Linear(4 * D, D)
 
     def initial_state(self, batch_size: int) -> Segment:
-        """The learned memory, and no step of a segment yet."""
-        memory = self.first_memory.expand(batch_size, -1, -1)
-        return self.begun(memory)
+        """A learned memory, normed as all later ones, and no step of a segment yet."""
+        return self.begun(self.norms[2](self.first_memory).expand(batch_size, -1, -1))
 
     def begun(self, memory: Tokens) -> Segment:
         """A segment of which no step was seen yet."""
@@ -103,9 +100,9 @@ class RecurrentMemory(Layer):
         """The answers of steps of one segment, which then holds them too."""
         memory, keys, values = segment
         before = keys.shape[2]
-        q, k, v = self._heads(x, self.places[before : before + x.shape[1]], keys.dtype)
+        q, k, v = self._heads(x, self.config.num_tokens + before, keys.dtype)
         keys, values = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
-        _, read_k, read_v = self._heads(memory, self.reading_places, keys.dtype)
+        _, read_k, read_v = self._heads(memory, 0, keys.dtype)
         seen = torch.cat((read_k, keys), dim=2), torch.cat((read_v, values), dim=2)
         key = torch.arange(seen[0].shape[2], device=x.device)
         is_past = key <= key[-x.shape[1] :, None]
@@ -115,8 +112,8 @@ class RecurrentMemory(Layer):
     def written(self, segment: Segment) -> Tokens:
         """The memory after a whole segment."""
         memory, keys, values = segment
-        _, read_k, read_v = self._heads(memory, self.reading_places, keys.dtype)
-        q, k, v = self._heads(memory, self.writing_places, keys.dtype)
+        _, read_k, read_v = self._heads(memory, 0, keys.dtype)
+        q, k, v = self._heads(memory, self.config.num_tokens + self.config.segment, keys.dtype)
         seen = torch.cat((read_k, keys, k), dim=2), torch.cat((read_v, values, v), dim=2)
         memory = memory + self._joined(scaled_dot_product_attention(q, *seen), memory)
         after: Tokens = self.norms[2](memory + self._feed_forward(memory))
@@ -131,9 +128,10 @@ class RecurrentMemory(Layer):
         return sizes
 
     def _heads(
-        self, tokens: Float[Tensor, "B N D"], places: Float[Tensor, "N D"], dtype: torch.dtype
+        self, tokens: Float[Tensor, "B N D"], first: int, dtype: torch.dtype
     ) -> tuple[Heads, Heads, Heads]:
-        """Queries, keys and values."""
+        """Queries, keys and values of tokens, the first of which stands at place ``first``."""
+        places = self.places[first : first + tokens.shape[1]]
         qkv = self.qkv(self.norms[0](tokens + places)).to(dtype)
         q, k, v = qkv.unflatten(-1, (3, self.config.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
