@@ -20,7 +20,6 @@ from trainables.limits.window import window_of
 from trainables.measure.ladder_config import LadderConfig
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
-from trainables.models.layer import Surroundings
 from trainables.models.positions import POSITIONS
 
 WIDTH, SEQUENCES = 32, 4
@@ -82,7 +81,7 @@ def measured(kind: str, config: dict[str, Any], steps: int, positions: str = "no
     part: Any = LAYERS[kind]
     acting: Any = POSITIONS[positions]
     acting = acting(acting.Config(kind=positions), WIDTH)
-    around = Surroundings(WIDTH, rotate=acting.rotate, slopes=acting.slopes)
+    around = acting.around_layers
     layer = part(part.Config(kind=kind, **config), around)
     x = torch.randn(SEQUENCES, steps, WIDTH, requires_grad=True)
     signs = 2.0 * torch.randint(2, (SEQUENCES, WIDTH)) - 1

@@ -147,6 +147,31 @@ EXPERIMENTS: dict[str, Experiment] = {
             "hyena": alone(kind="hyena"),
         },
     ),
+    "fading": Experiment(
+        "positions that fade with distance do not lose near steps among far ones (Sun et al. 2022)",
+        task={"kind": "recall", "distractors": "same"},
+        ladder={"start": 8, "stop": 64, "sequences": 4000},
+        sides={"rope": transformer("rope"), "xpos": transformer("xpos")},
+    ),
+    "anchors": Experiment(
+        "a state that has to say what was read learns to hold what no answer asked for yet",
+        task={"kind": "recall"},
+        ladder={"start": 32, "stop": 256, "sequences": 4000},
+        sides={
+            "incremental": lstm(INCREMENTAL),
+            "auxiliary": lstm({"kind": "auxiliary", "steps": 16}),
+            "what follows": lstm({"kind": "auxiliary", "steps": 16, "said": "what_follows"}),
+        },
+    ),
+    "segments": Experiment(
+        "memory tokens carry over segments what a window of attention loses (Bulatov et al. 2022)",
+        task={"kind": "recall"},
+        ladder={"start": 8, "stop": 128, "sequences": 4000},
+        sides={
+            "window 16": alone(regime=INCREMENTAL, kind="transformer", window=16),
+            "segments of 16": alone(regime=INCREMENTAL, kind="recurrent_memory", segment=16),
+        },
+    ),
     "convolution": Experiment(
         "a convolution in front sees a cue of several noisy steps as one",
         task={"kind": "delayed_pattern"},

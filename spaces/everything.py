@@ -49,6 +49,7 @@ def everything(trial: Trial) -> None:
         "lmu",
         "transformer",
         "self_attention",
+        "recurrent_memory",
         "ntm",
         "dnc",
     ]

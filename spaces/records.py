@@ -27,6 +27,7 @@ def records(trial: Trial) -> None:
         "hyena",
         "linoss",
         "lmu",
+        "recurrent_memory",
     ]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)

@@ -25,6 +25,7 @@ Purpose = Literal[
     "controls",
     "probe",
     "noise",
+    "anchors",
 ]
 _PURPOSES: dict[Purpose, int] = {
     "weights": 0,
@@ -38,6 +39,7 @@ _PURPOSES: dict[Purpose, int] = {
     "controls": 8,
     "probe": 9,
     "noise": 10,
+    "anchors": 11,
 }
 
 

@@ -142,6 +142,41 @@ class StatePassing(Rehearsing):
         return fraction
 
 
+class Auxiliary(Rehearsing):
+    """``auxiliary``: as ``incremental``, and at random anchors inputs have to be said besides.
+
+    What a state is to hold is so asked for at any lag, by gradients over ``steps`` steps alone
+    (Trinh et al. 2018, arXiv 1803.00144). What is judged is the answers, as ever.
+    """
+
+    class Config(RehearsingConfig):
+        """What is said, where, and how much it counts.
+
+        Attributes:
+            said: ``what_was_read``, the inputs of a segment that ends at an anchor, or
+                ``what_follows`` it
+            steps: of a segment, over which its gradient goes back
+            anchors: in each batch, the same for all of its sequences
+            weight: of the mean loss of what is said, beside that of the answers
+            window: steps within which the answers' gradients go back, as of ``truncated``; null for
+                all
+
+        """
+
+        kind: Literal["auxiliary"] = "auxiliary"
+        said: Literal["what_was_read", "what_follows"] = "what_was_read"
+        steps: int = Field(default=32, ge=1)
+        anchors: int = Field(default=1, ge=1, le=64)
+        weight: float = Field(default=1.0, ge=0)
+        window: int | None = Field(default=None, ge=1)
+
+    @property
+    def window(self) -> int | None:
+        """As the configuration says."""
+        window: int | None = self.config.window
+        return window
+
+
 class Mixed(Regime):
     """``mixed``: weights are carried up, and every batch draws its lag from all rungs so far.
 
@@ -167,4 +202,5 @@ REGIMES: dict[str, type[Regime]] = {
     "mixed": Mixed,
     "truncated": Truncated,
     "state_passing": StatePassing,
+    "auxiliary": Auxiliary,
 }

@@ -13,6 +13,7 @@ HEADED = (
     "rwkv7",
     "transformer",
     "self_attention",
+    "recurrent_memory",
 )
 """Kinds that work in several heads."""
 
@@ -45,6 +46,8 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_timescale(trial)
     if cell in HEADED:
         suggest_heads(trial)
+    if cell == "recurrent_memory":
+        suggest_segments(trial)
     if cell in ("ntm", "dnc"):
         suggest_memory_size(trial)
         suggest_controller(trial)
@@ -154,6 +157,12 @@ def suggest_scores(trial: Trial) -> None:
     trial.suggest_categorical("model/cell/sink", [False, True])
     trial.suggest_categorical("model/cell/distance_bias", [None, 128, 4096])
     trial.suggest_categorical("model/cell/contextual_positions", [None, 64])
+
+
+def suggest_segments(trial: Trial) -> None:
+    """Steps of a segment of attention, and tokens of memory from one to the next."""
+    trial.suggest_categorical("model/cell/segment", [16, 64, 256])
+    trial.suggest_categorical("model/cell/num_tokens", [4, 16])
 
 
 def suggest_memory_size(trial: Trial) -> None:

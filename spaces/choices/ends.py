@@ -41,7 +41,7 @@ def suggest_positions(trial: Trial) -> None:
 
     The learned table ends at 8,192 steps.
     """
-    kinds = ["none", "sinusoidal", "learned", "rope", "alibi"]
+    kinds = ["none", "sinusoidal", "learned", "rope", "alibi", "xpos"]
     trial.suggest_categorical("model/positions/kind", kinds)
 
 

@@ -28,15 +28,19 @@ def suggest_regime(trial: Trial) -> None:
 
 
 def suggest_any_regime(trial: Trial) -> None:
-    """The same, or gradients that end after a window, or first states that others left."""
-    kinds = ["incremental", "scratch", "mixed", "truncated", "state_passing"]
+    """The same, or gradients that end after a window, first states of others, inputs said again."""
+    kinds = ["incremental", "scratch", "mixed", "truncated", "state_passing", "auxiliary"]
     kind = trial.suggest_categorical("training/regime/kind", kinds)
-    if kind in ("incremental", "truncated", "state_passing"):
+    if kind in ("incremental", "truncated", "state_passing", "auxiliary"):
         trial.suggest_categorical("training/regime/rehearsal_fraction", [0.0, 0.1, 0.25])
     if kind == "truncated":
         trial.suggest_categorical("training/regime/window", [32, 128, 512])
     if kind == "state_passing":
         trial.suggest_categorical("training/regime/passed_fraction", [0.25, 0.5])
+    if kind == "auxiliary":
+        trial.suggest_categorical("training/regime/said", ["what_was_read", "what_follows"])
+        trial.suggest_categorical("training/regime/steps", [8, 32, 128])
+        trial.suggest_categorical("training/regime/weight", [0.1, 1.0])
 
 
 def suggest_learning(trial: Trial) -> str:
@@ -62,7 +66,7 @@ def suggest_optimisation(trial: Trial, cell: str, optimiser: str = "adam") -> No
     low, high = 1e-3, 1e-2
     if cell in STATE_SPACES:
         low, high = 5e-4, 4e-3
-    if cell in ("transformer", "self_attention"):
+    if cell in ("transformer", "self_attention", "recurrent_memory"):
         low, high = 2e-4, 3e-3
     if cell in ("ntm", "dnc"):
         low, high = 3e-4, 5e-3

@@ -20,6 +20,7 @@ class Learning:
 
     Args:
         noise: where gradient noise is drawn from
+        beside: a net that learns along, and is neither judged nor disturbed
 
     Attributes:
         judged: the model whose success counts and whose weights are kept: the average of the
@@ -27,12 +28,19 @@ class Learning:
 
     """
 
-    def __init__(self, config: TrainingConfig, model: nn.Module, noise: torch.Generator) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model: nn.Module,
+        noise: torch.Generator,
+        beside: nn.Module | None = None,
+    ) -> None:
         self.config, self.model, self.noise = config, model, noise
+        self.learns = [model] if beside is None else [model, beside]
         optimiser = OPTIMISERS[config.optimiser.kind](config.optimiser)
-        self.optimisers: Sequence[torch.optim.Optimizer] = optimiser.make(
-            model, config.learning_rate
-        )
+        self.optimisers: Sequence[torch.optim.Optimizer] = [
+            each for net in self.learns for each in optimiser.make(net, config.learning_rate)
+        ]
         self.schedule = SCHEDULES[config.schedule.kind](config.schedule)
         self.judged = copy.deepcopy(model) if config.average_decay else model
         self._step = self._total = 0
@@ -62,11 +70,12 @@ class Learning:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
         no_number = ~loss.detach().isfinite()
-        for weight in self.model.parameters():
-            if weight.grad is not None:
-                weight.grad.masked_fill_(no_number, 0)
-        if self.config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        for net in self.learns:
+            for weight in net.parameters():
+                if weight.grad is not None:
+                    weight.grad.masked_fill_(no_number, 0)
+            if self.config.clip_norm is not None:
+                nn.utils.clip_grad_norm_(net.parameters(), self.config.clip_norm)
         if self.config.gradient_noise:
             self._disturb()
         rate = self.rate

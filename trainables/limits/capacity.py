@@ -86,6 +86,7 @@ NUMBERS: dict[str, Callable[[Cell, int], float]] = {
     **dict.fromkeys(("lru", "linoss"), lambda cell, width: 2 * cell["state_size"]),
     **dict.fromkeys(SLOTTED, lambda cell, width: cell["num_slots"] * cell["slot_width"]),
     **dict.fromkeys(("self_attention", "transformer", "hyena"), lambda cell, width: math.inf),
+    "recurrent_memory": lambda cell, width: width * (cell["num_tokens"] + 2 * cell["segment"]),
     "slstm": lambda cell, width: 4 * width,
     "dilated_lstm": lambda cell, width: (
         2 * width * sum(cell["dilation"] ** level for level in range(cell["levels"]))

@@ -41,7 +41,7 @@ SLOWEST: dict[str, float] = {
 }
 """By kind; plain nets, springs, delay lines and external memories have no closed form here."""
 
-ANGLES = {"sinusoidal", "rope"}
+ANGLES = {"sinusoidal", "rope", "xpos"}
 
 
 def precision_limit(

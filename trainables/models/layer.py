@@ -20,6 +20,10 @@ Rotation = Callable[[Float[Tensor, "B H T E"]], Float[Tensor, "B H T E"]]
 Slopes = Callable[[int], tuple[float, ...]]
 """From a number of heads to what each takes off a score for every step between query and key."""
 
+Fading = Callable[[int], tuple[float, ...]]
+"""From a head's width to the logarithm of what a step between query and key leaves of each
+coordinate's part of a score."""
+
 State = tuple[Tensor, ...]
 """What is carried from one piece of a sequence to the next: tensors, the batch first."""
 
@@ -38,12 +42,14 @@ class Surroundings:
         width: D, the width of the stream
         rotate: what self-attention does to its queries and keys, if positions are rotary
         slopes: the penalty a step of distance in each head of self-attention, if positions are such
+        fading: by which scores of self-attention fade with distance, if positions are such
 
     """
 
     width: int
     rotate: Rotation | None = None
     slopes: Slopes | None = None
+    fading: Fading | None = None
 
 
 class Layer(nn.Module, ABC):

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from trainables.models.cells import LAYERS
 from trainables.models.config import ModelConfig
 from trainables.models.front_ends import FRONT_ENDS
-from trainables.models.layer import State, Surroundings
+from trainables.models.layer import State
 from trainables.models.positions import POSITIONS
 from trainables.models.readouts import READOUTS, ReadoutConfig, TiedMap
 from trainables.models.residuals import RESIDUALS, Residual
@@ -76,9 +76,7 @@ class Model(nn.Module):
             self.embedding = None
         self.front_end = FRONT_ENDS[config.front_end.kind](config.front_end, features, width)
         self.positions = POSITIONS[config.positions.kind](config.positions, width)
-        around = Surroundings(
-            width=width, rotate=self.positions.rotate, slopes=self.positions.slopes
-        )
+        around = self.positions.around_layers
         residual = RESIDUALS[config.residual.kind]
         self.blocks = nn.ModuleList(
             residual(config.residual, layer)

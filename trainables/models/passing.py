@@ -30,8 +30,15 @@ def after_others(room: Room, inputs: Inputs, scored: Scored, fraction: float) ->
 @torch.no_grad()
 def states_after(room: Room, inputs: Inputs) -> Carried:
     """What another sequence may begin with: the layers' states after ``inputs``, and no more."""
-    model, (B, T) = room.model, inputs.shape[:2]
-    anew = carried = model.initial_state(B)
-    for piece in inputs.split(room.steps(B, T) or T, dim=1):
-        _, carried = model.scan(model.embed(piece), carried)
+    anew = room.model.initial_state(len(inputs))
+    carried = read_on(room, inputs, anew)
     return Carried(anew.front, anew.frame, anew.frames, carried.blocks)
+
+
+@torch.no_grad()
+def read_on(room: Room, inputs: Inputs, carried: Carried) -> Carried:
+    """What is carried after inputs that are only read; by pieces, where memory is short."""
+    model, (B, T) = room.model, inputs.shape[:2]
+    for piece in inputs.split(room.steps(B, T) or T, dim=1) if T else ():
+        _, carried = model.scan(model.embed(piece), carried)
+    return carried

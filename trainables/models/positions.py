@@ -12,7 +12,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.layer import PartConfig, Rotation, Slopes
+from trainables.models.layer import Fading, PartConfig, Rotation, Slopes, Surroundings
 from trainables.shapes import Stream
 
 
@@ -43,6 +43,16 @@ class Positions(nn.Module, ABC):
     def slopes(self) -> Slopes | None:
         """What each head of self-attention takes off for distance; None for nothing."""
         return None
+
+    @property
+    def fading(self) -> Fading | None:
+        """By what scores of self-attention fade with distance; None for nothing."""
+        return None
+
+    @property
+    def around_layers(self) -> Surroundings:
+        """What a layer is told of them."""
+        return Surroundings(self.width, self.rotate, self.slopes, self.fading)
 
     @property
     def longest(self) -> int | None:
@@ -129,6 +139,32 @@ class Rope(Positions):
         return partial(_rotated, base=self.config.base)
 
 
+class Xpos(Rope):
+    """``xpos``: turns as ``rope`` does, and lets what turns fast fade with distance.
+
+    Pair i of a query at t and a key at s counts zeta_i**((t - s) / fading_steps) of what it would,
+    zeta_i = (2i / E + 0.4) / 1.4 (Sun et al. 2022, arXiv 2212.10554).
+    """
+
+    class Config(PartConfig):
+        """Rotary positions that fade, for self-attention.
+
+        Attributes:
+            base: sets the slowest rotation
+            fading_steps: the distance at which zeta_i is left of pair i, the paper's scale base
+
+        """
+
+        kind: Literal["xpos"] = "xpos"
+        base: float = Field(default=10_000.0, gt=1)
+        fading_steps: float = Field(default=512.0, ge=16)
+
+    @property
+    def fading(self) -> Fading:
+        """log zeta_i / fading_steps, twice, for both coordinates of a pair."""
+        return partial(_faded, fading_steps=self.config.fading_steps)
+
+
 class Alibi(Positions):
     """``alibi``: takes m_h (t - s) off the score of step s at step t (Press et al. 2022)."""
 
@@ -165,6 +201,12 @@ def _rotated(x: Float[Tensor, "B H T E"], base: float) -> Float[Tensor, "B H T E
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
+def _faded(head_width: int, fading_steps: float) -> tuple[float, ...]:
+    """The logarithm of what a step leaves of each coordinate's part of a score."""
+    shares = [(2 * (e // 2) / head_width + 0.4) / 1.4 for e in range(head_width)]
+    return tuple(math.log(share) / fading_steps for share in shares)
+
+
 def _angles(
     length: int, width: int, base: float, like: Tensor, start: int = 0
 ) -> Float[Tensor, "T I"]:
@@ -181,4 +223,5 @@ POSITIONS: dict[str, type[Positions]] = {
     "learned": Learned,
     "rope": Rope,
     "alibi": Alibi,
+    "xpos": Xpos,
 }

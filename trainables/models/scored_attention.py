@@ -1,6 +1,7 @@
 """Causal attention whose scores are computed one by one, since more than a product makes them.
 
-score[t, s] = q_t . k_s / sqrt(E) - penalty(t - s) + log kept[t] - log kept[s] + b(t - s) + c[t, s]
+score[t, s] = q_t . z**(t - s) k_s / sqrt(E) - penalty(t - s) + log kept[t] - log kept[s]
+              + b(t - s) + c[t, s]
 y_t = sum_s exp(score[t, s]) v_s / (exp(sink) + sum_s exp(score[t, s]))
 
 Blocks of queries meet their keys at a time and are computed again going back, so that memory grows
@@ -28,6 +29,7 @@ class Terms:
 
     Attributes:
         slopes: what each head takes off for a step of distance (Press et al. 2022)
+        fading: log z of each coordinate, what a step of distance leaves of it (Sun et al. 2022)
         by_bucket: what each head adds by the bucket of the distance (Raffel et al. 2020)
         farthest: the distance from which on there is one bucket
         at_positions: embeddings of the positions that gates count (Golovneva et al. 2024)
@@ -36,6 +38,7 @@ class Terms:
     """
 
     slopes: tuple[float, ...] | None
+    fading: tuple[float, ...] | None
     by_bucket: Float[Tensor, "H N"] | None
     farthest: int
     at_positions: Float[Tensor, "P E"] | None
@@ -109,7 +112,8 @@ def _block(
     steps = torch.arange(S, device=q.device)
     distance = torch.arange(offset, offset + C, device=q.device)[:, None] - steps
     unseen = distance < 0 if window is None else (distance < 0) | (distance >= window)
-    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    products = q @ k.mT if terms.fading is None else _faded_products(q, k, offset, terms.fading)
+    scores = products / math.sqrt(q.shape[-1])
     if terms.at_positions is not None:
         scores = scores + _contextual(asking, scores, unseen, terms.at_positions)
     if terms.slopes is not None:
@@ -125,6 +129,29 @@ def _block(
         return scores.softmax(-1).to(v.dtype) @ v
     sink = terms.sink[:, None, None].to(scores.dtype).expand(*scores.shape[:3], 1)
     return torch.cat((scores, sink), dim=-1).softmax(-1)[..., :-1].to(v.dtype) @ v
+
+
+def _faded_products(
+    q: Heads, k: Float[Tensor, "B H S E"], offset: int, fading: tuple[float, ...]
+) -> Float[Tensor, "B H C S"]:
+    """q_t . z**(t - s) k_s; what is ahead, where a power might be too large, is not meant.
+
+    Powers are shared out between both from the first query on: of keys long before it they are 0
+    at last, and no number leaves float32, however late the query.
+    """
+    C, S = q.shape[2], k.shape[2]
+    precise = torch.promote_types(q.dtype, torch.float32)
+    rates = torch.tensor(fading, device=q.device, dtype=precise)
+    since = torch.arange(C, device=q.device, dtype=precise)[:, None]
+    before = torch.arange(offset, offset - S, -1, device=q.device, dtype=precise)[:, None]
+    if torch.compiler.is_exporting():  # one block as long as the sequence, so one coordinate a time
+        distance = (since + before.mT).clamp(min=0)
+        parts = [
+            q[..., e, None] * k[..., None, :, e] * (rates[e] * distance).exp().to(q.dtype)
+            for e in range(len(fading))
+        ]
+        return torch.stack(parts).sum(0)
+    return (q * (since * rates).exp().to(q.dtype)) @ (k * (before * rates).exp().to(k.dtype)).mT
 
 
 def _contextual(

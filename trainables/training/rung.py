@@ -16,6 +16,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from trainables.controls.rivals import Compared, MakeRivals
+from trainables.learning.anchors import training_flops
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.looks.asked import Asked
 from trainables.measure.looks.sizes import sizes
@@ -218,8 +219,8 @@ class RungTraining:
         self.progress.loss, right = self.member.learn(batch)
         self.progress.sequences += size
         answers, length = batch.targets.shape[1], batch.inputs.shape[1]
-        flops = self.member.model.flops(length, answers)
-        self.progress.cost += 3e-9 * self.regime.passes * size * flops
+        flops = training_flops(self.regime, self.member.model, length, answers)
+        self.progress.cost += 3e-9 * size * flops
         if lag == self.lag:
             self.stretches.add(self.progress.loss, right, size)
             self.recent.append((right, size, self.progress.loss))

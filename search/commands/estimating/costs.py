@@ -18,6 +18,7 @@ from search.proposing.draws import flat_draws, nested
 from search.spec import Spec
 from spaces import Space
 from trainables.config import TrialConfig
+from trainables.learning.anchors import training_flops
 from trainables.learning.config import TrainingConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.looks.asked import Asked
@@ -145,15 +146,17 @@ def attempt_of(
     training: TrainingConfig,
 ) -> Attempt:
     """What a member spends on a rung at most: its sequences, or its GFLOP and one batch more."""
-    passes = REGIMES[training.regime.kind](training.regime).passes
-    a_sequence = 3e-9 * passes * model.flops(length, answers)
+    regime = REGIMES[training.regime.kind](training.regime)
+    trained, flops = training_flops(regime, model, length, answers), model.flops(length, answers)
+    a_sequence = 3e-9 * trained
     sequences = float(ladder.sequences)
     if ladder.gflop is not None and a_sequence:
         sequences = min(sequences, ladder.gflop / a_sequence + training.batch_size)
     tests = SELECTION_SEQUENCES + 2 * ladder.test_sequences
     if not ladder.trains_at(lag):
         sequences, tests = 0.0, 2 * ladder.test_sequences
-    return Attempt(name, lag, a_sequence, sequences, tests, passes, shown_of(task, lag, ladder))
+    shown = shown_of(task, lag, ladder)
+    return Attempt(name, lag, a_sequence, sequences, tests, trained / flops, shown)
 
 
 def shown_of(task: Task, lag: int, ladder: LadderConfig) -> float:

@@ -57,6 +57,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "positions": {"kind": "alibi"},
         "residual": {"kind": "scaled"},
     },
+    "xpos": {"cell": ATTENTION, "positions": {"kind": "xpos"}},
     "interleaved learned": {
         "hybrid": {"kind": "interleaved", "every": 1},
         "positions": {"kind": "learned", "max_length": 20},

@@ -14,9 +14,10 @@ from tests.trainables.formats.cases import ATTENTION, model
 from trainables.exports.formats import checked
 from trainables.exports.formats.checked import convert, lengths_for
 from trainables.exports.formats.format import Answer, Format, program
-from trainables.exports.formats.graph_form import AnyStride
+from trainables.exports.formats.graph_form import AnySegments, AnyStride
 from trainables.exports.formats.stand_ins import STAND_INS
 from trainables.models.cells import LAYERS
+from trainables.models.cells.recurrent_memory import RecurrentMemory
 from trainables.models.kernels.chunked.convolution import long_convolution
 from trainables.models.layer import Layer, Recurrence, Surroundings
 from trainables.models.model import Model
@@ -47,6 +48,7 @@ def test_stand_ins_step_as_their_layers(kind: str) -> None:
         {"cell": {**ATTENTION, "window": 5}},
         {"cell": ATTENTION, "positions": {"kind": "alibi"}},
         {"cell": {**ATTENTION, "window": 70}, "positions": {"kind": "alibi"}},
+        {"cell": ATTENTION, "positions": {"kind": "xpos"}},
         {"cell": ATTENTION, "readout": {"kind": "attention", "score": "additive"}},
     ],
     ids=str,
@@ -71,6 +73,14 @@ def test_the_long_convolution_at_once(steps: int, monkeypatch: pytest.MonkeyPatc
     expected = long_convolution(u, h)
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     torch.testing.assert_close(long_convolution(u, h), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [*range(1, 11), 64])
+def test_segments_for_any_length(steps: int) -> None:
+    config = RecurrentMemory.Config(segment=4, num_tokens=2)
+    layer, x = RecurrentMemory(config, Surroundings(WIDTH)), torch.randn(2, steps, WIDTH)
+    with torch.no_grad():
+        torch.testing.assert_close(AnySegments(layer)(x), layer(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", range(1, 11))

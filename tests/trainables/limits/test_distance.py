@@ -95,7 +95,8 @@ def test_precision_is_that_of_the_numbers_that_are_kept() -> None:
     assert bf16.precision == 256
     kept = limits_of(plain(cell={"kind": "min_gru"}), RECALL, LADDER, precision="bf16")
     assert kept.precision == 2.0**23, "its state is kept in float32"
-    assert of(cell={"kind": "transformer"}, positions={"kind": "rope"}).precision == 2.0**23
+    for turned in ("rope", "xpos"):
+        assert of(cell={"kind": "transformer"}, positions={"kind": turned}).precision == 2.0**23
     for first, lost in ((2**23 - 1000, False), (2**24 - 1000, True)):
         angles = np.arange(first, first + 1000).astype(np.float32) * np.float32(0.53)
         assert (np.diff(angles) == 0).any() == lost, "from there on two steps may look the same"
@@ -123,8 +124,9 @@ def test_every_kind_that_ships_is_in_the_tables_or_said_not_to_be() -> None:
     assert set(NUMBERS) == set(LAYERS)
     assert {kind for kind in LAYERS if window_of(_cell(kind)) is None} == set()
     no_gradient = {"mamba", "mamba2", "refined_lstm", "ind_rnn", "lmu", "ntm", "dnc"}
+    no_gradient.add("recurrent_memory")
     assert set(LAYERS) - set(KEPT) - ATTENDING == no_gradient
-    no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc"}
+    no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc", "recurrent_memory"}
     assert set(LAYERS) - set(SLOWEST) - ATTENDING == no_precision
     assert set(TASKS) - set(ITEMS) == {"parquet", "stream"}
     for kind in ITEMS:
@@ -139,11 +141,15 @@ def test_a_kind_that_is_not_known_is_said_not_to_be() -> None:
     assert limits_of(model, {"kind": "mine"}, LADDER, choices=4).why(0, 8) is None
 
 
+GROWING = {"hyena", "recurrent_memory", "ntm", "dnc"}
+"""Kinds whose first state is not as large as later ones, or is not all numbers of slots."""
+
+
 def _cell(kind: str) -> dict[str, Any]:
     return LAYERS[kind].Config(kind=kind).model_dump(mode="json")
 
 
-@pytest.mark.parametrize("kind", sorted(set(LAYERS) - ATTENDING - {"hyena", "ntm", "dnc"}))
+@pytest.mark.parametrize("kind", sorted(set(LAYERS) - ATTENDING - GROWING))
 def test_the_numbers_of_a_state_are_those_that_the_layer_carries(kind: str) -> None:
     """All of them, but for a short convolution's inputs and what keeps exponents in range."""
     layer = LAYERS[kind](LAYERS[kind].Config(kind=kind), Surroundings(16))

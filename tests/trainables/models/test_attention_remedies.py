@@ -13,7 +13,8 @@ from trainables.models import scored_attention
 from trainables.models.cells.self_attention import DistanceBias, SelfAttention
 from trainables.models.cells.transformer import Transformer
 from trainables.models.layer import Surroundings
-from trainables.models.positions import POSITIONS
+from trainables.models.positions import POSITIONS, Xpos
+from trainables.models.scored_attention import Terms
 
 WIDTH, HEADS = 8, 2
 HEAD = WIDTH // HEADS
@@ -40,9 +41,8 @@ REMEDIES: list[dict[str, Any]] = [
 def layer_of(positions: str = "none", **choices: Any) -> SelfAttention:
     torch.manual_seed(0)
     part = POSITIONS[positions](POSITIONS[positions].Config(kind=positions), WIDTH)
-    around = Surroundings(WIDTH, rotate=part.rotate, slopes=part.slopes)
     config = SelfAttention.Config.model_validate({"num_heads": HEADS, **choices})
-    layer = SelfAttention(config, around).double()
+    layer = SelfAttention(config, part.around_layers).double()
     stirred(layer)
     return layer
 
@@ -52,6 +52,12 @@ def turned(x: Tensor, t: int) -> Tensor:
     pairs = torch.view_as_complex(x.reshape(-1, 2).contiguous())
     angles = t * 10_000.0 ** (-torch.arange(0, HEAD, 2).double() / HEAD)
     return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten()
+
+
+def faded(distance: int) -> Tensor:
+    """What xPos leaves of each coordinate's product."""
+    zeta = (torch.arange(0, HEAD, 2).double() / HEAD + 0.4) / 1.4
+    return (zeta ** (distance / 512)).repeat_interleave(2)
 
 
 def bucket(distance: int, buckets: int, farthest: int) -> int:
@@ -98,6 +104,8 @@ def attention(weights: Weights, x: Tensor, positions: str, choices: dict[str, An
                 for s in seen:
                     if positions == "rope":
                         score = turned(q[t], t) @ turned(k[s], s) / math.sqrt(HEAD)
+                    elif positions == "xpos":
+                        score = turned(q[t], t) * faded(t - s) @ turned(k[s], s) / math.sqrt(HEAD)
                     else:
                         score = q[t] @ k[s] / math.sqrt(HEAD)
                     if choices.get("sharpened"):
@@ -124,7 +132,7 @@ def attention(weights: Weights, x: Tensor, positions: str, choices: dict[str, An
 
 @pytest.mark.parametrize("choices", REMEDIES, ids=str)
 @pytest.mark.parametrize(
-    ("positions", "window"), list(product(["none", "rope", "alibi"], [None, 4]))
+    ("positions", "window"), list(product(["none", "rope", "alibi", "xpos"], [None, 4]))
 )
 def test_each_is_its_formula(choices: dict[str, Any], positions: str, window: int | None) -> None:
     """With every kind of positions inside attention, with a window and without."""
@@ -134,7 +142,7 @@ def test_each_is_its_formula(choices: dict[str, Any], positions: str, window: in
 
 
 @pytest.mark.parametrize("window", [None, 5])
-@pytest.mark.parametrize("positions", ["none", "rope", "alibi"])
+@pytest.mark.parametrize("positions", ["none", "rope", "alibi", "xpos"])
 def test_a_sequence_may_come_in_pieces(positions: str, window: int | None) -> None:
     """What was forgotten, and how many steps were seen, goes on where the last piece ended."""
     layer, x = layer_of(positions, window=window, **REMEDIES[-1]), stream(2, 40, WIDTH)
@@ -149,11 +157,12 @@ def test_a_sequence_may_come_in_pieces(positions: str, window: int | None) -> No
 
 @pytest.mark.parametrize("window", [None, 5])
 @pytest.mark.parametrize("choices", REMEDIES[3:6], ids=str)
+@pytest.mark.parametrize("positions", ["rope", "xpos"])
 def test_blocks_of_queries_change_nothing(
-    choices: dict[str, Any], window: int | None, monkeypatch: pytest.MonkeyPatch
+    positions: str, choices: dict[str, Any], window: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers and gradients of 23 steps, seven at a time and at once; and nothing from ahead."""
-    layer, x = layer_of("rope", window=window, **choices), stream(2, 23, WIDTH).requires_grad_()
+    layer, x = layer_of(positions, window=window, **choices), stream(2, 23, WIDTH).requires_grad_()
     sources = [x, *layer.parameters()]
     found = []
     for block in (7, 128):
@@ -190,6 +199,26 @@ def test_forgetting_holds_over_long_sequences_in_float32() -> None:
     due = layer(x)[:, -50:]
     mine = layer.float()(x.float())[:, -50:]
     torch.testing.assert_close(mine.double(), due, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("window", [None, 3000])
+def test_fading_scores_stay_in_float32_however_late(window: int | None) -> None:
+    """Queries after 60,000 steps: the paper's factors by themselves would leave float32."""
+    q, k, v = stream(1, 200, WIDTH, 1), stream(1, 60_000, WIDTH, 2), stream(1, 60_000, WIDTH, 3)
+    rates = Xpos(Xpos.Config(kind="xpos"), WIDTH).fading(WIDTH)
+    distance = torch.arange(59_800, 60_000)[:, None] - torch.arange(60_000)
+    scores = torch.zeros(200, 60_000, dtype=torch.float64)
+    for e, rate in enumerate(rates):
+        scores += 9 * q[0, :, e, None] * k[0, :, e] * (rate * distance.clamp(min=0)).exp()
+    unseen = (distance < 0) | (distance >= (window or math.inf))
+    due = (scores / math.sqrt(WIDTH)).masked_fill(unseen, -math.inf).softmax(-1) @ v
+    terms = Terms(None, rates, None, 0, None, None)
+    mine = [(9 * q)[:, None].float(), k[:, None].float(), v[:, None].float()]
+    mine[1].requires_grad_()
+    found = scored_attention.scored_attention(*mine, mine[0], None, window, terms)
+    torch.testing.assert_close(found[:, 0].double(), due, rtol=1e-4, atol=1e-5)
+    (gradient,) = torch.autograd.grad(found.sum(), mine[1])
+    assert gradient.isfinite().all()
 
 
 def test_a_block_hands_them_on_and_an_older_configuration_keeps_its_digest() -> None:

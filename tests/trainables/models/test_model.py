@@ -157,7 +157,7 @@ def test_costs_grow_with_length(part: str, kind: str) -> None:
     assert model.num_parameters == weights(model).numel()
 
 
-@pytest.mark.parametrize("positions", ["rope", "alibi"])
+@pytest.mark.parametrize("positions", ["rope", "alibi", "xpos"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_positions_inside_attention_need_some(positions: str, cell: str) -> None:
     """Refused in one line where they would do nothing; welcome where any block attends."""

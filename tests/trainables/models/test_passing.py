@@ -17,7 +17,8 @@ from trainables.randomness import Streams
 from trainables.training.member import Member
 
 LENGTH = 21
-KINDS = ["lstm", "dilated_lstm", "lru", "min_gru", "mamba", "ntm", "transformer", "hyena"]
+KINDS = ["lstm", "dilated_lstm", "lru", "min_gru", "mamba", "ntm", "transformer"]
+KINDS += ["hyena", "recurrent_memory"]
 
 
 def inputs() -> Tensor:

@@ -128,7 +128,7 @@ def by_windows(model: Model, inputs: Tensor, window: int) -> tuple[Tensor, list[
     return y.detach(), list(found)
 
 
-TRUNCATED = ["lstm", "gru", "lru", "min_gru", "ntm", "transformer", "hyena"]
+TRUNCATED = ["lstm", "gru", "lru", "min_gru", "ntm", "transformer", "hyena", "recurrent_memory"]
 
 
 @pytest.mark.parametrize("kind", TRUNCATED)

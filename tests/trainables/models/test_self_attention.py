@@ -9,7 +9,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.models.cells.self_attention import SelfAttention
-from trainables.models.layer import Surroundings
 from trainables.models.positions import POSITIONS, Positions
 
 WIDTH = 12
@@ -27,8 +26,8 @@ def stream(length: int, width: int = WIDTH, seed: int = 1) -> Tensor:
 
 def attention_with(positions: Positions, num_heads: int, window: int | None) -> SelfAttention:
     torch.manual_seed(3)
-    around = Surroundings(positions.width, rotate=positions.rotate, slopes=positions.slopes)
-    return SelfAttention(SelfAttention.Config(num_heads=num_heads, window=window), around).double()
+    config = SelfAttention.Config(num_heads=num_heads, window=window)
+    return SelfAttention(config, positions.around_layers).double()
 
 
 def rotated(x: Tensor, t: int, base: float) -> Tensor:
@@ -40,6 +39,14 @@ def rotated(x: Tensor, t: int, base: float) -> Tensor:
         R[2 * i, 2 * i], R[2 * i, 2 * i + 1] = math.cos(angle), -math.sin(angle)
         R[2 * i + 1, 2 * i], R[2 * i + 1, 2 * i + 1] = math.sin(angle), math.cos(angle)
     return x @ R.T
+
+
+def extrapolated(x: Tensor, t: int, power: int) -> Tensor:
+    """x turned by t, each pair times zeta**(power * t / 512) (Sun et al. 2022, eq. 12 and 13)."""
+    width, gamma = x.shape[-1], 0.4
+    zeta = [(i / (width / 2) + gamma) / (1 + gamma) for i in range(width // 2)]
+    scales = torch.tensor([z ** (power * t / 512) for z in zeta for _ in range(2)], dtype=x.dtype)
+    return rotated(x, t, base=10_000.0) * scales
 
 
 def self_attention(layer: SelfAttention, x: Tensor, kind: str) -> Tensor:
@@ -62,6 +69,8 @@ def self_attention(layer: SelfAttention, x: Tensor, kind: str) -> Tensor:
                 for s in seen:
                     if kind == "rope":
                         score = rotated(q[t], t, base=10_000.0) @ rotated(k[s], s, base=10_000.0)
+                    elif kind == "xpos":
+                        score = extrapolated(q[t], t, 1) @ extrapolated(k[s], s, -1)
                     else:
                         score = q[t] @ k[s]
                     penalty = slopes[h] * (t - s) if kind == "alibi" else 0.0
@@ -73,7 +82,7 @@ def self_attention(layer: SelfAttention, x: Tensor, kind: str) -> Tensor:
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("kind", ["none", "rope", "alibi"])
+@pytest.mark.parametrize("kind", ["none", "rope", "alibi", "xpos"])
 @pytest.mark.parametrize("window", [None, 4])
 def test_self_attention_is_the_formula(kind: str, window: int | None) -> None:
     """The layer against loops over rows, heads, steps and pairs, gradients too."""
@@ -87,7 +96,7 @@ def test_self_attention_is_the_formula(kind: str, window: int | None) -> None:
     torch.testing.assert_close(by_layer, by_loops, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", ["rope", "alibi"])
+@pytest.mark.parametrize("kind", ["rope", "alibi", "xpos"])
 def test_only_distance_counts_inside_attention(kind: str) -> None:
     """Under a window, the same steps later in time are answered the same."""
     layer, x = attention_with(positions_of(kind), 3, window=5), stream(40)
@@ -115,7 +124,12 @@ def test_attention_without_positions_knows_no_order() -> None:
     ("num_heads", "kind", "reason"),
     [
         (5, "none", r"^num_heads: 5 is not allowed; it must divide the hidden size \(12\)$"),
-        (4, "rope", r"^num_heads: 4 is not allowed; rope needs an even head width, and 12 / 4 is"),
+        (
+            4,
+            "rope",
+            r"^num_heads: 4 is not allowed; rotary positions need an even head width, "
+            r"and 12 / 4 is",
+        ),
     ],
 )
 def test_heads_that_do_not_fit_are_refused(num_heads: int, kind: str, reason: str) -> None:

@@ -72,7 +72,10 @@ def test_where_gradients_end_and_sequences_begin() -> None:
     assert passing.carries_weights
 
 
-@pytest.mark.parametrize("regime", [{"kind": "truncated", "window": 4}, {"kind": "state_passing"}])
+@pytest.mark.parametrize(
+    "regime",
+    [{"kind": "truncated", "window": 4}, {"kind": "state_passing"}, {"kind": "auxiliary"}],
+)
 def test_they_rehearse_as_incremental_does(regime: dict[str, Any]) -> None:
     kind = REGIMES[regime["kind"]]
     other = kind(kind.Config.model_validate({**regime, "rehearsal_fraction": 0.5}))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 from trainables.exports.formats.stand_ins import STAND_INS
+from trainables.models.cells.recurrent_memory import RecurrentMemory
 from trainables.models.front_end import Frames
 from trainables.models.front_ends import Strided
 from trainables.models.layer import Recurrence
@@ -97,6 +98,32 @@ class AnyStride(nn.Module):
         return torch.relu(self.of.from_frame(frames)[:, ended] + self.of.from_step(x))
 
 
+class AnySegments(nn.Module):
+    """`RecurrentMemory` for any T: a scan of whole segments, the last filled up with zeros.
+
+    One segment more than there is, so that there are never fewer than two: nothing reads it.
+    """
+
+    def __init__(self, layer: RecurrentMemory) -> None:
+        super().__init__()
+        self.of, self.segment = layer, layer.config.segment
+
+    def forward(self, x: Stream) -> Stream:
+        """As it is."""
+        count = (x.shape[1] - 1) // self.segment + 2
+        steps = torch.arange(count * self.segment, device=x.device)
+        padded = nn.functional.pad(x, (0, 0, 0, 2 * self.segment))[:, steps]
+        segments_NBSD = padded.unflatten(1, (count, self.segment)).transpose(0, 1).contiguous()
+
+        def advance(carried: list[Tensor], piece: Tensor) -> tuple[list[Tensor], Tensor]:
+            y, segment = self.of.within(piece, self.of.begun(carried[0]))
+            return [self.of.written(segment).clone()], y.clone()
+
+        memory = self.of.initial_state(x.shape[0]).memory
+        _, y_NBSD = scan(advance, _own((memory,)), segments_NBSD)
+        return y_NBSD.transpose(0, 1).flatten(1, 2)[:, : x.shape[1]]
+
+
 def graph_form(model: Model) -> nn.Module:
     """A copy of the model that can be traced for any number of rows, steps and answers."""
     copied = copy.deepcopy(model).requires_grad_(False).eval()
@@ -111,5 +138,7 @@ def _replace_recurrences(module: nn.Module) -> None:
         if isinstance(child, Recurrence):
             stand_in = STAND_INS.get(type(child))
             setattr(module, name, Scanned(child if stand_in is None else stand_in(child)))
+        elif isinstance(child, RecurrentMemory):
+            setattr(module, name, AnySegments(child))
         else:
             _replace_recurrences(child)

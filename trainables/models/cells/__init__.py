@@ -18,6 +18,7 @@ from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
 from trainables.models.cells.orthogonal_rnn import OrthogonalRnn
+from trainables.models.cells.recurrent_memory import RecurrentMemory
 from trainables.models.cells.refined_lstm import RefinedLstm
 from trainables.models.cells.rnn import Rnn
 from trainables.models.cells.rwkv7 import Rwkv7
@@ -55,6 +56,7 @@ LAYERS: dict[str, type[Layer]] = {
     "lmu": Lmu,
     "transformer": Transformer,
     "self_attention": SelfAttention,
+    "recurrent_memory": RecurrentMemory,
     "ntm": Ntm,
     "dnc": Dnc,
 }

@@ -124,11 +124,12 @@ class SelfAttention(Layer):
             )
         if around.rotate is not None and head_width % 2:
             raise ValueError(
-                f"num_heads: {config.num_heads} is not allowed; rope needs an even head width, "
-                f"and {around.width} / {config.num_heads} is {head_width}"
+                f"num_heads: {config.num_heads} is not allowed; rotary positions need an even "
+                f"head width, and {around.width} / {config.num_heads} is {head_width}"
             )
         self.rotate = around.rotate
         self.slopes = None if around.slopes is None else around.slopes(config.num_heads)
+        self.fading = None if around.fading is None else around.fading(head_width)
         self.qkv = nn.Linear(around.width, 3 * around.width)
         self.out = nn.Linear(around.width, around.width)
         if config.normed:
@@ -152,6 +153,11 @@ class SelfAttention(Layer):
         """All but that of a gate, which starts by its bias."""
         return self.qkv, self.out
 
+    @property
+    def scores_one_by_one(self) -> bool:
+        """Whether no kernel of torch's knows its scores."""
+        return self.config.scores_are_sums or self.fading is not None
+
     def forward(self, x: Stream) -> Stream:
         """Attend to the past and to the step itself."""
         q, k, v = self._heads(x)
@@ -159,7 +165,7 @@ class SelfAttention(Layer):
         if self.rotate is not None:
             q, k = self.rotate(q), self.rotate(k)
         q = self._sharp(q, before=0)
-        if self.config.scores_are_sums:
+        if self.scores_one_by_one:
             y_BHTE = self._scored(q, k, v, asking, None if kept is None else kept.cumsum(-1))
         elif kept is None:
             y_BHTE = causal_attention(q, k, v, self.slopes, self.config.window)
@@ -201,7 +207,7 @@ class SelfAttention(Layer):
             q = self.rotate(pad(q, (0, 0, before, 0)))[:, :, before:]
             k = self.rotate(k)
         q = self._sharp(q, before)
-        if self.config.scores_are_sums:
+        if self.scores_one_by_one:
             y_BHTE = self._scored(q, k, v, asking, gone[0] if gone else None)
         elif kept is None:
             y_BHTE = late_attention(q, k, v, self.slopes, window)
@@ -245,6 +251,7 @@ class SelfAttention(Layer):
         bias = config.distance_bias
         terms = Terms(
             slopes=self.slopes,
+            fading=self.fading,
             by_bucket=None if bias is None else self.by_bucket,
             farthest=0 if bias is None else bias.farthest,
             at_positions=None if config.contextual_positions is None else self.at_positions,

@@ -17,7 +17,7 @@ from x_transformers.x_transformers import (
 from tests.trainables.models.agreement import Weights, assert_agree, stirred, stream
 from trainables.models.cells.self_attention import SelfAttention
 from trainables.models.layer import Surroundings
-from trainables.models.positions import Alibi, Rope
+from trainables.models.positions import Alibi, Rope, Xpos
 
 HEAD_WIDTH = 8
 BASE = 256.0
@@ -27,6 +27,8 @@ BASE = 256.0
 def around(positions: str, width: int) -> Surroundings:
     if positions == "rope":
         return Surroundings(width, rotate=Rope(Rope.Config(base=BASE), width).rotate)
+    if positions == "xpos":
+        return Xpos(Xpos.Config(base=BASE, fading_steps=64.0), width).around_layers
     if positions == "alibi":
         return Surroundings(width, slopes=Alibi(Alibi.Config(), width).slopes)
     return Surroundings(width)
@@ -37,6 +39,11 @@ def inside(positions: str, heads: int, length: int) -> dict[str, Any]:
     if positions == "rope":
         rotary = RotaryEmbedding(HEAD_WIDTH, base=BASE).double()
         return {"rotary_pos_emb": rotary.forward_from_seq_len(length)}
+    if positions == "xpos":
+        rotary = RotaryEmbedding(HEAD_WIDTH, base=BASE, use_xpos=True, scale_base=64).double()
+        pairs = torch.arange(0, HEAD_WIDTH, 2).double() / HEAD_WIDTH
+        rotary.scale = (pairs + 0.4) / 1.4  # as they were, without float32's rounding
+        return {"rotary_pos_emb": rotary.forward_from_seq_len(length)}
     if positions == "alibi":
         return {"rel_pos": AlibiPositionalBias(heads).double()}
     return {}
@@ -44,7 +51,7 @@ def inside(positions: str, heads: int, length: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("window", [None, 5])
 @pytest.mark.parametrize("heads", [1, 4, 6])
-@pytest.mark.parametrize("positions", ["none", "rope", "alibi"])
+@pytest.mark.parametrize("positions", ["none", "rope", "alibi", "xpos"])
 @pytest.mark.parametrize("length", [1, 63])
 def test_attention_agrees_with_the_package(
     positions: str, heads: int, window: int | None, length: int
