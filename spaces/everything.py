@@ -37,6 +37,7 @@ def everything(trial: Trial) -> None:
         "mlstm",
         "gated_delta",
         "mamba2",
+        "mamba3",
         "kda",
         "rwkv7",
         "slstm",
@@ -51,6 +52,7 @@ def everything(trial: Trial) -> None:
         "self_attention",
         "ntm",
         "dnc",
+        "sam",
     ]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)

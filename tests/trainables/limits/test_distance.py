@@ -122,9 +122,19 @@ def test_every_kind_that_ships_is_in_the_tables_or_said_not_to_be() -> None:
     """A kind that is added must be thought of."""
     assert set(NUMBERS) == set(LAYERS)
     assert {kind for kind in LAYERS if window_of(_cell(kind)) is None} == set()
-    no_gradient = {"mamba", "mamba2", "refined_lstm", "ind_rnn", "lmu", "ntm", "dnc"}
+    no_gradient = {
+        "mamba",
+        "mamba2",
+        "mamba3",
+        "refined_lstm",
+        "ind_rnn",
+        "lmu",
+        "ntm",
+        "dnc",
+        "sam",
+    }
     assert set(LAYERS) - set(KEPT) - ATTENDING == no_gradient
-    no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc"}
+    no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc", "sam"}
     assert set(LAYERS) - set(SLOWEST) - ATTENDING == no_precision
     assert set(TASKS) - set(ITEMS) == {"parquet", "stream"}
     for kind in ITEMS:
@@ -143,7 +153,7 @@ def _cell(kind: str) -> dict[str, Any]:
     return LAYERS[kind].Config(kind=kind).model_dump(mode="json")
 
 
-@pytest.mark.parametrize("kind", sorted(set(LAYERS) - ATTENDING - {"hyena", "ntm", "dnc"}))
+@pytest.mark.parametrize("kind", sorted(set(LAYERS) - ATTENDING - {"hyena", "ntm", "dnc", "sam"}))
 def test_the_numbers_of_a_state_are_those_that_the_layer_carries(kind: str) -> None:
     """All of them, but for a short convolution's inputs and what keeps exponents in range."""
     layer = LAYERS[kind](LAYERS[kind].Config(kind=kind), Surroundings(16))

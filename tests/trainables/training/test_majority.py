@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tests.trainables.tasks.labelled import task_of, write
 from tests.trainables.training.stand_ins import KnowingMember, attempt, ladder, no_tick, seeded
 from trainables.controls.guessers import constant
-from trainables.controls.parts import Parts
 from trainables.controls.measuring import Controls, Rate, measure
+from trainables.controls.parts import Parts
 from trainables.controls.rivals import Compared, Rivals
 from trainables.encoding.steps import NumberSteps
 from trainables.measure.reliability import better_than
