@@ -22,15 +22,15 @@ SIZES = [INSIDE, INSIDE, STATES, STATES, HEADS, HEADS, HEADS, PAIRS]
 def mamba3(weights: Weights, x: Tensor) -> Tensor:
     """Head by head and step by step, the state in complex numbers."""
 
-    def normed(part: Tensor, which: int) -> Tensor:
+    def normed(part: Tensor, which: str) -> Tensor:
         length = (part.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-        return part / length * weights[f"norms.{which}.weight"]
+        return part / length * weights[f"{which}_norm.weight"]
 
     def complex_of(part: Tensor) -> Tensor:
         return torch.complex(part[..., :PAIRS], part[..., PAIRS:])
 
     z, u, b, c, r, s, mix, w = (x @ weights["into.weight"].T).split(SIZES, dim=-1)
-    b, c = normed(b, 0), normed(c, 1)
+    b, c = normed(b, "b"), normed(c, "c")
     S = [torch.zeros(len(x), PAIRS, HEAD, dtype=torch.complex128) for _ in range(HEADS)]
     answers = []
     for t in range(x.shape[1]):
@@ -44,11 +44,11 @@ def mamba3(weights: Weights, x: Tensor) -> Tensor:
             g = 1 / (1 + torch.exp(-mix[:, t, head]))[:, None, None]
             kept = a * S[head]
             if t:
-                past = complex_of(b[:, t - 1] + weights["biases"][0, head])
+                past = complex_of(b[:, t - 1] + weights["b_bias"][head])
                 kept = kept + a * (1 - g) * dt * past[:, :, None] * u[:, t - 1, None, own]
-            here = complex_of(b[:, t] + weights["biases"][0, head])
+            here = complex_of(b[:, t] + weights["b_bias"][head])
             S[head] = kept + g * dt * here[:, :, None] * u[:, t, None, own]
-            read = complex_of(c[:, t] + weights["biases"][1, head])
+            read = complex_of(c[:, t] + weights["c_bias"][head])
             y.append((read.conj()[:, :, None] * S[head]).real.sum(1))
             y[-1] = y[-1] + weights["skip"][head] * u[:, t, own]
         answers.append((torch.cat(y, dim=-1) * silu(z[:, t])) @ weights["out.weight"].T)

@@ -61,8 +61,8 @@ class Mamba3(Recurrence):
         self.sizes = [E, E, N, N, H, H, H, N // 2]
         self.into = nn.Linear(D, sum(self.sizes), bias=False)
         self.dt_bias = nn.Parameter(inverse_softplus(config.draw_log_dt(H).exp()))
-        self.norms = nn.ModuleList(nn.RMSNorm(N, eps=1e-5) for _ in range(2))
-        self.biases = nn.Parameter(torch.ones(2, H, N))
+        self.b_norm, self.c_norm = nn.RMSNorm(N, eps=1e-5), nn.RMSNorm(N, eps=1e-5)
+        self.b_bias, self.c_bias = nn.Parameter(torch.ones(H, N)), nn.Parameter(torch.ones(H, N))
         self.skip = nn.Parameter(torch.ones(H))
         self.out = nn.Linear(E, D, bias=False)
 
@@ -117,8 +117,11 @@ class Mamba3(Recurrence):
         z, u, b, c, r, s, mixed, w = self.into(x).split(self.sizes, dim=-1)
         wide = precise(x.dtype)
         b, c = (
-            norm(part)[..., None, :].to(wide) + bias.to(wide)
-            for norm, part, bias in zip(self.norms, (b, c), self.biases, strict=True)
+            norm(part.to(bias.dtype))[..., None, :].to(wide) + bias.to(wide)
+            for norm, part, bias in (
+                (self.b_norm, b, self.b_bias),
+                (self.c_norm, c, self.c_bias),
+            )
         )
         dt = nn.functional.softplus((r + self.dt_bias).to(wide))
         log_a = -dt * nn.functional.softplus(s.to(wide)).clamp(min=LEAST_RATE)
