@@ -138,7 +138,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         task={"kind": "parity"},
         ladder={"start": 4, "stop": 128, "sequences": 16_000},
         sides={
-            kind: alone(regime=INCREMENTAL, kind=kind, dt_min=0.1, dt_max=1.0)
+            kind: alone(5e-3, INCREMENTAL, kind=kind, dt_min=0.5, dt_max=1.0, state_size=16)
             for kind in ("mamba2", "mamba3")
         },
     ),
