@@ -33,6 +33,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "slot_width": 16,
     },
     "dnc": {"kind": "dnc", "num_slots": 48, "slot_width": 16},
+    "sam": {"kind": "sam", "num_slots": 48, "slot_width": 16, "num_read_heads": 2},
 }
 
 

@@ -133,6 +133,15 @@ EXPERIMENTS: dict[str, Experiment] = {
             for n in (1, 2)
         },
     ),
+    "turns": Experiment(
+        "a state that turns tells odd from even, where one that only decays does not (Mamba-3)",
+        task={"kind": "parity"},
+        ladder={"start": 4, "stop": 128, "sequences": 16_000},
+        sides={
+            kind: alone(5e-3, INCREMENTAL, kind=kind, dt_min=0.5, dt_max=1.0, state_size=16)
+            for kind in ("mamba2", "mamba3")
+        },
+    ),
     "memories": Experiment(
         "states that neither fade nor blur learn long lags from scratch, where an LSTM does not",
         task={"kind": "recall"},

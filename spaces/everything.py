@@ -37,6 +37,7 @@ def everything(trial: Trial) -> None:
         "mlstm",
         "gated_delta",
         "mamba2",
+        "mamba3",
         "kda",
         "rwkv7",
         "slstm",
@@ -52,6 +53,7 @@ def everything(trial: Trial) -> None:
         "recurrent_memory",
         "ntm",
         "dnc",
+        "sam",
     ]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)

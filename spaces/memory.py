@@ -12,7 +12,7 @@ from spaces.choices.stacks import suggest_hidden_size, suggest_residual
 
 def memory(trial: Trial) -> None:
     """A convolution or none, one net with a memory, a residual path, a read-out, a regime."""
-    kinds = ["ntm", "dnc"]
+    kinds = ["ntm", "dnc", "sam"]
     cell = trial.suggest_categorical("model/cell/kind", kinds)
     suggest_inside(trial, cell)
     suggest_convolution(trial)

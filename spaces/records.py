@@ -18,6 +18,7 @@ def records(trial: Trial) -> None:
         "mamba",
         "gated_delta",
         "mamba2",
+        "mamba3",
         "kda",
         "rwkv7",
         "slstm",

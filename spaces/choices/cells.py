@@ -6,6 +6,7 @@ from optuna import Trial
 
 HEADED = (
     "mamba2",
+    "mamba3",
     "slstm",
     "mlstm",
     "gated_delta",
@@ -28,7 +29,7 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_levels(trial)
     if cell in ("ind_rnn", "hyena"):
         suggest_longest_lag(trial)
-    if cell in ("lru", "s4d", "mamba", "mamba2", "linoss"):
+    if cell in ("lru", "s4d", "mamba", "mamba2", "mamba3", "linoss"):
         suggest_state_size(trial)
     if cell == "lem":
         suggest_largest_step(trial)
@@ -42,15 +43,17 @@ def suggest_inside(trial: Trial, cell: str) -> None:
         suggest_sliding_window(trial)
     if cell == "lru":
         suggest_damping(trial)
-    if cell in ("s4d", "mamba", "mamba2", "gated_delta", "kda", "rwkv7"):
+    if cell in ("s4d", "mamba", "mamba2", "mamba3", "gated_delta", "kda", "rwkv7"):
         suggest_timescale(trial)
     if cell in HEADED:
         suggest_heads(trial)
     if cell == "recurrent_memory":
         suggest_segments(trial)
-    if cell in ("ntm", "dnc"):
+    if cell in ("ntm", "dnc", "sam"):
         suggest_memory_size(trial)
         suggest_controller(trial)
+    if cell == "sam":
+        suggest_slots_a_read(trial)
     if cell == "ntm":
         suggest_write_heads(trial)
     if cell == "dnc":
@@ -180,6 +183,11 @@ def suggest_controller(trial: Trial) -> None:
 def suggest_write_heads(trial: Trial) -> None:
     """How many slots an NTM writes at a step."""
     trial.suggest_categorical("model/cell/num_write_heads", [1, 2])
+
+
+def suggest_slots_a_read(trial: Trial) -> None:
+    """How many slots a head of sparse access reads at a step."""
+    trial.suggest_categorical("model/cell/slots_a_read", [4, 8])
 
 
 def suggest_links(trial: Trial) -> None:

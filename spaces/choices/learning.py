@@ -9,6 +9,7 @@ STATE_SPACES = (
     "s4d",
     "mamba",
     "mamba2",
+    "mamba3",
     "mlstm",
     "gated_delta",
     "kda",
@@ -68,7 +69,7 @@ def suggest_optimisation(trial: Trial, cell: str, optimiser: str = "adam") -> No
         low, high = 5e-4, 4e-3
     if cell in ("transformer", "self_attention", "recurrent_memory"):
         low, high = 2e-4, 3e-3
-    if cell in ("ntm", "dnc"):
+    if cell in ("ntm", "dnc", "sam"):
         low, high = 3e-4, 5e-3
     share = 0.1 if optimiser == "lion" else 1.0
     trial.suggest_float("training/learning_rate", share * low, share * high, log=True)

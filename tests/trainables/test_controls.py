@@ -15,6 +15,7 @@ from tests.trainables.tasks.oracles import Case
 from tests.trainables.tasks.test_contract import each_case, right, seeded
 from tests.trainables.tasks.test_lags import cued, task_of
 from tests.trainables.tasks.test_stream import numbers, stream, symbols
+from trainables.controls import parts
 from trainables.controls.guessers import blinded, one_answer, shuffled
 from trainables.controls.kernel_ridge import KernelRidge
 from trainables.controls.measuring import (
@@ -25,10 +26,21 @@ from trainables.controls.measuring import (
     Rate,
     measure,
 )
+from trainables.controls.parts import held, some_rows
+from trainables.controls.rivals import Compared, Rivals
 from trainables.controls.shortcuts import bag, edges, last_input
 from trainables.tasks.adding import Adding
+from trainables.tasks.copying import Copying
 from trainables.tasks.recall import Recall
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import (
+    SYMBOL,
+    Batch,
+    ClassAnswer,
+    Reals,
+    Symbols,
+    Task,
+    TaskConfig,
+)
 
 FALSE_ALARM = 1e-6
 SEQUENCES = 1000
@@ -153,6 +165,55 @@ def test_what_must_fall_to_chance_and_what_need_not(control: Control) -> None:
     assert found is not None
     assert "240 of 512 sequences at lag 8; chance is at most 30.0%" in found
     assert 0.999 < SURE < 1
+
+
+@pytest.mark.parametrize("kind", ["recall", "copying", "adding", "stream"])
+def test_a_part_at_a_time_the_controls_are_the_same(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Symbols, several answers, numbers and pairs; parts of some rows and of single ones."""
+    tasks: dict[str, Task] = {
+        "recall": Recall(Recall.Config()),
+        "copying": Copying(Copying.Config(protocol="paper")),
+        "adding": Adding(Adding.Config()),
+    }
+    task = tasks[kind] if kind in tasks else stream(tmp_path, symbols(5))
+    lag = 8 if kind == "stream" else 20
+    whole, sizes = measure(task, lag), []
+    compared = None if task.paired else looked_at(task, lag)
+
+    def noted(batch: Batch, rows: slice) -> Batch:
+        part = some_rows(batch, rows)
+        sizes.append(len(part.inputs))
+        return part
+
+    monkeypatch.setattr(parts, "some_rows", noted)
+    for numbers_at_once in (1, 999):
+        sizes.clear()
+        monkeypatch.setattr(parts, "NUMBERS_AT_ONCE", numbers_at_once)
+        assert measure(task, lag) == whole
+        assert compared == (None if task.paired else looked_at(task, lag))
+        assert max(sizes) == max(1, numbers_at_once // task.sample(lag, 1, seeded()).inputs.numel())
+
+
+def looked_at(task: Task, lag: int) -> Compared:
+    """The controls beside a member that is right on every other sequence."""
+    batch = task.sample(lag, 64, seeded(2))
+    rivals = Rivals(task, lag, seeded())
+    return rivals.compare(iter([(batch, torch.arange(64) % 2 == 0)]), seeded(1))
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "kind"), [(256, torch.uint8), (257, torch.int16), (40_000, torch.int32)]
+)
+def test_symbols_are_held_as_small_as_they_are(vocabulary: int, kind: torch.dtype) -> None:
+    inputs = torch.tensor([[0, vocabulary - 1]], dtype=SYMBOL)
+    batch = Batch(inputs, torch.tensor([[0]]), torch.tensor([[1]]))
+    small = held(batch, Symbols(vocabulary))
+    assert small.inputs.dtype == kind
+    assert torch.equal(some_rows(small, slice(0, 1)).inputs, inputs)
+    numbers = Batch(torch.rand(2, 3, 1), batch.targets, batch.scored)
+    assert held(numbers, Reals(1)) is numbers
 
 
 def test_measuring_again_gives_the_same(tmp_path: Path) -> None:

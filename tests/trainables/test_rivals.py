@@ -78,11 +78,11 @@ def climbed(task: Skewed, guess: Callable[[Tensor], Tensor], seed: int = 0) -> M
 
 
 def first(inputs: Tensor) -> Tensor:
-    return inputs[:, 0] - 1
+    return inputs[:, 0].long() - 1
 
 
 def last(inputs: Tensor) -> Tensor:
-    return inputs[:, -1] - 1
+    return inputs[:, -1].long() - 1
 
 
 def majority(inputs: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trainables.controls.kernel_ridge import KernelRidge
+from trainables.controls.parts import Parts, some_rows
 from trainables.controls.shortcuts import bag, edges, last_input
 from trainables.tasks.answer import asked
 from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Symbols, Task
@@ -25,32 +26,36 @@ NEEDLESS: tuple[Needless, ...] = ("constant", "last input", "blinded")
 """What may not reach the success asked for, and what a member has to beat."""
 
 Outputs = Float[Tensor, "B C"]
-Guesser = Callable[[Batch], Outputs]
-"""From a batch of one answer a sequence to what a model would put out there."""
+Guesser = Callable[[Parts], Outputs]
+"""From sequences of one answer each to what a model would put out there."""
 
 Shortcut = Callable[[Batch], Tensor]
 """From a batch to the features of its sequences."""
 
 
-def learned(task: Task, train: Batch, shortcut: Shortcut) -> Guesser:
+def learned(task: Task, train: Parts, shortcut: Shortcut) -> Guesser:
     """Learns to answer from features of the training sequences."""
-    learner = KernelRidge(shortcut(train), wanted(task, train))
-    return lambda batch: learner.predict(shortcut(batch))
+
+    def features(sequences: Parts) -> Tensor:
+        return torch.cat([shortcut(part) for part in sequences])
+
+    learner = KernelRidge(features(train), wanted(task, train.batch))
+    return lambda sequences: learner.predict(features(sequences))
 
 
-def by_last_input(task: Task, train: Batch) -> Guesser:
+def by_last_input(task: Task, train: Parts) -> Guesser:
     """Sees the input at the scored step alone."""
     vocabulary = vocabulary_of(task)
     return learned(task, train, lambda batch: last_input(batch, vocabulary))
 
 
-def by_bag(task: Task, train: Batch) -> Guesser:
+def by_bag(task: Task, train: Parts) -> Guesser:
     """Sees all inputs up to the scored step, in no order."""
     vocabulary = vocabulary_of(task)
     return learned(task, train, lambda batch: bag(batch, vocabulary))
 
 
-def by_edges(task: Task, train: Batch, lag: int) -> Guesser:
+def by_edges(task: Task, train: Parts, lag: int) -> Guesser:
     """Sees both edges of what is younger than ``lag``, and the bag."""
     vocabulary = vocabulary_of(task)
     return learned(task, train, lambda batch: edges(batch, vocabulary, lag))
@@ -66,7 +71,7 @@ def constant(task: Task, train: Batch) -> Guesser:
     else:
         value = _densest(targets, task.answer)
         best = torch.tensor([(value - task.answer.offset) / task.answer.scale])
-    return lambda batch: best.expand(len(batch.targets), -1)
+    return lambda sequences: best.expand(len(sequences.batch.targets), -1)
 
 
 def vocabulary_of(task: Task) -> int:
@@ -113,6 +118,11 @@ def one_answer(batch: Batch, place: int) -> Batch:
     own = count * place // most if place < most - 1 else count - 1
     one = (most - count + own).clamp(0, most - 1)
     return replace(batch, targets=batch.targets.gather(1, one), scored=batch.scored.gather(1, one))
+
+
+def blinded_parts(task: Task, batch: Batch, donors: Batch, lag: int) -> Parts:
+    """What `blinded` gives, a part at a time."""
+    return Parts(batch, lambda part, rows: blinded(task, part, some_rows(donors, rows), lag))
 
 
 def blinded(task: Task, batch: Batch, donors: Batch, lag: int) -> Batch:

@@ -19,7 +19,7 @@ from trainables.controls.guessers import (
     NEEDLESS,
     Guesser,
     Needless,
-    blinded,
+    blinded_parts,
     by_bag,
     by_edges,
     by_last_input,
@@ -28,6 +28,7 @@ from trainables.controls.guessers import (
     judged,
     shuffled,
 )
+from trainables.controls.parts import Parts, held
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.tasks.held_out import most_alike
 from trainables.tasks.task import Batch, ClassAnswer, Task
@@ -143,8 +144,10 @@ def measure(task: Task, lag: int, seed: int = 0) -> Controls:
     """Measure the controls of ``task`` at ``lag``, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     count = shown_at(task, lag)
-    train = task.split("train").sample(lag, count, generator)
-    test = next(iter(task.split("test").draw(lag, count, 2 * count, generator)))
+    train = held(task.split("train").sample(lag, count, generator), task.inputs)
+    drawn = next(iter(task.split("test").draw(lag, count, 2 * count, generator)))
+    test = held(drawn, task.inputs)
+    del drawn
     donors = draw_donors(task, lag, count, generator)
     found = []
     for one, other in zip(each_place(task, train), each_place(task, test), strict=True):
@@ -168,22 +171,23 @@ def shown_at(task: Task, lag: int) -> int:
 def draw_donors(task: Task, lag: int, count: int, generator: torch.Generator) -> Batch:
     """Sequences whose old inputs stand in for those of ``count`` others, or of as many pairs."""
     rows = 2 * count if task.paired else count
-    return task.split("selection").sample(lag, rows, generator)
+    return held(task.split("selection").sample(lag, rows, generator), task.inputs)
 
 
 def _of_answer(
     task: Task, lag: int, train: Batch, test: Batch, donors: Batch, generator: torch.Generator
 ) -> dict[Control, Bool[Tensor, " N"]]:
-    blind_train, blind_test = (blinded(task, batch, donors, lag) for batch in (train, test))
-    dealt_train, dealt_test = (shuffled(task, batch, generator) for batch in (train, test))
-    tried: dict[Control, tuple[Guesser, Batch]] = {
-        "constant": (constant(task, train), test),
-        "last input": (by_last_input(task, train), test),
-        "bag": (by_bag(task, train), test),
+    blind_train, blind_test = (blinded_parts(task, each, donors, lag) for each in (train, test))
+    dealt_train, dealt_test = (Parts(shuffled(task, each, generator)) for each in (train, test))
+    learned, tested = Parts(train), Parts(test)
+    tried: dict[Control, tuple[Guesser, Parts]] = {
+        "constant": (constant(task, train), tested),
+        "last input": (by_last_input(task, learned), tested),
+        "bag": (by_bag(task, learned), tested),
         "blinded": (by_edges(task, blind_train, lag), blind_test),
         "shuffled": (by_edges(task, dealt_train, lag), dealt_test),
     }
-    return {c: judged(task, guess(batch), batch) for c, (guess, batch) in tried.items()}
+    return {c: judged(task, guess(each), each.batch) for c, (guess, each) in tried.items()}
 
 
 def _together(right: list[Bool[Tensor, " N"]], each_counts: bool) -> Rate:

@@ -18,7 +18,7 @@ from trainables.controls.guessers import (
     NEEDLESS,
     Guesser,
     Needless,
-    blinded,
+    blinded_parts,
     by_edges,
     by_last_input,
     constant,
@@ -26,6 +26,7 @@ from trainables.controls.guessers import (
     judged,
 )
 from trainables.controls.measuring import draw_donors, shown_at
+from trainables.controls.parts import Parts, held
 from trainables.measure.reliability import better_than
 from trainables.tasks.task import Batch, Task
 
@@ -80,7 +81,7 @@ class Rivals:
     def __init__(self, task: Task, lag: int, generator: torch.Generator) -> None:
         self._task, self._lag = task, lag
         count = shown_at(task, lag)
-        train = task.split("train").sample(lag, count, generator)
+        train = held(task.split("train").sample(lag, count, generator), task.inputs)
         donors = draw_donors(task, lag, count, generator)
         with torch.autocast("cpu", enabled=False):
             self._guessers = [self._learned(one, donors) for one in each_place(task, train)]
@@ -113,8 +114,8 @@ class Rivals:
         task, lag = self._task, self._lag
         return {
             "constant": constant(task, train),
-            "last input": by_last_input(task, train),
-            "blinded": by_edges(task, blinded(task, train, donors, lag), lag),
+            "last input": by_last_input(task, Parts(train)),
+            "blinded": by_edges(task, blinded_parts(task, train, donors, lag), lag),
         }
 
     def _right(
@@ -124,8 +125,8 @@ class Rivals:
         donors = task.split("selection").sample(self._lag, count, generator)
         right = {control: torch.ones(count, dtype=torch.bool) for control in NEEDLESS}
         for one, guessers in zip(each_place(task, batch), self._guessers, strict=True):
-            shown = dict.fromkeys(NEEDLESS, one)
-            shown["blinded"] = blinded(task, one, donors, self._lag)
+            shown = dict.fromkeys(NEEDLESS, Parts(one))
+            shown["blinded"] = blinded_parts(task, one, donors, self._lag)
             for control, guess in guessers.items():
                 right[control] &= judged(task, guess(shown[control]), one)
         return right

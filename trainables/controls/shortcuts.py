@@ -36,7 +36,7 @@ def bag(batch: Batch, vocabulary: int) -> Features:
     past = torch.arange(batch.inputs.shape[1]) <= batch.scored
     if batch.inputs.ndim == 2:
         counts = torch.zeros(len(past), min(vocabulary, BINS))
-        return counts.scatter_add_(1, batch.inputs % BINS, past.float())
+        return counts.scatter_add_(1, batch.inputs.long() % BINS, past.float())
     return _moments(batch.inputs, past)
 
 

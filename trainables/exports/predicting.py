@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from trainables.encoding.rows import read_rows
 from trainables.exports.streaming import RowStream
 from trainables.models.config import ModelConfig
 from trainables.models.model import Model, tested
+from trainables.models.room import Room
 from trainables.tasks.task import Interface
 from trainables.training.evaluation import STEPS_AT_ONCE
 from trainables.training.memory import out_of_memory
@@ -114,14 +116,15 @@ class Predictor(Model):
         gap = encoding.require_gap(gap, self.lag)
         values = read_rows(rows, encoding)
         given: list[np.ndarray] = [np.empty(0)] * len(values)
-        length = 0
+        length, room = 0, Room(self, math.inf)
         try:
             with tested(self), torch.inference_mode():
                 for numbers, inputs in self._shown(values, encoding, gap):
                     length = inputs.shape[1]
                     asked = len(values[numbers[0]]) if encoding.each_step else encoding.answers
                     scored = torch.arange(length - asked, length)
-                    answers = self(inputs, scored.expand(len(inputs), -1)).float().cpu().numpy()
+                    asked_of = scored.expand(len(inputs), -1)
+                    answers = room.answers(inputs, asked_of).float().cpu().numpy()
                     for number, answer in zip(numbers, answers, strict=True):
                         given[number] = answer
         except (RuntimeError, MemoryError) as error:

@@ -70,13 +70,14 @@ MATRICES: dict[str, Callable[[Cell, int], float]] = {
     "kda": _square,
     "rwkv7": _square,
     "mamba2": _expanded,
+    "mamba3": _expanded,
 }
 """Numbers of a memory that sums outer products."""
 
 CORRECTING = {"gated_delta", "kda", "rwkv7"}
 """Those that write by a delta rule."""
 
-SLOTTED = {"ntm", "dnc"}
+SLOTTED = {"ntm", "dnc", "sam"}
 
 NUMBERS: dict[str, Callable[[Cell, int], float]] = {
     **MATRICES,

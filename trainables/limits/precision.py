@@ -34,7 +34,7 @@ FUSED = {"lstm", "gru", "dilated_lstm"}
 SLOWEST: dict[str, float] = {
     **dict.fromkeys(FUSED, SIGMOID),
     **dict.fromkeys(("min_gru", "min_lstm", "refined_lstm", "slstm", "mlstm", "lem"), SIGMOID),
-    **dict.fromkeys(("lru", "s4d", "mamba", "mamba2"), EXPONENTIAL),
+    **dict.fromkeys(("lru", "s4d", "mamba", "mamba2", "mamba3"), EXPONENTIAL),
     **dict.fromkeys(("gated_delta", "kda", "rwkv7", "ind_rnn"), EXPONENTIAL),
     **dict.fromkeys(("orthogonal_rnn", "linoss"), EXPONENTIAL),  # as lengths are kept
     "hyena": EXPONENTIAL,  # a filter's argument is the distance, a float

@@ -6,7 +6,7 @@ memory does not depend on the length, and nothing is computed twice.
 What a step leaves for the backward pass is counted on two short stretches of the model itself, so
 the choice follows from the configuration, the batch and the memory given, not from what else runs.
 What is only tested is counted as if it were trained on, and cut alike: of segments then nothing is
-kept but the answers.
+kept but the answers. Whatever the memory, no more of it than `UNLEARNED` is computed at a time.
 """
 
 from __future__ import annotations
@@ -46,6 +46,12 @@ MOST_A_STEP = 4096
 
 SHORT, SHORTEST = 128, 64
 
+UNLEARNED = 2**18
+"""Sequences times steps that are computed at a time, of recurrences, where nothing is learned."""
+
+OF_THOSE = 2**16
+"""Sequences times steps of a segment where there are more of them."""
+
 
 class Room:
     """Decides and answers, within ``total_bytes``; infinite where nothing is known of memory.
@@ -64,7 +70,7 @@ class Room:
         if self.window is not None and self.window < T:
             steps = self._steps_of_a_window(B, T, self.window)
             return by_segments(self.model, inputs, scored, steps, self.window // steps, first)
-        cut = self.steps(B, T)
+        cut = self.steps(B, T) if torch.is_grad_enabled() else self._steps_unlearned(B, T)
         if cut is not None and first is None and self.traced(T, scored):
             return by_traces(self.model, inputs, scored, self.most / 2)
         if cut is not None:
@@ -88,6 +94,13 @@ class Room:
         while steps > SHORTEST and self._cut(batch_size, length, steps) > self.most:
             steps //= 2
         return steps
+
+    def _steps_unlearned(self, batch_size: int, length: int) -> int | None:
+        """As `steps`, and no more at a time than memory should hold, however much there is."""
+        cut = self.steps(batch_size, length)
+        if batch_size * length <= UNLEARNED or not self.model.carries_no_past:
+            return cut
+        return min(cut or length, max(SHORTEST, OF_THOSE // batch_size))
 
     def traced(self, length: int, scored: Scored) -> bool:
         """Whether what is learned from and does not fit is learned from in forward mode.

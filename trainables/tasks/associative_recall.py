@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, model_validator
 
 from trainables.tasks.distinct import distinct
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 BLANK = 0
 
@@ -87,7 +87,7 @@ class AssociativeRecall(Task):
         keys = 1 + distinct(batch_size, pairs, self.config.keys, generator)
         values = torch.randint(self.first_value, (batch_size, pairs), generator=generator)
         asked = distinct(batch_size, pairs, pairs, generator)
-        inputs = torch.full((batch_size, steps), BLANK)
+        inputs = torch.full((batch_size, steps), BLANK, dtype=SYMBOL)
         inputs[:, 0 : 2 * pairs : 2] = keys
         inputs[:, 1 : 2 * pairs : 2] = self.first_value + values
         inputs[:, -pairs:] = keys.gather(1, asked)
@@ -101,12 +101,14 @@ class AssociativeRecall(Task):
         room = lag - pairs
         weights = POWER * torch.arange(1, room + 1).double() ** (POWER - 1)
         gaps = weights.expand(batch_size, -1).multinomial(pairs, generator=generator)
-        inputs = torch.full((batch_size, steps), BLANK)
+        inputs = torch.full((batch_size, steps), BLANK, dtype=SYMBOL)
         inputs[:, 0 : 2 * pairs : 2] = keys
         inputs[:, 1 : 2 * pairs : 2] = self.first_value + values
         queries = 2 * pairs + 2 * gaps
-        inputs.scatter_(1, queries, keys)
-        anything = torch.randint(self.config.vocabulary, inputs.shape, generator=generator)
+        inputs.scatter_(1, queries, keys.to(SYMBOL))
+        anything = torch.randint(
+            self.config.vocabulary, inputs.shape, generator=generator, dtype=SYMBOL
+        )
         inputs = torch.where(inputs == BLANK, anything, inputs)
         scored, order = queries.sort()
         return Batch(inputs, values.gather(1, order), scored)

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 BLANK, MARKER = 0, 1
 
@@ -73,7 +73,7 @@ class Copying(Task):
         symbols = self.config.symbols
         shape = (batch_size, symbols)
         targets = torch.randint(self.config.alphabet, shape, generator=generator)
-        inputs = torch.full((batch_size, self.length(lag)), BLANK)
+        inputs = torch.full((batch_size, self.length(lag)), BLANK, dtype=SYMBOL)
         inputs[:, :symbols] = 2 + targets
         inputs[:, lag - 1] = MARKER
         if not self.promises_lag:

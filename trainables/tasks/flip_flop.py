@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from trainables.tasks.answer import NO_CLASS
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3
 
@@ -73,7 +73,7 @@ class FlipFlop(Task):
         instructions = self._instructions(batch_size, lag, generator)
         instructions[:, (lag + 1) // 2 :] = IGNORE
         bits, stored = _bits(instructions, generator)
-        inputs = torch.full((batch_size, steps), READ)
+        inputs = torch.full((batch_size, steps), READ, dtype=SYMBOL)
         inputs[:, 0:-1:2] = instructions
         inputs[:, 1:-1:2] = ZERO + bits
         return Batch(inputs, stored[:, -1:], torch.full((batch_size, 1), steps - 1))
@@ -87,7 +87,7 @@ class FlipFlop(Task):
         columns = torch.where(reads, torch.arange(lag), -1).sort().values
         there = columns >= 0
         targets = torch.where(there, stored.gather(1, columns.clamp(min=0)), NO_CLASS)
-        return Batch(inputs, targets, torch.where(there, 2 * columns, 0))
+        return Batch(inputs.to(SYMBOL), targets, torch.where(there, 2 * columns, 0))
 
     def _instructions(self, batch_size: int, pairs: int, generator: torch.Generator) -> Tensor:
         """The first a write, the others at random (B, pairs)."""

@@ -14,7 +14,7 @@ from typing import Literal, Self
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Split, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Split, Symbols, Task
 
 SPECIAL = 0
 
@@ -73,10 +73,11 @@ class Induction(Task):
         self._require(lag)
         lag = self._drawn_lag or lag
         steps, vocabulary = self.length(lag), self.config.vocabulary
-        inputs = torch.randint(1, vocabulary, (batch_size, steps), generator=generator)
+        shape = (batch_size, steps)
+        inputs = torch.randint(1, vocabulary, shape, generator=generator, dtype=SYMBOL)
         room = lag - 1 if self.promises_lag else steps - 2
         special = torch.randint(room, (batch_size, 1), generator=generator)
         inputs.scatter_(1, special, SPECIAL)
         inputs[:, -1] = SPECIAL
-        targets = inputs.gather(1, special + 1) - 1
+        targets = inputs.gather(1, special + 1).long() - 1
         return Batch(inputs, targets, torch.full((batch_size, 1), steps - 1))

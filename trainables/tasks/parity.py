@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, Symbols, Task, TaskConfig
 
 
 class Parity(Task):
@@ -45,5 +45,6 @@ class Parity(Task):
 
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
-        inputs = torch.randint(2, (batch_size, self.length(lag)), generator=generator)
+        shape = (batch_size, self.length(lag))
+        inputs = torch.randint(2, shape, generator=generator, dtype=SYMBOL)
         return Batch(inputs, inputs.sum(1, keepdim=True) % 2, torch.full((batch_size, 1), lag))

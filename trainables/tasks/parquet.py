@@ -35,7 +35,7 @@ from trainables.tasks.rows.fitting import fit
 from trainables.tasks.rows.labels import Labels, labels
 from trainables.tasks.rows.task import RowsTask
 from trainables.tasks.split.partition import LEFT_OUT, Partition
-from trainables.tasks.task import Batch
+from trainables.tasks.task import Batch, shown
 
 
 class Parquet(RowsTask):
@@ -208,7 +208,7 @@ class Parquet(RowsTask):
         there = torch.from_numpy(real)
         inputs[:, :steps][there] = self.fitted.encode(values)[there]
         targets, back = self._answers(rows, lag)
-        return Batch(inputs, targets, length - 1 - back)
+        return Batch(shown(inputs), targets, length - 1 - back)
 
     def _answers(self, rows: Int[np.ndarray, " B"], lag: int) -> tuple[Tensor, Int[Tensor, "B S"]]:
         """What is right, and how many steps before the last; first come those that are none.

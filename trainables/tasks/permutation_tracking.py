@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 
 class PermutationTracking(Task):
@@ -36,7 +36,7 @@ class PermutationTracking(Task):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.quotient = _quotients(config.items)
+        self.quotient = _quotients(config.items).to(SYMBOL)
         self.inputs = Symbols(len(self.quotient))
         self.answer = ClassAnswer(len(self.quotient))
 
@@ -54,14 +54,13 @@ class PermutationTracking(Task):
     def sample(self, lag: int, batch_size: int, generator: torch.Generator) -> Batch:
         self._require(lag)
         # uniform independent states make uniform independent factors, without a scan over time
-        states = torch.randint(
-            len(self.quotient), (batch_size, self.length(lag)), generator=generator
-        )
+        shape = (batch_size, self.length(lag))
+        states = torch.randint(len(self.quotient), shape, generator=generator, dtype=SYMBOL)
         inputs = states.clone()
         inputs[:, 1:] = self.quotient[states[:, 1:], states[:, :-1]]
         if not self.promises_lag:
-            return Batch(inputs, states, torch.arange(lag + 1).repeat(batch_size, 1))
-        return Batch(inputs, states[:, -1:].clone(), torch.full((batch_size, 1), lag))
+            return Batch(inputs, states.long(), torch.arange(lag + 1).repeat(batch_size, 1))
+        return Batch(inputs, states[:, -1:].long(), torch.full((batch_size, 1), lag))
 
 
 def _quotients(items: int) -> Int[Tensor, "G G"]:

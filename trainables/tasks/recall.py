@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from trainables.tasks.task import Batch, ClassAnswer, Symbols, Task, TaskConfig
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, Symbols, Task, TaskConfig
 
 QUERY = 0
 
@@ -60,7 +60,7 @@ class Recall(Task):
         self._require(lag)
         steps = self.length(lag)
         low, high = self.first_distractor, self.first_distractor + self.alphabet
-        inputs = torch.randint(low, high, (batch_size, steps), generator=generator)
+        inputs = torch.randint(low, high, (batch_size, steps), generator=generator, dtype=SYMBOL)
         cues = torch.randint(self.alphabet, (batch_size, 1), generator=generator)
         inputs[:, :1] = 1 + cues
         inputs[:, -1] = QUERY

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from trainables.tasks.distinct import distinct
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 NOISE, MARKER = 0, 1
 
@@ -67,7 +67,8 @@ class SelectiveCopying(Task):
         targets = torch.randint(self.answer.outputs, shape, generator=generator)
         room = lag if self.promises_lag else steps - symbols
         places = distinct(batch_size, symbols, room, generator).sort().values
-        inputs = torch.full((batch_size, steps), NOISE).scatter_(1, places, 2 + targets)
+        inputs = torch.full((batch_size, steps), NOISE, dtype=SYMBOL)
+        inputs.scatter_(1, places, (2 + targets).to(SYMBOL))
         inputs[:, -symbols:] = MARKER
         scored = torch.arange(steps - symbols, steps).repeat(batch_size, 1)
         return Batch(inputs, targets, scored)

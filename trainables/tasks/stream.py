@@ -31,7 +31,7 @@ from trainables.tasks.rows.config import LATER, RowsConfig
 from trainables.tasks.rows.fitting import Fitted, fit
 from trainables.tasks.rows.task import RowsTask
 from trainables.tasks.split.partition import Partition
-from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer
+from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, shown
 
 REDRAWS = 8
 """Of streams that are to be others; where few are there, one may stay: its pair then tells less."""
@@ -173,7 +173,7 @@ class Stream(RowsTask):
         steps, context = self.length(lag), self.config.context
         windows, donors = self._windows(rows, generator), self._windows(others, generator)
         again = torch.cat((windows, windows))[:batch_size]
-        inputs = again[:, :steps].clone()
+        inputs = shown(again[:, :steps].clone())
         replaced = donors[: batch_size - len(rows), : context - lag + 1]
         inputs[len(rows) :, : context - lag + 1] = replaced
         scored = torch.arange(context - 1, steps).repeat(batch_size, 1)

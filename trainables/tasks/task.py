@@ -23,6 +23,7 @@ from trainables.tasks.answer import ClassAnswer, NumberAnswer
 from trainables.tasks.transfer import onto
 
 __all__ = [
+    "SYMBOL",
     "Batch",
     "ClassAnswer",
     "Interface",
@@ -37,13 +38,16 @@ __all__ = [
 
 Split = Literal["train", "selection", "test"]
 
+SYMBOL = torch.int32
+"""How symbols are drawn and travel: at a long lag they are most of what a batch takes."""
+
 
 @dataclass(frozen=True)
 class Batch:
     """B sequences with their scored answers.
 
     Attributes:
-        inputs: symbols (B, T), integers, or F numbers a step (B, T, F), float32
+        inputs: symbols (B, T), int32, or F numbers a step (B, T, F), float32
         targets: the right answers (B, S): classes, int64, or numbers, float32; where a sequence
             has fewer than S, its first are none (`trainables.tasks.answer.asked`)
         scored: the steps (B, S), int64, at which the answers are given
@@ -55,10 +59,14 @@ class Batch:
     scored: Scored
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device; symbols travel to it, and stay there, as int32."""
-        symbols = device.type != "cpu" and not self.inputs.is_floating_point()
-        inputs = self.inputs.int() if symbols else self.inputs
+        """The same batch on another device; symbols travel to it as int32, whoever drew them."""
+        inputs = self.inputs if device.type == "cpu" else shown(self.inputs)
         return Batch(onto(inputs, device), onto(self.targets, device), onto(self.scored, device))
+
+
+def shown(inputs: Inputs) -> Inputs:
+    """Inputs as batches have them: symbols as `SYMBOL`, numbers as they are."""
+    return inputs if inputs.is_floating_point() else inputs.to(SYMBOL)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trainables.tasks.task import Batch, ClassAnswer, ProtocolConfig, Symbols, Task
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, ProtocolConfig, Symbols, Task
 
 START, END, FIRST_MARK, FIRST_DISTRACTOR = 0, 1, 2, 4
 DISTRACTORS = 4
@@ -72,12 +72,14 @@ class TemporalOrder(Task):
         self._require(lag)
         column = (batch_size, 1)
         shortest, longest = self.source_length(lag), self.length(lag)
-        inputs = FIRST_DISTRACTOR + torch.randint(
-            DISTRACTORS, (batch_size, longest), generator=generator
-        )
+        first, last = FIRST_DISTRACTOR, FIRST_DISTRACTOR + DISTRACTORS
+        shape = (batch_size, longest)
+        inputs = torch.randint(first, last, shape, generator=generator, dtype=SYMBOL)
         scored = torch.randint(shortest - 1, longest, column, generator=generator)
         marks = torch.randint(2, (batch_size, self.config.marks), generator=generator)
-        inputs.scatter_(1, self._places(lag, batch_size, generator), FIRST_MARK + marks)
+        inputs.scatter_(
+            1, self._places(lag, batch_size, generator), (FIRST_MARK + marks).to(SYMBOL)
+        )
         inputs[:, 0] = START
         inputs[torch.arange(longest) >= scored] = END
         leading_first = 2 ** torch.arange(self.config.marks - 1, -1, -1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.models.model import Model, tested
 from trainables.models.promises import BrokenPromiseError, differ
-from trainables.models.room import Room
+from trainables.models.room import UNLEARNED, Room
 from trainables.shapes import Predictions, Targets
 from trainables.tasks.answer import asked
 from trainables.tasks.held_out import most_alike
@@ -24,7 +24,7 @@ from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Task
 TIMED = 5
 """Passes over one sequence of which the fastest is its latency."""
 
-STEPS_AT_ONCE = 2**18
+STEPS_AT_ONCE = UNLEARNED
 """Sequences times steps of one evaluation batch, so that memory does not grow with the lag."""
 
 Stage = Iterator[tuple[Batch, Bool[Tensor, "N S"]]]

@@ -123,10 +123,10 @@ def test_every_kind_that_ships_is_in_the_tables_or_said_not_to_be() -> None:
     """A kind that is added must be thought of."""
     assert set(NUMBERS) == set(LAYERS)
     assert {kind for kind in LAYERS if window_of(_cell(kind)) is None} == set()
-    no_gradient = {"mamba", "mamba2", "refined_lstm", "ind_rnn", "lmu", "ntm", "dnc"}
-    no_gradient.add("recurrent_memory")
+    no_gradient = {"mamba", "mamba2", "mamba3", "refined_lstm", "ind_rnn", "lmu", "ntm", "dnc"}
+    no_gradient |= {"sam", "recurrent_memory"}
     assert set(LAYERS) - set(KEPT) - ATTENDING == no_gradient
-    no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc", "recurrent_memory"}
+    no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc", "sam", "recurrent_memory"}
     assert set(LAYERS) - set(SLOWEST) - ATTENDING == no_precision
     assert set(TASKS) - set(ITEMS) == {"parquet", "stream"}
     for kind in ITEMS:
@@ -141,7 +141,7 @@ def test_a_kind_that_is_not_known_is_said_not_to_be() -> None:
     assert limits_of(model, {"kind": "mine"}, LADDER, choices=4).why(0, 8) is None
 
 
-GROWING = {"hyena", "recurrent_memory", "ntm", "dnc"}
+GROWING = {"hyena", "recurrent_memory", "ntm", "dnc", "sam"}
 """Kinds whose first state is not as large as later ones, or is not all numbers of slots."""
 
 

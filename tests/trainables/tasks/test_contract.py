@@ -17,7 +17,7 @@ from tests.trainables.tasks.oracles import CASES, HIDDEN, Case
 from trainables.measure.plain import digest
 from trainables.randomness import Streams
 from trainables.tasks import TASKS
-from trainables.tasks.task import Batch, ClassAnswer, NumberAnswer, Symbols
+from trainables.tasks.task import SYMBOL, Batch, ClassAnswer, NumberAnswer, Symbols
 
 NOT_GENERATED = {"parquet", "stream"}
 FALSE_ALARM = 1e-6
@@ -153,7 +153,7 @@ def test_shapes_types_and_ranges(case: Case) -> None:
         assert batch.scored.max() == task.length(lag) - 1
         assert (batch.scored.diff(dim=1) > 0).all()
         if isinstance(task.inputs, Symbols):
-            assert batch.inputs.dtype == torch.int64
+            assert batch.inputs.dtype == SYMBOL
             assert batch.inputs.ndim == 2
             assert batch.inputs.min() >= 0
             assert batch.inputs.max() < task.inputs.vocabulary

@@ -110,6 +110,7 @@ def test_symbols_travel_as_int32_and_numbers_as_they_are() -> None:
     batch = recall().sample(LAG, 4, seeded())
     assert batch.to(CPU).inputs is batch.inputs
     numbers = Batch(batch.inputs.double(), batch.targets, batch.scored)
-    symbols, plain = batch.to(ACCELERATOR), numbers.to(ACCELERATOR)
+    of_eight_bytes = Batch(batch.inputs.long(), batch.targets, batch.scored)
+    symbols, plain = of_eight_bytes.to(ACCELERATOR), numbers.to(ACCELERATOR)
     assert (symbols.inputs.dtype, plain.inputs.dtype) == (torch.int32, torch.float64)
     assert symbols.targets.dtype == symbols.scored.dtype == torch.int64

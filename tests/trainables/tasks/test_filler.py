@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 from tests.trainables.tasks.labelled import digits, seeded, task_of, unscaled, write
 from trainables.encoding.steps import NumberSteps
 from trainables.tasks.rows import fitting
 from trainables.tasks.split.splitting import in_part
-from trainables.tasks.task import Reals, Symbols
+from trainables.tasks.task import SYMBOL, Reals, Symbols
 
 FALSE_ALARM = 1e-6
 N = 64  # pixels of a digit
@@ -54,7 +53,7 @@ def test_noise_of_tokens_is_uniform_and_blank_is_a_symbol_of_its_own(tmp_path: P
     blank = task_of(file, values="tokens", filler="blank")
     assert blank.inputs == Symbols(83)
     batch = blank.show(np.arange(80), 5, seeded())
-    assert batch.inputs.dtype == torch.int64
+    assert batch.inputs.dtype == SYMBOL
     assert (batch.inputs[:, 3:] == 82).all()
     assert batch.inputs[4, :3].tolist() == [0, 1, 6]
 

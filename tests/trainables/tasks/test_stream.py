@@ -69,7 +69,7 @@ class Knowing(torch.nn.Module):
         source = inputs[rows, scored + 1 - self.k]
         if inputs.ndim == 3:
             return 0.9 * source
-        return 3 * torch.nn.functional.one_hot(source, SYMBOLS).float()
+        return 3 * torch.nn.functional.one_hot(source.long(), SYMBOLS).float()
 
 
 @pytest.mark.parametrize("k", [1, 4, 7, CONTEXT])

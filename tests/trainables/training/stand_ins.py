@@ -37,6 +37,7 @@ class KnowingModel(nn.Module):
     """Recalls the first symbol in a share ``success`` of the sequences, drawn at random."""
 
     longest: int | None = None
+    carries_no_past = False
 
     def __init__(self, alphabet: int = 4, success: float = 1.0, seed: int = 0) -> None:
         super().__init__()

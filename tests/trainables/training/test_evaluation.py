@@ -21,7 +21,7 @@ class CopiesButTheZeros(nn.Module):
 
     def forward(self, inputs: Tensor, scored: Tensor) -> Tensor:
         symbols = (inputs[:, :3] - 2).clamp(min=1)
-        return nn.functional.one_hot(symbols, 4).float()
+        return nn.functional.one_hot(symbols.long(), 4).float()
 
 
 def test_one_wrong_answer_of_several_is_no_success() -> None:

@@ -14,6 +14,7 @@ from tests.trainables.tasks.labelled import task_of, write
 from tests.trainables.training.stand_ins import KnowingMember, attempt, ladder, no_tick, seeded
 from trainables.controls.guessers import constant
 from trainables.controls.measuring import Controls, Rate, measure
+from trainables.controls.parts import Parts
 from trainables.controls.rivals import Compared, Rivals
 from trainables.encoding.steps import NumberSteps
 from trainables.measure.reliability import better_than
@@ -155,5 +156,5 @@ def test_the_best_constant_number_is_where_most_lie() -> None:
     task = Adding(Adding.Config())
     batch = task.sample(8, 100, seeded())
     batch.targets[:92], batch.targets[92:] = 0.2, 1.9
-    outputs = constant(task, batch)(batch)
+    outputs = constant(task, batch)(Parts(batch))
     assert task.answer.right(outputs[:, None], batch.targets).float().mean() == 0.92  # type: ignore[call-overload]

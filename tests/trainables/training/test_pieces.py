@@ -18,8 +18,9 @@ from tests.trainables.training.stand_ins import (
     trial_config,
 )
 from trainables.measure.records import CurvePoint, HorizonPoint
+from trainables.models import room
 from trainables.models.model import Carried, Model, build
-from trainables.models.room import SHORTEST
+from trainables.models.room import SHORTEST, Room
 from trainables.randomness import Streams
 from trainables.training.curve import forgetting_curve
 from trainables.training.evaluation import each_shown, evaluate
@@ -58,6 +59,29 @@ def counting(seen: list[int]) -> list[int]:
 
 def model(cell: str, **parts: Any) -> Model:
     return build(trial_config(cell, **parts).model, recall(), seed=0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "transformer"])
+def test_however_much_memory_no_more_than_so_much_is_tested_at_a_time(
+    cell: str, lengths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond 1,000 sequences times steps, where nothing is learned; what attends is never cut."""
+    monkeypatch.setattr(room, "UNLEARNED", 1000)
+    monkeypatch.setattr(room, "OF_THOSE", 300)
+    tried, batch = model(cell), recall().sample(LAG, 4, seeded())
+    asked = Room(tried, math.inf)
+    with torch.no_grad():
+        first = asked.answers(batch.inputs, batch.scored)
+        assert set(lengths) == {LAG + 1}
+        longer = recall().sample(300, 4, seeded())
+        lengths.clear()
+        cut = asked.answers(longer.inputs, longer.scored)
+    assert max(lengths) == (301 if cell == "transformer" else 75)
+    lengths.clear()
+    whole = asked.answers(longer.inputs, longer.scored)
+    assert set(lengths) == {301}
+    torch.testing.assert_close(cut, whole)
+    assert len(first) == 4
 
 
 @pytest.mark.parametrize("cell", ["lstm", "lru", "min_gru"])

@@ -59,7 +59,7 @@ class Recalls(nn.Module):
         answer = inputs.gather(1, scored - LAG)
         if not self.knows_all:
             answer = torch.where(scored == 7, (answer + 1) % 4, answer)
-        return nn.functional.one_hot(answer, 4).float()
+        return nn.functional.one_hot(answer.long(), 4).float()
 
     def flops(self, length: int, answers: int) -> float:
         return 1.0

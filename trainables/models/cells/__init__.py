@@ -14,6 +14,7 @@ from trainables.models.cells.lru import Lru
 from trainables.models.cells.lstm import Lstm
 from trainables.models.cells.mamba import Mamba
 from trainables.models.cells.mamba2 import Mamba2
+from trainables.models.cells.mamba3 import Mamba3
 from trainables.models.cells.min_gru import MinGru
 from trainables.models.cells.min_lstm import MinLstm
 from trainables.models.cells.mlstm import Mlstm
@@ -29,6 +30,7 @@ from trainables.models.cells.transformer import Transformer
 from trainables.models.layer import Layer
 from trainables.models.memory.dnc import Dnc
 from trainables.models.memory.ntm import Ntm
+from trainables.models.memory.sam import Sam
 
 LAYERS: dict[str, type[Layer]] = {
     "rnn": Rnn,
@@ -44,6 +46,7 @@ LAYERS: dict[str, type[Layer]] = {
     "mlstm": Mlstm,
     "gated_delta": GatedDelta,
     "mamba2": Mamba2,
+    "mamba3": Mamba3,
     "kda": Kda,
     "rwkv7": Rwkv7,
     "slstm": Slstm,
@@ -59,6 +62,7 @@ LAYERS: dict[str, type[Layer]] = {
     "recurrent_memory": RecurrentMemory,
     "ntm": Ntm,
     "dnc": Dnc,
+    "sam": Sam,
 }
 
 __all__ = ["LAYERS"]
