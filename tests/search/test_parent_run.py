@@ -171,6 +171,22 @@ def test_before_a_trial_has_ended_it_says_what_is_asked(folder: SearchFolder) ->
     assert history(client, parent, "trials_ended") == [(0, 0.0)]
 
 
+def test_it_says_which_choices_carry_reach(folder: SearchFolder) -> None:
+    """Once enough trials made one; a newcomer need open no picture for it."""
+    records = [
+        replace(trial(n, 32 if kind == "lstm" else 8), ended_ms=n, parameters={"model/cell": kind})
+        for n, kind in enumerate(["lstm", "gru"] * 5)
+    ]
+    tracker = Tracker(SPEC, folder)
+    for record in records:
+        tracker.send(record)
+    tracker.end(records, finished=True)
+    said = parent_of(folder)[1].data.tags[NOTE_TAG]
+    assert "What carries reach: of the spread of progress model/cell explains 100% (" in said
+    few = note(SPEC, records[:2], [], {}, {})
+    assert "What carries reach" not in few
+
+
 def test_while_none_has_a_reach_it_says_so_and_gives_up_on_nothing() -> None:
     said = note(SPEC, [trial(0, 0)], [], {}, {})
     assert said.startswith("1 of 4 trials has ended. So far none has passed lag 8.\n\n")

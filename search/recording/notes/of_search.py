@@ -28,15 +28,18 @@ def note(
     links: Mapping[int, str],
     pictures: Mapping[str, str],
     following: Sequence[tuple[str, str]] = (),
+    mattered: str = "",
 ) -> str:
     """One paragraph, the leaderboard, the ``decided`` certificates, how trials ended, the pictures.
 
     The ``links`` lead by trial to its run's page, the ``pictures`` by what they show to where;
-    ``following`` is what to try next, sentences with a command or key.
+    ``following`` is what to try next, sentences with a command or key, ``mattered`` what is said of
+    choices.
     """
     found = ""
     for top in range(BEST, 0, -1):
-        found = "\n\n".join(_parts(spec, records, decided, links, pictures, following, top))
+        parts = _parts(spec, records, decided, links, pictures, following, mattered, top)
+        found = "\n\n".join(parts)
         if len(found) <= LONGEST:
             return found
     return found[:LONGEST]
@@ -49,6 +52,7 @@ def _parts(
     links: Mapping[int, str],
     pictures: Mapping[str, str],
     following: Sequence[tuple[str, str]],
+    mattered: str,
     top: int,
 ) -> Iterator[str]:
     ended = [record for record in records if record.finished]
@@ -63,6 +67,8 @@ def _parts(
     if ended:
         lines = [line[:LONGEST_LINE] for line in story.how_it_ended(ended)[:MOST_LINES]]
         yield "\n".join(["How trials ended:\n", *(f"- {line}" for line in lines)])
+    if mattered:
+        yield mattered
     if following:
         lines = [f"- {said} `{command}`" for said, command in following[:MOST_LINES]]
         yield "\n".join(["What to try next:\n", *lines])

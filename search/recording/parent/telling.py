@@ -18,7 +18,7 @@ from search.recording.notes.of_search import note
 from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
 from search.recording.parent.pace import Pace
-from search.recording.parent.pictures import FOLDER, REPORT, report, stills
+from search.recording.parent.pictures import FOLDER, REPORT, report, stills, what_mattered
 from search.recording.parent.progress import KEYS, progress, unsent
 from search.results.review.story import what_next
 from search.spec import Spec
@@ -49,6 +49,7 @@ class ParentRun:
                 last = max(told, key=lambda metric: (metric.step, metric.timestamp))
                 self._newest[key] = (last.step, last.value)
         self._shown: dict[str, str] | None = None
+        self._mattered = ""
         self._of_words = Pace(0.0, clock())
         self._of_pictures = Pace(SECONDS_BETWEEN_PICTURES, clock() + SECONDS_BETWEEN_PICTURES)
 
@@ -94,9 +95,10 @@ class ParentRun:
             self._of_words.made(ended, began, self._clock())
 
     def _draw(self, records: Sequence[Record]) -> None:
-        """The leaderboard, the report and the pictures."""
+        """The leaderboard, the report, the pictures, and what they say of choices."""
         client, folder = self._client, self._folder
         self._shown = sending.best(client, self.run_id, records, self._spec, folder)
+        self._mattered = what_mattered(records, self._spec)
         page = report(self._spec, folder, list(certificates(folder.path)))
         sending.file(client, self.run_id, page, REPORT, folder)
         for name, picture in stills(records, self._spec):
@@ -114,5 +116,5 @@ class ParentRun:
         following: list[tuple[str, str]] = []
         if at_last:  # before that the search itself goes on
             following += what_next(records, self._spec, self._folder, decided, asks_space=False)
-        said = note(self._spec, records, decided, links, pictures, following)
+        said = note(self._spec, records, decided, links, pictures, following, self._mattered)
         self._client.set_tag(self.run_id, NOTE_TAG, said)

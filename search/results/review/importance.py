@@ -20,6 +20,8 @@ FEWEST_TRIALS = 8
 """Of a choice that fewer trials made, nothing is said."""
 GROUPS = 4
 """Numbers are parted into so many groups of equal size."""
+TOLD, LEAST_TOLD = 3, 0.05
+"""Choices that a sentence names, at most, and what each explains at least."""
 RESAMPLES = 400
 LEVEL = 0.9
 
@@ -66,6 +68,23 @@ def importances(trials: pd.DataFrame, names: Sequence[str], seed: int = 0) -> li
         p_value = float(test.pvalue)
         found.append(Importance(name, of_all, float(low), float(high), p_value, len(chosen)))
     return sorted(found, key=lambda one: (-one.explained, one.parameter))
+
+
+def in_words(found: Sequence[Importance]) -> str:
+    """A sentence on what explains most; empty where nothing can be said of any choice."""
+    if not found:
+        return ""
+    told = [
+        f"{one.parameter} explains {one.explained:.0%} ({one.low:.0%} to {one.high:.0%})"
+        for one in found[:TOLD]
+        if one.explained >= LEAST_TOLD
+    ]
+    if not told:
+        return "What carries reach: no choice by itself explains the spread of progress."
+    return (
+        f"What carries reach: of the spread of progress {', '.join(told)}. A hint and no "
+        "experiment, for the sampler prefers good choices."
+    )
 
 
 def explained(groups: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> float:

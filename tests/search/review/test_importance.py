@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 from scipy.stats import kruskal
 
-from search.results.review.importance import FEWEST_TRIALS, explained, grouped, importances
+from search.results.review.importance import (
+    FEWEST_TRIALS,
+    Importance,
+    explained,
+    grouped,
+    importances,
+    in_words,
+)
 
 
 def table(groups: list[str], progress: list[float]) -> pd.DataFrame:
@@ -66,6 +73,15 @@ def test_nothing_is_said_of_too_few_or_of_what_did_not_vary() -> None:
     assert importances(table(["a", "b"] * 3 + ["a"], [*map(float, range(few))]), ["kind"]) == []
     assert importances(table(["a"] * 20, [*map(float, range(20))]), ["kind"]) == []
     assert importances(table(["a", "b"] * 10, [1.0] * 20), ["kind"]) == []
+
+
+def test_a_sentence_names_what_explains_something() -> None:
+    one, other = (Importance(name, part, 0.2, 0.75, 0.01, 12) for name, part in
+                  (("cell", 0.5), ("width", 0.04)))  # fmt: skip
+    said = "What carries reach: of the spread of progress cell explains 50% (20% to 75%). A hint"
+    assert in_words([one, other]).startswith(said)
+    assert "no choice by itself" in in_words([other])
+    assert in_words([]) == ""
 
 
 def test_numbers_are_parted_into_quarters() -> None:
