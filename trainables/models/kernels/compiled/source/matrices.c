@@ -49,13 +49,22 @@ INLINE real inner_(size count, const vec *x, const vec *y) {
   return total;
 }
 
+/* E numbers to or from V whole vectors, what is left over in them untouched */
+INLINE void take_(size E, size V, const void *from, void *to) {
+  if (E == V * LANES) {
+    for (size v = 0; v < V; v++) ((vec *)to)[v] = ((const vec *)from)[v];
+  } else {
+    memcpy(to, from, sizeof(real) * (size_t)E);
+  }
+}
+
 static void pad_(size E, size V, const real *from, vec *to) {
   memset(to, 0, sizeof(vec) * (size_t)(E * V));
-  for (size i = 0; i < E; i++) memcpy(to + i * V, from + i * E, sizeof(real) * (size_t)E);
+  for (size i = 0; i < E; i++) take_(E, V, from + i * E, to + i * V);
 }
 
 static void unpad_(size E, size V, const vec *from, real *to) {
-  for (size i = 0; i < E; i++) memcpy(to + i * E, from + i * V, sizeof(real) * (size_t)E);
+  for (size i = 0; i < E; i++) take_(E, V, from + i * V, to + i * E);
 }
 
 static void transpose_(size E, size V, const vec *from, vec *to) {
@@ -115,7 +124,7 @@ EXPORT void delta_forward(const size *sizes, real *const *arrays) {
         const real *in = arrays[0] + row * 3 * s.D + h * E;
         const real beta = arrays[1][row * s.H + h], a = exp_(arrays[2][row * s.H + h]);
         unit_(E, in, q), unit_(E, in + s.D, k);
-        memcpy(values, in + 2 * s.D, sizeof(real) * (size_t)E);
+        take_(E, V, in + 2 * s.D, values);
         combine_(E, V, k, S, w), combine_(E, V, q, S, r);
         const real met = dot_(E, q, k);
         for (size v = 0; v < V; v++) {
@@ -123,7 +132,7 @@ EXPORT void delta_forward(const size *sizes, real *const *arrays) {
           r[v] = a * r[v] + met * u[v];
         }
         update_(E, V, a, k, u, S, S);
-        memcpy(arrays[4] + row * s.D + h * E, r, sizeof(real) * (size_t)E);
+        take_(E, V, r, arrays[4] + row * s.D + h * E);
       }
     }
   for (size head = 0; head < s.B * s.H; head++)
@@ -158,7 +167,7 @@ EXPORT void delta_backward(const size *sizes, real *const *arrays) {
         const real beta = arrays[2][row * s.H + h], a = exp_(arrays[3][row * s.H + h]);
         real *q = (real *)(qs + j * V), *k = (real *)(ks + j * V);
         scales[j][0] = unit_(E, in, q), scales[j][1] = unit_(E, in + s.D, k);
-        memcpy(values, in + 2 * s.D, sizeof(real) * (size_t)E);
+        take_(E, V, in + 2 * s.D, values);
         combine_(E, V, k, S, w);
         for (size v = 0; v < V; v++) {
           errors[j * V + v] = values[v] - a * w[v];
@@ -174,7 +183,7 @@ EXPORT void delta_backward(const size *sizes, real *const *arrays) {
         const real *q = (real *)(qs + j * V), *k = (real *)(ks + j * V);
         const vec *old = ST + j * s.matrix;
         real *in = arrays[6] + row * 3 * s.D + h * E;
-        memcpy(g, arrays[0] + row * s.D + h * E, sizeof(real) * (size_t)E);
+        take_(E, V, arrays[0] + row * s.D + h * E, g);
         combine_(E, V, (real *)g, old + s.matrix, dq);
         add_(E, V, q, g, dS);
         add_(E, V, (real *)g, qs + j * V, dST);
@@ -190,7 +199,7 @@ EXPORT void delta_backward(const size *sizes, real *const *arrays) {
         for (size i = 0; i < s.matrix; i++) dS[i] = a * dS[i], dST[i] = a * dST[i];
         unit_back_(E, q, scales[j][0], (real *)dq, in);
         unit_back_(E, k, scales[j][1], (real *)dk, in + s.D);
-        memcpy(in + 2 * s.D, du, sizeof(real) * (size_t)E);
+        take_(E, V, du, in + 2 * s.D);
       }
     }
   for (size head = 0; head < heads; head++)
@@ -232,7 +241,7 @@ EXPORT void mlstm_forward(const size *sizes, real *const *arrays) {
       real *restrict n = arrays[4] + head * E, *m = arrays[5] + head;
       if (s.keep) {
         unpad_(E, V, S, arrays[7] + border * E * E);
-        memcpy(arrays[8] + border * E, n, sizeof(real) * (size_t)E);
+        take_(E, V, n, arrays[8] + border * E);
         arrays[9][border] = *m;
       }
       for (size t = first; t < stop; t++) {
@@ -243,13 +252,13 @@ EXPORT void mlstm_forward(const size *sizes, real *const *arrays) {
           k[i] = shorter * gate.added * q[s.D + i];
           n[i] = gate.kept * n[i] + k[i];
         }
-        memcpy(values, q + 2 * s.D, sizeof(real) * (size_t)E);
+        take_(E, V, q + 2 * s.D, values);
         update_(E, V, gate.kept, k, values, S, S);
         combine_(E, V, q, S, r);
         const real size_ = abs_(dot_(E, n, q));
         const real scale = 1 / (size_ < gate.floor ? gate.floor : size_);
         for (size v = 0; v < V; v++) r[v] *= scale;
-        memcpy(arrays[6] + row * s.D + h * E, r, sizeof(real) * (size_t)E);
+        take_(E, V, r, arrays[6] + row * s.D + h * E);
       }
     }
   for (size head = 0; head < heads; head++)
@@ -280,7 +289,7 @@ EXPORT void mlstm_backward(const size *sizes, real *const *arrays) {
       real *restrict dn = arrays[8] + head * E, m = arrays[6][border];
       pad_(E, V, arrays[4] + border * E * E, S);
       transpose_(E, V, S, ST);
-      memcpy(ns, arrays[5] + border * E, sizeof(real) * (size_t)E);
+      take_(E, V, arrays[5] + border * E, ns);
       for (size j = 0; j < steps; j++) {
         const size row = (first + j) * s.B + b;
         const real *in = arrays[1] + row * 3 * s.D + h * E;
@@ -299,9 +308,9 @@ EXPORT void mlstm_backward(const size *sizes, real *const *arrays) {
         const real *y = arrays[9] + row * s.D + h * E;
         const vec *old = ST + j * s.matrix, *new = old + s.matrix;
         real *restrict out = arrays[10] + row * 3 * s.D + h * E;
-        memcpy(queries, in, sizeof(real) * (size_t)E);
-        memcpy(values, in + 2 * s.D, sizeof(real) * (size_t)E);
-        memcpy(g, arrays[0] + row * s.D + h * E, sizeof(real) * (size_t)E);
+        take_(E, V, in, queries);
+        take_(E, V, in + 2 * s.D, values);
+        take_(E, V, arrays[0] + row * s.D + h * E, g);
         const real sum = dot_(E, n, in), length = abs_(sum);
         const real scale = 1 / (length < gates[j].floor ? gates[j].floor : length);
         const real share = length > gates[j].floor ? 1 : length < gates[j].floor ? 0 : (real)0.5;
@@ -322,7 +331,7 @@ EXPORT void mlstm_backward(const size *sizes, real *const *arrays) {
           out[s.D + i] = d * shorter * gates[j].added;
           dn[i] *= gates[j].kept;
         }
-        memcpy(out + 2 * s.D, dv, sizeof(real) * (size_t)E);
+        take_(E, V, dv, out + 2 * s.D);
         arrays[11][row * s.H + h] = dadded;
         arrays[12][row * s.H + h] = dkept * gates[j].kept;
         for (size i = 0; i < s.matrix; i++)
