@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from trainables import environment
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.files import checkpoint
@@ -126,7 +127,7 @@ class Trial:
         self.climber: Climber | None = None
         self._at_the_top: dict[str, Any] = {}
         self._saved_at = clock()
-        self._kernels = kernels.describe(device)
+        self._kernels, self._environment = kernels.describe(device), environment.describe()
 
     def run(self) -> Report:
         """Climb every task in turn."""
@@ -182,6 +183,7 @@ class Trial:
             final=dict(self.final),
             trace=tuple(self.trace),
             kernels=self._kernels,
+            environment=self._environment,
             limits=dict(self.limits),
         )
 

@@ -14,6 +14,7 @@ import torch
 
 from tests.trainables.small_trials import SMALL, SPECS, in_peace, repeatable, run, weights_in
 from tests.trainables.training.stand_ins import CPU
+from trainables import environment
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import EndedRung, FinalPoints, MemberRung, best_member
 from trainables.models import kernels
@@ -45,6 +46,7 @@ def test_every_report_says_how_recurrences_were_computed(name: str) -> None:
     result, reports, _, _ = in_peace(name)
     assert result.kernels.startswith(("c: ", "torch: "))
     assert {report.kernels for report in [*reports, result]} == {kernels.describe()}
+    assert {report.environment for report in [*reports, result]} == {environment.describe()}
 
 
 @pytest.mark.parametrize("name", SPECS)
