@@ -1,6 +1,6 @@
 """What training several members in one stack could save: the most that it could, not a stack.
 
-    python -m benchmarks.members_together [--trials 30]
+    python -m benchmarks.members_together [steps] [trials]
 
 K members in a stack cannot take less time than one member takes that sees K times as many
 sequences: calls are as few, and there is one set of weights to read instead of K. So the first
@@ -35,7 +35,7 @@ from trainables.training.member import Member
 from trainables.trial import TrialSpec, run_trial
 
 TASK = "recall"
-KINDS = ("lstm", "gru", "rnn", "min_gru", "lru", "mamba", "transformer")
+KINDS = ("lstm", "gru", "rnn", "min_gru", "lru", "mamba")
 WIDTHS, BATCHES, LAGS = (8, 16, 32), (8, 32), (64, 1024)
 MEMBERS = 3
 CPU = torch.device("cpu")
@@ -128,14 +128,17 @@ def climb(config: TrialConfig) -> tuple[MemberRung, ...]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("tables", nargs="*", help="steps, trials; both, if none is named")
+    parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--repetitions", type=int, default=7)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{kernels()}; {TASK}, {MEMBERS} members, one thread\n")
-    steps(asked.repetitions)
-    print()
-    trials(asked.trials, asked.repetitions)
+    if "steps" in asked.tables or not asked.tables:
+        steps(asked.repetitions)
+        print()
+    if "trials" in asked.tables or not asked.tables:
+        trials(asked.trials, asked.repetitions)
 
 
 if __name__ == "__main__":

@@ -30,11 +30,11 @@ def suits(*tensors: Tensor) -> bool:
     """
     first = tensors[0]
     return (
-        first.numel() > 0
-        and first.dtype in NUMBERS
+        first.dtype in NUMBERS
         and all(_plain(tensor, first.dtype) for tensor in tensors)
         and switched_on()
         and not _watched()
+        and first.numel() > 0
         and not isinstance(_library(first.dtype), str)
     )
 
