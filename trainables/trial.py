@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import torch
 
-from trainables import environment
 from trainables.config import TrialConfig
 from trainables.encoding.encoding import Encoding
 from trainables.files import checkpoint
@@ -33,6 +32,7 @@ from trainables.measure.plain import read
 from trainables.measure.records import FinalPoints, Limits, MemberRung, TracePoint, of_task
 from trainables.measure.report import Report, final_from_json, final_to_json, over_tasks
 from trainables.models import kernels
+from trainables.models.kernels import environment
 from trainables.models.model import build, outline
 from trainables.models.promises import require_promises
 from trainables.tasks import make_task

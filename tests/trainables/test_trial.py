@@ -14,10 +14,10 @@ import torch
 
 from tests.trainables.small_trials import SMALL, SPECS, in_peace, repeatable, run, weights_in
 from tests.trainables.training.stand_ins import CPU
-from trainables import environment
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import EndedRung, FinalPoints, MemberRung, best_member
 from trainables.models import kernels
+from trainables.models.kernels import environment
 from trainables.tasks.recall import Recall
 from trainables.trial import measure_final
 

@@ -47,7 +47,8 @@ class Report:
         worker: host and process that reported
         kernels: how recurrences were computed (`trainables.models.kernels.describe`); empty where
             an earlier version reported
-        environment: threads and allocator (`trainables.environment.describe`); empty likewise
+        environment: threads and allocator (`trainables.models.kernels.environment.describe`);
+            empty likewise
         censored_progress: what progress may still be: no less than that of whatever failed the
             rung that is open
         expected_progress: what progress will be if the members still to come do as those on the

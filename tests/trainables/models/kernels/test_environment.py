@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ASKED = "from trainables import environment; print(environment.describe())"
+ASKED = "from trainables.models.kernels import environment; print(environment.describe())"
 
 
 def told(code: str, **variables: str) -> str:
