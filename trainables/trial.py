@@ -32,6 +32,7 @@ from trainables.measure.plain import read
 from trainables.measure.records import FinalPoints, Limits, MemberRung, TracePoint, of_task
 from trainables.measure.report import Report, final_from_json, final_to_json, over_tasks
 from trainables.models import kernels
+from trainables.models.kernels import environment
 from trainables.models.model import build, outline
 from trainables.models.promises import require_promises
 from trainables.tasks import make_task
@@ -126,7 +127,7 @@ class Trial:
         self.climber: Climber | None = None
         self._at_the_top: dict[str, Any] = {}
         self._saved_at = clock()
-        self._kernels = kernels.describe(device)
+        self._kernels, self._environment = kernels.describe(device), environment.describe()
 
     def run(self) -> Report:
         """Climb every task in turn."""
@@ -182,6 +183,7 @@ class Trial:
             final=dict(self.final),
             trace=tuple(self.trace),
             kernels=self._kernels,
+            environment=self._environment,
             limits=dict(self.limits),
         )
 

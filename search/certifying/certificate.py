@@ -45,7 +45,7 @@ def certificate(store: Store, candidate: Candidate, plan: Plan) -> dict[str, Any
         "members": [
             {"member": m.member, "seed": m.seed, "goal": m.goal, "reach": m.reach,
              "ended_by": m.ended_by, "error": m.error, "device": m.device,
-             "kernels": m.kernels}
+             "kernels": m.kernels, "environment": m.environment}
             for m in members
         ],
         "seed": store.seed,

@@ -62,6 +62,7 @@ class Climbed:
         error: one line, where it ended by an error
         device: what it was trained on
         kernels: how its recurrences were computed; empty where an earlier version kept it
+        environment: threads and allocator; empty likewise
         rows: with this member's number
     """
 
@@ -74,6 +75,7 @@ class Climbed:
     device: str
     rows: tuple[MemberRung, ...]
     kernels: str = ""
+    environment: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -137,6 +139,7 @@ def run_member(job: Job) -> Climbed:
         device=f"{socket.gethostname()}: {_device(job.resources)}",
         rows=tuple(replace(row, member=job.member) for row in last.report.rows),
         kernels=last.report.kernels,
+        environment=last.report.environment,
     )
 
 

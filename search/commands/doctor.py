@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import locale
+import os
 import shutil
 import socket
 import sys
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from search.cluster.connection import listens
 from search.commands import EXIT_USER_ERROR, RUNS, Json, Runs, console, print_json
+from search.scheduling import WORKER_ENVIRONMENT
 
 LEAST_FREE_BYTES = 2 * 2**30
 LEAST_SHARED_BYTES = 256 * 2**20
@@ -101,6 +103,9 @@ def _computing() -> Iterator[Finding]:
     path = describe()
     slow = "" if path.startswith("c: ") else "recurrences train several times slower without"
     yield Finding("kernels", path, advice=slow)
+    told = [f"{name}={os.environ.get(name, value)}" for name, value in WORKER_ENVIRONMENT.items()]
+    own = ", ".join(name for name in WORKER_ENVIRONMENT if name in os.environ)
+    yield Finding("worker environment", ", ".join(told) + (f"; yours: {own}" if own else ""))
 
 
 def _folder(about: str, folder: Path) -> Finding:

@@ -160,6 +160,8 @@ def tags(record: Record, spec: Spec) -> dict[str, str]:
         found["regime"] = record.regime
     if record.report.kernels:
         found["kernels"] = record.report.kernels
+    if record.report.environment:
+        found["environment"] = record.report.environment
     if record.finished:
         limit = record.limited_by(spec.ladder)
         told = {"limited_by": limit, "why": record.why(limit)}

@@ -356,5 +356,6 @@ def _outcome(spec: Spec, record: Record, task: str, final: FinalPoints) -> dict[
         "extrapolated_lag": extrapolated_lag(final.curve, spec.ladder.success),
         "gradient_horizon": [asdict(point) for point in final.horizon],
         "kernels": record.report.kernels,
+        "environment": record.report.environment,
         "versions": versions(),
     }

@@ -62,7 +62,7 @@ TIMES = {"seconds", "peak_memory_bytes", "started_ms", "ended_ms", "busy_seconds
 
 SINCE = {
     *("censored_progress", "expected_progress", "final_measured"),
-    *("deaths", "losses", "kernels", "limits"),
+    *("deaths", "losses", "kernels", "environment", "limits"),
 }
 """What records and their reports say since the golden file was made."""
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from search.cli import app
 from search.commands import doctor
 from search.disk import versions
+from search.scheduling import WORKER_ENVIRONMENT
 from trainables.models.kernels import door
 
 
@@ -47,6 +48,20 @@ def test_it_says_which_path_recurrences_take(
     code, found = said("--runs", str(tmp_path))
     assert (code, found["kernels"][0]) == (0, "note")
     assert found["kernels"][1].startswith("torch: LONGSPAN_KERNELS=off")
+
+
+def test_it_says_what_workers_are_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longspan's own, unless the environment has another."""
+    for name in WORKER_ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    ours = ", ".join(f"{name}={value}" for name, value in WORKER_ENVIRONMENT.items())
+    assert said("--runs", str(tmp_path))[1]["worker environment"] == ("ok", ours)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    told = said("--runs", str(tmp_path))[1]["worker environment"][1]
+    assert told.startswith("OMP_NUM_THREADS=3, ")
+    assert told.endswith("; yours: OMP_NUM_THREADS")
 
 
 def test_a_runs_folder_that_cannot_be_written_is_wrong(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.trainables.training.stand_ins import CPU
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import EndedRung, FinalPoints, MemberRung, best_member
 from trainables.models import kernels
+from trainables.models.kernels import environment
 from trainables.tasks.recall import Recall
 from trainables.trial import measure_final
 
@@ -45,6 +46,7 @@ def test_every_report_says_how_recurrences_were_computed(name: str) -> None:
     result, reports, _, _ = in_peace(name)
     assert result.kernels.startswith(("c: ", "torch: "))
     assert {report.kernels for report in [*reports, result]} == {kernels.describe()}
+    assert {report.environment for report in [*reports, result]} == {environment.describe()}
 
 
 @pytest.mark.parametrize("name", SPECS)

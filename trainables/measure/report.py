@@ -26,7 +26,8 @@ from trainables.measure.records import (
 class Report:
     """What is known of a trial; one that is empty has reported nothing yet.
 
-    All but the times, the worker and the kernels is the same whenever the trial is repeated.
+    All but the times, the worker, kernels and environment is the same whenever the trial is
+    repeated.
 
     Attributes:
         progress: log2(reach) and the part of the failing rung, the mean over the tasks
@@ -46,6 +47,8 @@ class Report:
         worker: host and process that reported
         kernels: how recurrences were computed (`trainables.models.kernels.describe`); empty where
             an earlier version reported
+        environment: threads and allocator (`trainables.models.kernels.environment.describe`);
+            empty likewise
         censored_progress: what progress may still be: no less than that of whatever failed the
             rung that is open
         expected_progress: what progress will be if the members still to come do as those on the
@@ -69,6 +72,7 @@ class Report:
     busy_seconds: float = 0.0
     worker: str = ""
     kernels: str = ""
+    environment: str = ""
     censored_progress: float = 0.0
     expected_progress: float = 0.0
     limits: Mapping[str, Limits] = field(default_factory=dict)

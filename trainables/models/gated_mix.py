@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trainables.models.kernels.compiled.maps import mapped
+
 
 class GatedMix(nn.Module):
     """y = u * sigmoid(v) with (u, v) = W gelu(x) + b (Dauphin et al. 2017), step by step."""
@@ -16,6 +18,10 @@ class GatedMix(nn.Module):
     def forward(self, x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         """Each step by itself."""
         return nn.functional.glu(self.mix(nn.functional.gelu(x)), dim=-1)
+
+    def compiled(self, x: Float[Tensor, "T B D"]) -> Float[Tensor, "T B D"]:
+        """The same, its map by our own kernel."""
+        return nn.functional.glu(mapped(self.mix, nn.functional.gelu(x)), dim=-1)
 
     def flops_per_step(self) -> float:
         """Two square maps."""

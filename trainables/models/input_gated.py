@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from trainables.models.element_wise import ElementWise
 from trainables.models.kernels.compiled.linear import gated_scan
+from trainables.models.kernels.compiled.maps import mapped
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, Surroundings
@@ -35,11 +36,10 @@ class InputGated(ElementWise):
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """All maps at once, then the scan; compiled kernels make the gates on their way."""
-        x_TBD = x.transpose(0, 1).contiguous()
         if self.compiled is not None and suits(x, *state, *self.parameters()):
-            h_TBD, last = gated_scan(self.compiled, self.project(x_TBD), *state)
+            h_TBD, last = gated_scan(self.compiled, mapped(self.project, x.transpose(0, 1)), *state)
         else:
-            h_TBD = linear_scan(*self._gated(x_TBD), *state)
+            h_TBD = linear_scan(*self._gated(x.transpose(0, 1).contiguous()), *state)
             last = h_TBD[-1]
         return h_TBD.transpose(0, 1).to(x.dtype), (last,)
 

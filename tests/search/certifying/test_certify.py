@@ -180,6 +180,7 @@ def test_the_certificate_says_what_it_must(certified: dict[str, Any], runs: Path
     assert certified["versions"]["torch"]
     assert certified["device_seconds"] > 0
     assert {member["kernels"] for member in certified["members"]} == {kernels.describe()}
+    assert all("thread" in member["environment"] for member in certified["members"])
     assert any("below 4" in line for line in certified["assumptions"])
     assert len({member["seed"] for member in certified["members"]}) == len(certified["members"])
     (text,) = (runs / "small" / "certificates").glob("seed-0/*/CERTIFICATE.md")

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.kernels.chunks import chunk_size
 from trainables.models.kernels.compiled.convolution import short_convolution
+from trainables.models.kernels.compiled.maps import mapped
 from trainables.models.kernels.compiled.matrices import delta_scan
 from trainables.models.kernels.compiled.norms import gated_root_mean_square
 from trainables.models.kernels.delta_kernel import gated_delta_rule
@@ -77,7 +78,8 @@ class GatedDelta(Recurrence):
         if suits(x, *state, *self.parameters()):
             return self.scan(x, state)[0]
         qkv, *gates = (
-            part.flatten(1, 2) for part in self._writes(x, self.convolution(self.qkv(x)))
+            part.flatten(1, 2)
+            for part in self._writes(self.convolution(self.qkv(x)), *self._told(x))
         )
         q, k, v = (part.transpose(1, 2) for part in self._heads(qkv))
         beta, log_alpha = (part.transpose(1, 2) for part in gates)
@@ -89,18 +91,18 @@ class GatedDelta(Recurrence):
         if not suits(x, *state, *self.parameters()):
             return super().scan(x, state)
         past, S = state
-        x = x.transpose(0, 1).contiguous()
+        x = x.transpose(0, 1)
+        told = mapped(self.keep, x), mapped(self.write, x)
         qkv, past = short_convolution(
-            self.qkv(x), self.convolution.taps, self.convolution.bias, past
+            mapped(self.qkv, x), self.convolution.taps, self.convolution.bias, past
         )
-        qkv, beta, log_alpha = (part.movedim(2, 1).flatten(0, 1) for part in self._writes(x, qkv))
+        writes = self._writes(qkv, *told)
+        qkv, beta, log_alpha = (part.movedim(2, 1).flatten(0, 1) for part in writes)
         o, S = delta_scan(qkv, beta, log_alpha, S)
         o = o[self.config.num_writes - 1 :: self.config.num_writes]
         weight, eps = self.norm.weight, self.norm.eps or 0.0
-        return self.out(gated_root_mean_square(o, weight, self.gate(x), eps)).transpose(0, 1), (
-            past,
-            S,
-        )
+        o = gated_root_mean_square(o, weight, mapped(self.gate, x), eps)
+        return mapped(self.out, o).transpose(0, 1), (past, S)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros: the convolution's past, and S (B, H, E, E) in float32 at least."""
@@ -115,7 +117,8 @@ class GatedDelta(Recurrence):
         """One step of the equations above."""
         past, S = state
         qkv, past = self.convolution.step(self.qkv(x), past)
-        for write in zip(*(part.unbind(1) for part in self._writes(x, qkv)), strict=True):
+        writes = self._writes(qkv, *self._told(x))
+        for write in zip(*(part.unbind(1) for part in writes), strict=True):
             q, k, v = (part[..., None, :] for part in self._heads(write[0]))  # rows
             beta, log_alpha = (part[..., None, None] for part in write[1:])
             S = log_alpha.exp() * S
@@ -123,14 +126,17 @@ class GatedDelta(Recurrence):
         return self._answer((q @ S).squeeze(-2), x), (past, S)
 
     def _writes(
-        self, x: Float[Tensor, "*N D"], qkv: Float[Tensor, "*N M"]
+        self,
+        qkv: Float[Tensor, "*N M"],
+        keep: Float[Tensor, "*N H"],
+        write: Float[Tensor, "*N n*H"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What is written one after the other at a step: qkv (*N, n, 3 D), the gates (*N, n, H).
 
         All is forgotten ahead of the first of them, and what follows it forgets nothing.
         """
         n, H = self.config.num_writes, self.config.num_heads
-        beta, log_alpha = self._gates(x)
+        beta, log_alpha = self._gates(keep, write)
         if n > 1:
             q, k, v = qkv.split([self.width, n * self.width, n * self.width], dim=-1)
             pairs = (part.unflatten(-1, (n, -1)) for part in (k, v))
@@ -146,12 +152,16 @@ class GatedDelta(Recurrence):
         q, k, v = wide.unbind(-3)
         return nn.functional.normalize(q, dim=-1), nn.functional.normalize(k, dim=-1), v
 
-    def _gates(self, x: Float[Tensor, "*N D"]) -> tuple[Tensor, Tensor]:
+    def _told(self, x: Float[Tensor, "*N D"]) -> tuple[Tensor, Tensor]:
+        """What the input says of keeping and of writing."""
+        return self.keep(x), self.write(x)
+
+    def _gates(self, keep: Tensor, write: Tensor) -> tuple[Tensor, Tensor]:
         """Beta (*N, n H) and log alpha (*N, H)."""
-        wide = precise(x.dtype)
+        wide = precise(keep.dtype)
         rate = self.log_rate.to(wide).exp()
-        log_alpha = -rate * nn.functional.softplus(self.keep(x).to(wide))
-        beta = self.config.largest_write * torch.sigmoid(self.write(x).to(wide))
+        log_alpha = -rate * nn.functional.softplus(keep.to(wide))
+        beta = self.config.largest_write * torch.sigmoid(write.to(wide))
         return beta, log_alpha
 
     def _answer(self, o: Float[Tensor, "*N H E"], x: Float[Tensor, "*N D"]) -> Tensor:

@@ -20,7 +20,7 @@ from trainables.models.first_weights import (
     forget_bias,
     start_recurrent_,
 )
-from trainables.models.kernels.compiled.gru import gru_scan
+from trainables.models.kernels.compiled.gru import Weights, gru_scan
 from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.shapes import Stream
@@ -65,9 +65,7 @@ class Gru(Recurrence):
         if not suits(x, *state, *weights):
             y, last = self.fused(x, state[0][None].to(x.dtype))
             return y, (last[0],)
-        enter, recur, enter_bias, recur_bias = weights
-        projected = nn.functional.linear(x.transpose(0, 1), enter, enter_bias)
-        y_TBD, last = gru_scan(projected, recur, recur_bias, state[0])
+        y_TBD, last = gru_scan(x.transpose(0, 1), Weights(*weights), state[0])
         return y_TBD.transpose(0, 1), (last,)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:

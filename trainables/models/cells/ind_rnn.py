@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from trainables.models.element_wise import ElementWise
+from trainables.models.kernels.compiled.maps import mapped
 from trainables.models.kernels.compiled.rnn import rectified_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise, scan_backwards
@@ -39,8 +40,11 @@ class IndRnn(ElementWise):
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """All inputs at once, then a loop: compiled, or one that writes in place."""
-        drive = self._drive(x.transpose(0, 1).contiguous())
-        h_TBD, last = _scan(drive, self._held(), *state)
+        x_TBD = x.transpose(0, 1)
+        if suits(x, *state, *self.parameters()):
+            h_TBD, last = rectified_scan(mapped(self.project, x_TBD), self._held(), *state)
+        else:
+            h_TBD, last = _scan(self._drive(x_TBD.contiguous()), self._held(), *state)
         return h_TBD.transpose(0, 1).to(x.dtype), (last,)
 
     def driven(self, x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N 1 D"]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from trainables.models.element_wise import ElementWise, complex_states
 from trainables.models.gated_mix import GatedMix
 from trainables.models.kernels.compiled.linear import complex_scan
+from trainables.models.kernels.compiled.maps import linear
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import linear_scan, precise
 from trainables.models.layer import PartConfig, State, Surroundings
@@ -81,11 +82,11 @@ class Lru(ElementWise):
         """With real parts before imaginary ones, and gamma within the map of the inputs."""
         B = self.drive.weight.unflatten(0, (-1, 2)) * self.gamma.exp()[:, None, None]
         C = self.read.weight.unflatten(1, (-1, 2)).transpose(1, 2).flatten(1)
-        driven = nn.functional.linear(x, B.transpose(0, 1).flatten(0, 1)).unflatten(2, (2, -1))
+        driven = linear(x, B.transpose(0, 1).flatten(0, 1)).unflatten(2, (2, -1))
         factors = torch.view_as_real(self._factors()).t()
         h, last = complex_scan(factors, driven, initial.mT)
-        y = nn.functional.linear(h.flatten(2), C) + self.skip * x
-        return self.mix(y).transpose(0, 1), (last.mT.contiguous(),)
+        y = linear(h.flatten(2), C) + self.skip * x
+        return self.mix.compiled(y).transpose(0, 1), (last.mT.contiguous(),)
 
     def driven(self, x: Float[Tensor, "*M D"]) -> Complex[Tensor, "*M 1 N"]:
         """gamma (B x)."""

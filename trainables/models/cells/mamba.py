@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.kernels.compiled.convolution import short_convolution
+from trainables.models.kernels.compiled.maps import mapped
 from trainables.models.kernels.compiled.selective import Inputs, gated_selective_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
@@ -76,12 +77,12 @@ class Mamba(Recurrence):
         if not suits(x, *state, *self.parameters()):
             return super().scan(x, state)
         past, h = state
-        u, z = self.into(x.transpose(0, 1)).chunk(2, dim=-1)
+        u, z = mapped(self.into, x.transpose(0, 1)).chunk(2, dim=-1)
         u, past = short_convolution(u, self.convolution.taps, self.convolution.bias, past)
-        r, b, c = self.select(u).split(self.sizes, dim=-1)
-        inputs = Inputs(self.rate(r), u, b, c, z)
+        r, b, c = mapped(self.select, u).split(self.sizes, dim=-1)
+        inputs = Inputs(mapped(self.rate, r), u, b, c, z)
         y_TBE, h = gated_selective_scan(inputs, self._rates(), self.skip, h)
-        return self.out(y_TBE).transpose(0, 1), (past, h)
+        return mapped(self.out, y_TBE).transpose(0, 1), (past, h)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """Zeros: the convolution's past, and h (B, N, E) in float32 at least."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from trainables.models.kernels.chunked_mlstm import chunked_mlstm, read
 from trainables.models.kernels.chunks import chunk_size
+from trainables.models.kernels.compiled.maps import mapped
 from trainables.models.kernels.compiled.matrices import mlstm_scan
 from trainables.models.kernels.compiled.norms import gated_group
 from trainables.models.kernels.door import suits
@@ -64,14 +65,13 @@ class Mlstm(Recurrence):
         if not suits(x, *state, *self.parameters()):
             return super().scan(x, state)
         joint, m = state
-        x = x.transpose(0, 1).contiguous()
-        i, f = self.gates(x).chunk(2, dim=-1)
+        x = x.transpose(0, 1)
+        i, f = mapped(self.gates, x).chunk(2, dim=-1)
         start = (joint[..., :-1], joint[..., -1], m)
-        h, (C, n, m) = mlstm_scan(self.qkv(x), i, nn.functional.logsigmoid(f), start)
-        h = gated_group(
-            h, self.norm.weight, self.norm.bias, self.open(x), self.config.num_heads, self.norm.eps
-        )
-        return self.out(h).transpose(0, 1), (torch.cat((C, n[..., None]), dim=-1), m)
+        h, (C, n, m) = mlstm_scan(mapped(self.qkv, x), i, nn.functional.logsigmoid(f), start)
+        weight, bias, eps = self.norm.weight, self.norm.bias, self.norm.eps
+        h = gated_group(h, weight, bias, mapped(self.open, x), self.config.num_heads, eps)
+        return mapped(self.out, h).transpose(0, 1), (torch.cat((C, n[..., None]), dim=-1), m)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
         """The zero memory (B, H, E, E + 1), n its last column, and m (B, H), in float32 at least.

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.first_weights import RecurrentWeights, start_recurrent_
+from trainables.models.kernels.compiled.maps import linear
 from trainables.models.kernels.compiled.rnn import rnn_scan
 from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
@@ -43,7 +44,7 @@ class Rnn(Recurrence):
             y, last = self.fused(x, state[0][None].to(x.dtype))
             return y, (last[0],)
         enter, recur, enter_bias, recur_bias = weights
-        projected = nn.functional.linear(x.transpose(0, 1), enter, enter_bias + recur_bias)
+        projected = linear(x.transpose(0, 1), enter, enter_bias + recur_bias)
         y_TBD, last = rnn_scan(projected, recur, state[0])
         return y_TBD.transpose(0, 1), (last,)
 

@@ -77,7 +77,8 @@ class S4d(ElementWise):
         initial = torch.view_as_real(torch.view_as_complex(state[0]) / gains).permute(0, 3, 2, 1)
         y, last = diagonal_scan(x_TBD, _apart(exponents.exp()), _apart(2 * read * gains), initial)
         states = torch.view_as_complex(last.permute(0, 3, 2, 1).contiguous()) * gains
-        return self._answer(y, x_TBD).transpose(0, 1), (torch.view_as_real(states),)
+        y = self.mix.compiled(y + self.skip * x_TBD)
+        return y.transpose(0, 1), (torch.view_as_real(states),)
 
     def _convolve(self, u: Float[Tensor, "D L M"], batch: int) -> Float[Tensor, "D L M"]:
         """The answers 2 Re(c . s) at every step of every chunk."""

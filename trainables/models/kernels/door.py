@@ -24,13 +24,17 @@ CPU = torch.device("cpu")
 
 
 def suits(*tensors: Tensor) -> bool:
-    """Whether compiled kernels take these tensors, here and now."""
+    """Whether compiled kernels take these tensors, the inputs first, here and now.
+
+    Of no steps or no sequences torch says itself what becomes.
+    """
     first = tensors[0]
     return (
         first.dtype in NUMBERS
         and all(_plain(tensor, first.dtype) for tensor in tensors)
         and switched_on()
         and not _watched()
+        and first.numel() > 0
         and not isinstance(_library(first.dtype), str)
     )
 

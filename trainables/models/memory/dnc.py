@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.controller import Driven
-from trainables.models.kernels.compiled.dnc import Start, dnc_scan
+from trainables.models.kernels.compiled.memories.controller import Driven
+from trainables.models.kernels.compiled.memories.dnc import Start, dnc_scan
 from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate, masked_content_weights
 from trainables.models.memory.allocation import allocation, retention, usage_after

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.controller import CODES, Driven, drive
+from trainables.models.kernels.compiled.maps import mapped
+from trainables.models.kernels.compiled.memories.controller import CODES, Driven, drive
 from trainables.models.kernels.door import suits
 from trainables.models.layer import PartConfig, Recurrence, Surroundings
 from trainables.models.memory.controllers import CONTROLLERS, Lstm
@@ -73,10 +74,10 @@ class ExternalMemory(Recurrence):
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """`advance` over time; the maps into the controller and to the answer take all steps."""
         if self.is_compiled and suits(x, *state, *self.parameters()):
-            h_TBD, r_TBR, state = self.scan_compiled(
-                drive(self.controller, x.transpose(0, 1)), state
-            )
-            return self.answer(torch.cat((h_TBD, r_TBR), dim=-1)).transpose(0, 1), state
+            driven = drive(self.controller, x.transpose(0, 1))
+            h_TBD, r_TBR, state = self.scan_compiled(driven, state)
+            y_TBD = mapped(self.answer, torch.cat((h_TBD, r_TBR), dim=-1))
+            return y_TBD.transpose(0, 1), state
         outputs, reads = [], []
         for projected in self.controller.project(x).unbind(1):
             h, r, state = self.advance(projected, state)

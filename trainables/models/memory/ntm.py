@@ -9,8 +9,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.controller import Driven
-from trainables.models.kernels.compiled.ntm import Heads, ntm_scan
+from trainables.models.kernels.compiled.memories.controller import Driven
+from trainables.models.kernels.compiled.memories.ntm import Heads, ntm_scan
 from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate, sharpen, shift
 from trainables.models.memory.controllers import Carried

@@ -259,6 +259,45 @@ def test_a_gradient_asked_for_twice(kind: str, monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(frozen, first, rtol=0, atol=1e-12 * float(first.abs().max()))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("batch", "steps"), [(0, 5), (2, 0), (0, 0)])
+def test_without_sequences_or_steps_it_is_torchs_to_say(
+    kind: str, batch: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no kernel expects reaches none."""
+    layer, x = recurrence(kind, {}), numbers(batch, steps, 12)
+
+    def run(path: str) -> Any:
+        take(path, monkeypatch)
+        try:
+            return layer(x).shape
+        except (RuntimeError, IndexError, ArithmeticError) as refused:
+            return str(refused)
+
+    assert run("compiled") == run("torch")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("batch", "steps", "width"), [(130, 3, 8), (5, 150, 20), (2, 9, 100)])
+def test_blocks_that_are_not_full(
+    kind: str, batch: int, steps: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows than a block has, widths that fill no panel; inputs time first, alike, apart."""
+    layer = recurrence(kind, {}, width=width)
+    take("torch", monkeypatch)
+    state = met_state(layer, batch)
+    for x in (
+        numbers(steps, batch, width).transpose(0, 1),
+        numbers(1, steps, width).expand(batch, -1, -1),
+        numbers(batch, steps, 2 * width)[..., ::2],
+    ):
+        take("torch", monkeypatch)
+        theirs = all_of_it(layer, x, state)
+        take("compiled", monkeypatch)
+        for one, other in zip(all_of_it(layer, x, state), theirs, strict=True):
+            agree(one, other, 1e-12)
+
+
 def watched_by_a_mode(layer: Recurrence, x: Tensor) -> Tensor:
     from torch.utils.flop_counter import FlopCounterMode
 

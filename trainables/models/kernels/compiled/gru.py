@@ -1,8 +1,8 @@
-"""The gated recurrent unit, compiled."""
+"""The gated recurrent unit, compiled, with the map of its inputs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,47 +12,54 @@ from torch.autograd.function import once_differentiable
 from trainables.models.kernels.door import call, kept_for_backward, states_after
 
 
-def gru_scan(
-    projected: Float[Tensor, "T B 3*D"],
-    recurrent: Float[Tensor, "3*D D"],
-    bias: Float[Tensor, " 3*D"],
-    initial: Float[Tensor, "B D"],
-) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "B D"]]:
-    """The states after each step, and the last; gates reset, update, new, as `torch.nn.GRU` has.
+class Weights(NamedTuple):
+    """Gates reset, update, new, as `torch.nn.GRU` has them.
 
-    Args:
-        projected: the map of the inputs, its bias added
-        recurrent: U
-        bias: what is added to U h
-        initial: the state before the first step
+    Attributes:
+        enter: W, the map of the inputs
+        recur: U, the map of the state
+        enter_bias: what is added to W x
+        recur_bias: what is added to U h
 
     """
-    keep = kept_for_backward(projected, recurrent, bias, initial)
-    return _Gru.apply(projected.contiguous(), recurrent, bias, initial, keep)
+
+    enter: Float[Tensor, "3*D I"]
+    recur: Float[Tensor, "3*D D"]
+    enter_bias: Float[Tensor, " 3*D"]
+    recur_bias: Float[Tensor, " 3*D"]
+
+
+def gru_scan(
+    x: Float[Tensor, "T B I"], weights: Weights, initial: Float[Tensor, "B D"]
+) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "B D"]]:
+    """The states after each step from ``initial`` on, and the last."""
+    keep = kept_for_backward(x, *weights, initial)
+    return _Gru.apply(x if x.stride(2) == 1 else x.contiguous(), *weights, initial, keep)
 
 
 class _Gru(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, U: Tensor, c: Tensor, initial: Tensor, keep: bool
+        ctx: Any, x: Tensor, W: Tensor, U: Tensor, b: Tensor, c: Tensor, initial: Tensor, keep: bool
     ) -> tuple[Tensor, Tensor]:
-        T, B, G = x.shape
-        D = G // 3
+        T, B, width = x.shape
+        D = initial.shape[1]
         h = states_after(initial, T)
         kept = x.new_empty(T if keep else 1, B, 4 * D)
-        call("gru_forward", [T, B, D, keep], [x, U.t().contiguous(), c.contiguous(), h, kept])
+        W, ctx.sizes = W.contiguous(), [T, B, width, D, x.stride(0), x.stride(1), keep]
+        arrays = [x, W, b.contiguous(), U.t().contiguous(), c.contiguous(), h, kept]
+        call("gru_forward", ctx.sizes, arrays)
         if keep:
-            ctx.save_for_backward(U, h, kept)
+            ctx.save_for_backward(x, W, U, h, kept)
         return h[1:], h[-1].clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
-        U, h, kept = ctx.saved_tensors
-        T, B, D = dy.shape
-        dx, du = dy.new_empty(T, B, 3 * D), dy.new_empty(T, B, 3 * D)
+        x, W, U, h, kept = ctx.saved_tensors
+        dx, dW, dU = x.new_empty(x.shape), torch.empty_like(W), W.new_empty(U.shape)
+        db, dc = W.new_empty(len(W)), W.new_empty(len(W))
         dh = dlast.clone(memory_format=torch.contiguous_format)
-        arrays = [dy.contiguous(), U.contiguous(), h, kept, dx, du, dh]
-        call("gru_backward", [T, B, D], arrays)
-        flat = du.flatten(0, 1)
-        return dx, flat.t() @ h[:-1].flatten(0, 1), flat.sum(0), dh, None
+        arrays = [dy.contiguous(), x, W, U.contiguous(), h, kept, dx, dW, db, dU, dc, dh]
+        call("gru_backward", ctx.sizes, arrays)
+        return dx, dW, dU, db, dc, dh, None

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from trainables.models.kernels.compiled.maps import outer_sum
 from trainables.models.kernels.door import call, states_after
 
 
@@ -42,7 +43,7 @@ class _Rnn(torch.autograd.Function):
         U, h = ctx.saved_tensors
         dx, dh = dy.new_empty(dy.shape), dlast.clone(memory_format=torch.contiguous_format)
         call("rnn_backward", [*dy.shape], [dy.contiguous(), U.contiguous(), h, dx, dh])
-        return dx, dx.flatten(0, 1).t() @ h[:-1].flatten(0, 1), dh
+        return dx, outer_sum(dx, h[:-1]), dh
 
 
 class _Rectified(torch.autograd.Function):

@@ -10,66 +10,88 @@ typedef struct {
 
 static Shape shape_(const size *n) { return (Shape){n[0], n[1], n[2], n[3], n[4]}; }
 
-/* The inputs at step t, which may lie up to K - 1 steps before the first */
-INLINE const real *at_(const Shape *s, const real *x, const real *past, size t, size b) {
-  return t >= 0 ? x + (t * s->B + b) * s->stride : past + ((t + s->K - 1) * s->B + b) * s->E;
+/* The inputs at the K steps up to t, which may lie up to K - 1 steps before the first */
+INLINE void seen_(const Shape *s, const real *x, const real *past, size t, size b,
+                  const real **from) {
+  for (size k = 0; k < s->K; k++)
+    from[k] = t >= k ? x + ((t - k) * s->B + b) * s->stride
+                     : past + ((t - k + s->K - 1) * s->B + b) * s->E;
 }
 
-static void sum_(const Shape *s, const real *x, const real *past, const real *taps,
-                 const real *restrict bias, size t, size b, real *restrict z) {
-  memcpy(z, bias, sizeof(real) * (size_t)s->E);
-  for (size k = 0; k < s->K; k++) {
-    const real *restrict from = at_(s, x, past, t - k, b), *restrict w = taps + k * s->E;
-    SIMD for (size e = 0; e < s->E; e++) z[e] += w[e] * from[e];
+INLINE void answer_(const size K, size E, const real *const *from, const real *restrict taps,
+                    const real *restrict bias, real *restrict y) {
+  SIMD for (size e = 0; e < E; e++) {
+    real z = bias[e];
+    for (size k = 0; k < K; k++) z += taps[k * E + e] * from[k][e];
+    y[e] = z * sigmoid_(z);
   }
 }
 
 /* arrays: x (T B E), past (K-1 B E), taps (K E), bias (E), y (T B E) */
 EXPORT void convolution_forward(const size *sizes, real *const *arrays) {
   const Shape s = shape_(sizes);
-  real *restrict z = scratch_(s.E);
+  const real **from = malloc(sizeof(real *) * (size_t)s.K);
+  if (!from) abort();
   for (size t = 0; t < s.T; t++)
     for (size b = 0; b < s.B; b++) {
-      real *restrict y = arrays[4] + (t * s.B + b) * s.E;
-      sum_(&s, arrays[0], arrays[1], arrays[2], arrays[3], t, b, z);
-      SIMD for (size e = 0; e < s.E; e++) y[e] = z[e] * sigmoid_(z[e]);
+      real *y = arrays[4] + (t * s.B + b) * s.E;
+      seen_(&s, arrays[0], arrays[1], t, b, from);
+      if (s.K == 4) answer_(4, s.E, from, arrays[2], arrays[3], y);
+      else answer_(s.K, s.E, from, arrays[2], arrays[3], y);
     }
-  free(z);
+  free(from);
+}
+
+/* d: the gradient in the sum of one step */
+INLINE void gradient_(const size K, size E, const real *restrict g, const real *const *from,
+                      const real *restrict taps, const real *restrict bias, real *restrict d,
+                      real *restrict dtaps, real *restrict dbias) {
+  SIMD for (size e = 0; e < E; e++) {
+    real z = bias[e];
+    for (size k = 0; k < K; k++) z += taps[k * E + e] * from[k][e];
+    const real open = sigmoid_(z);
+    const real here = g[e] * open * (1 + z * (1 - open));
+    d[e] = here;
+    dbias[e] += here;
+    for (size k = 0; k < K; k++) dtaps[k * E + e] += here * from[k][e];
+  }
+}
+
+/* What steps up to K - 1 later, of which `later` has the gradients, say of an input */
+INLINE void spread_(const size K, size E, const real *const *later, const real *restrict taps,
+                    real *restrict out) {
+  SIMD for (size e = 0; e < E; e++) {
+    real sum = 0;
+    for (size k = 0; k < K; k++) sum += taps[k * E + e] * later[k][e];
+    out[e] = sum;
+  }
 }
 
 /* arrays: dy (T B E), x, past, taps, bias, then the gradients dx, dpast, dtaps, dbias */
 EXPORT void convolution_backward(const size *sizes, real *const *arrays) {
   const Shape s = shape_(sizes);
   const size E = s.E, K = s.K;
-  const real *x = arrays[1], *past = arrays[2], *taps = arrays[3];
-  real *dx = arrays[5], *dpast = arrays[6], *dtaps = arrays[7], *restrict dbias = arrays[8];
-  real *restrict z = scratch_(E), *recent = scratch_(K * E);
+  const real *taps = arrays[3], *bias = arrays[4];
+  real *dx = arrays[5], *dpast = arrays[6], *dtaps = arrays[7], *dbias = arrays[8];
+  real *recent = scratch_(K * s.B * E), *nothing = scratch_(E);
+  const real **from = malloc(sizeof(real *) * (size_t)K * 2), **later = from + K;
+  if (!from) abort();
   memset(dtaps, 0, sizeof(real) * (size_t)(K * E));
   memset(dbias, 0, sizeof(real) * (size_t)E);
-  for (size b = 0; b < s.B; b++)
-    for (size t = s.T - 1; t > -K; t--) { /* recent: gradients in the sums of the K steps from t on */
-      real *restrict d = recent + ((t + K) % K) * E;
-      real *restrict out = t >= 0 ? dx + (t * s.B + b) * E : dpast + ((t + K - 1) * s.B + b) * E;
+  for (size t = s.T - 1; t > -K; t--)
+    for (size b = 0; b < s.B; b++) { /* recent: gradients in the sums of the K steps from t on */
       if (t >= 0) {
-        const real *restrict g = arrays[0] + (t * s.B + b) * E;
-        sum_(&s, x, past, taps, arrays[4], t, b, z);
-        SIMD for (size e = 0; e < E; e++) {
-          real open = sigmoid_(z[e]);
-          d[e] = g[e] * open * (1 + z[e] * (1 - open));
-          dbias[e] += d[e];
-        }
+        const real *g = arrays[0] + (t * s.B + b) * E;
+        real *d = recent + (t % K * s.B + b) * E;
+        seen_(&s, arrays[1], arrays[2], t, b, from);
+        if (K == 4) gradient_(4, E, g, from, taps, bias, d, dtaps, dbias);
+        else gradient_(K, E, g, from, taps, bias, d, dtaps, dbias);
       }
-      for (size e = 0; e < E; e++) out[e] = 0;
-      for (size k = t >= 0 ? 0 : -t; k < K; k++) {
-        if (t + k >= s.T) break;
-        const real *restrict later = recent + ((t + k + K) % K) * E, *restrict w = taps + k * E;
-        SIMD for (size e = 0; e < E; e++) out[e] += w[e] * later[e];
-      }
-      for (size k = 0; t >= 0 && k < K; k++) {
-        const real *restrict from = at_(&s, x, past, t - k, b);
-        real *restrict dw = dtaps + k * E;
-        SIMD for (size e = 0; e < E; e++) dw[e] += d[e] * from[e];
-      }
+      for (size k = 0; k < K; k++)
+        later[k] = t + k >= 0 && t + k < s.T ? recent + ((t + k) % K * s.B + b) * E : nothing;
+      real *out = t >= 0 ? dx + (t * s.B + b) * E : dpast + ((t + K - 1) * s.B + b) * E;
+      if (K == 4) spread_(4, E, later, taps, out);
+      else spread_(K, E, later, taps, out);
     }
-  free(z), free(recent);
+  free(recent), free(nothing), free(from);
 }

@@ -82,14 +82,14 @@ static void allocation_back_(size N, const real *usage, const int32_t *order,
 }
 
 /* prod_r (1 - f_r w_r), but for head `left`; free gates as they are told */
-static void retained_(const Shape *s, const real *f, const real *reading, size left,
+INLINE void retained_(const size N, const Shape *s, const real *f, const real *reading, size left,
                       real *restrict kept) {
-  for (size i = 0; i < s->N; i++) kept[i] = 1;
+  for (size i = 0; i < N; i++) kept[i] = 1;
   for (size h = 0; h < s->R; h++) {
     if (h == left) continue;
-    const real *restrict w = reading + h * s->N;
+    const real *restrict w = reading + h * N;
     const real gate = sigmoid_(f[s->free + h]);
-    SIMD for (size i = 0; i < s->N; i++) kept[i] *= 1 - gate * w[i];
+    SIMD for (size i = 0; i < N; i++) kept[i] *= 1 - gate * w[i];
   }
 }
 
@@ -102,7 +102,7 @@ static real *off_diagonal_(size N) {
 }
 
 /* Links one step on: (1 - w_i - w_j) L + w_i p_j, nothing on the diagonal */
-static void link_(size N, const real *restrict w, const real *restrict p, const real *off,
+INLINE void link_(size N, const real *restrict w, const real *restrict p, const real *off,
                   const real *last, real *next) {
   for (size i = 0; i < N; i++) {
     const real *restrict others = off + N - 1 - i, *old = last + i * N;
@@ -114,9 +114,8 @@ static void link_(size N, const real *restrict w, const real *restrict p, const 
 }
 
 /* Links one step on, in place, and where they lead from what was read last: L^T w, L w */
-static void follow_(const Shape *s, const real *write, const real *precedence, const real *reading,
+INLINE void follow_(const size N, const Shape *s, const real *write, const real *precedence, const real *reading,
                     const real *off, real *links, real *backward, real *forward) {
-  const size N = s->N;
   const real *restrict w = write, *restrict p = precedence;
   for (size i = 0; i < s->R * N; i++) backward[i] = 0;
   for (size i = 0; i < N; i++) {
@@ -149,11 +148,10 @@ static void follow_(const Shape *s, const real *write, const real *precedence, c
 /* Going back through `follow_`: from the gradients g (R N) in the read weights and the modes' shares
  * (3 R) to those in the modes' shares, in what was read last, in the write weights, in the last
  * precedence (all added to) and in the links, from after to before. scratch: (R + 1) N */
-static void follow_back_(const Shape *s, const real *write, const real *precedence,
+INLINE void follow_back_(const size N, const Shape *s, const real *write, const real *precedence,
                          const real *reading, const real *off, const real *last, const real *g,
                          const real *shares, real *dshares, real *dreading, real *dwrite,
                          real *dprecedence, real *dlinks, real *scratch) {
-  const size N = s->N;
   const real *restrict w = write, *restrict p = precedence;
   real *dwrite_i = scratch, *dreading_i = scratch + N;
   real *restrict dw = dwrite, *restrict dp = dprecedence;
@@ -209,9 +207,8 @@ static void follow_back_(const Shape *s, const real *write, const real *preceden
  * weights (N), read weights (R N), precedence (N), reads, hidden, cell; then what is kept: act (G),
  * told (I), contents ((R + 1) N, the writing head's last), order (N int32), memories and links at
  * the segments' starts */
-EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
-  const Shape s = shape_(sizes);
-  const size T = s.T, B = s.B, D = s.D, N = s.N, W = s.W, R = s.R, G = s.G, K = s.K, I = s.I;
+INLINE void dnc_forward_(const size N, const Shape s, real *const *arrays) {
+  const size T = s.T, B = s.B, D = s.D, W = s.W, R = s.R, G = s.G, K = s.K, I = s.I;
   const size cells = s.kind == LSTM, linked = s.links * N;
   const real *projected = arrays[0], *WT = arrays[1], *interfaceT = arrays[2];
   const real *restrict bias = arrays[3];
@@ -250,7 +247,7 @@ EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
       const real *last_reading = readings + old * R * N;
       const real *restrict last_precedence = s.links ? precedences + old * N : nothing;
       real *restrict usage = usages + new * N, *restrict write = writes + new * N;
-      retained_(&s, f, last_reading, -1, kept_share);
+      retained_(N, &s, f, last_reading, -1, kept_share);
       SIMD for (size i = 0; i < N; i++) {
         real u = last_usage[i] + last_write[i] - last_usage[i] * last_write[i];
         u *= kept_share[i];
@@ -274,7 +271,7 @@ EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
       write_(N, W, write, erased, f + s.add, m, m);
       if (s.links) {
         real *restrict precedence = precedences + new * N;
-        follow_(&s, write, last_precedence, last_reading, off, L + b * N * N, backward,
+        follow_(N, &s, write, last_precedence, last_reading, off, L + b * N * N, backward,
                 forward);
         SIMD for (size i = 0; i < N; i++)
           precedence[i] = (1 - written) * last_precedence[i] + write[i];
@@ -306,9 +303,8 @@ EXPORT void dnc_forward(const size *sizes, real *const *arrays) {
  * order and the borders as they were left; the gradients in the last state, made into those in the
  * first: dM, dL, dusage, dwrite, dreading, dprecedence, dreads, dhidden, dcell; at last dprojected
  * (T B G) and dtold (T B I) */
-EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
-  const Shape s = shape_(sizes);
-  const size T = s.T, B = s.B, D = s.D, N = s.N, W = s.W, R = s.R, G = s.G, K = s.K, I = s.I;
+INLINE void dnc_backward_(const size N, const Shape s, real *const *arrays) {
+  const size T = s.T, B = s.B, D = s.D, W = s.W, R = s.R, G = s.G, K = s.K, I = s.I;
   const size cells = s.kind == LSTM, wide = B * W * N, square = B * N * N * s.links;
   const real *dhs = arrays[0], *drs = arrays[1], *weight = arrays[2], *interface = arrays[3];
   const real *usages = arrays[4], *writes = arrays[5], *readings = arrays[6];
@@ -382,7 +378,7 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
             dw[i] += carry[i] - dwritten;
             last_dprecedence[i] = (1 - written) * carry[i];
           }
-          follow_back_(&s, write, last, last_reading, off, L + (t - first) * square + b * N * N,
+          follow_back_(N, &s, write, last, last_reading, off, L + (t - first) * square + b * N * N,
                        g, shares, dshares, last_dreading, dw, last_dprecedence, dL + b * N * N,
                        scratch);
           memcpy(carry, last_dprecedence, sizeof(real) * (size_t)N);
@@ -415,7 +411,7 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
         memcpy(du, dusage + b * N, sizeof(real) * (size_t)N);
         allocation_back_(N, usage, order, dallocated, du, scratch);
         real *restrict last_du = dusage + b * N, *restrict last_dw = dwrite + b * N;
-        retained_(&s, f, last_reading, -1, others);
+        retained_(N, &s, f, last_reading, -1, others);
         SIMD for (size i = 0; i < N; i++) {
           const real u = last_usage[i] + last_write[i] - last_usage[i] * last_write[i];
           const real raw = u * others[i];
@@ -429,7 +425,7 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
           real *restrict dread = last_dreading + h * N;
           const real freed = sigmoid_(f[s.free + h]);
           real dfreed = 0;
-          retained_(&s, f, last_reading, h, others);
+          retained_(N, &s, f, last_reading, h, others);
 #pragma omp simd reduction(+ : dfreed)
           for (size i = 0; i < N; i++) {
             dfreed -= du[i] * others[i] * w[i];
@@ -453,3 +449,14 @@ EXPORT void dnc_backward(const size *sizes, real *const *arrays) {
   free(last_dprecedence), free(shares), free(dshares), free(dh), free(dcarried), free(du);
   free(off);
 }
+
+/* The usual number of slots is known when this is compiled, so that loops over them are unrolled */
+#define EXPORTED_(name)                                      \
+  EXPORT void name(const size *sizes, real *const *arrays) { \
+    const Shape s = shape_(sizes);                           \
+    if (s.N == 64) name##_(64, s, arrays);                   \
+    else name##_(s.N, s, arrays);                            \
+  }
+
+EXPORTED_(dnc_forward)
+EXPORTED_(dnc_backward)

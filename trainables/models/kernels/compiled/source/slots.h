@@ -8,7 +8,7 @@ enum { SEGMENT = 16 }; /* steps whose memories are computed again going back */
 #define SMALLEST_SQUARE ((real)1e-6)
 
 /* y = softmax(z); y may be z */
-static inline void softmax_(size n, const real *z, real *y) {
+INLINE void softmax_(size n, const real *z, real *y) {
   real most = z[0], sum = 0;
 #pragma omp simd reduction(max : most)
   for (size i = 0; i < n; i++) most = z[i] > most ? z[i] : most;
@@ -30,7 +30,7 @@ INLINE void softmax_back_(size n, const real *y, const real *dy, real scale, rea
 }
 
 /* 1 / sqrt(|M(i)|^2 + e) of every slot */
-static inline void inverse_lengths_(size N, size W, const real *M, real *restrict inverse) {
+INLINE void inverse_lengths_(size N, size W, const real *M, real *restrict inverse) {
   for (size i = 0; i < N; i++) inverse[i] = SMALLEST_SQUARE;
   for (size w = 0; w < W; w++) {
     const real *restrict row = M + w * N;
@@ -40,7 +40,7 @@ static inline void inverse_lengths_(size N, size W, const real *M, real *restric
 }
 
 /* k . M(i), and 1 / sqrt(|k|^2 + e) */
-static inline real likeness_(size N, size W, const real *key, const real *M, real *restrict like) {
+INLINE real likeness_(size N, size W, const real *key, const real *M, real *restrict like) {
   for (size i = 0; i < N; i++) like[i] = 0;
   for (size w = 0; w < W; w++) {
     const real *restrict row = M + w * N;
@@ -51,7 +51,7 @@ static inline real likeness_(size N, size W, const real *key, const real *M, rea
 }
 
 /* content(i) = softmax of strength x cosine(key, M(i)) */
-static inline void find_(size N, size W, const real *key, real strength, const real *M,
+INLINE void find_(size N, size W, const real *key, real strength, const real *M,
                          const real *restrict inverse, real *restrict content) {
   real scale = strength * likeness_(N, W, key, M, content);
   SIMD for (size i = 0; i < N; i++) content[i] *= scale * inverse[i];
@@ -60,7 +60,7 @@ static inline void find_(size N, size W, const real *key, real strength, const r
 
 /* From the gradient in the content (spoilt here) to those in key, strength (returned) and M (added
  * to); scratch: 2 N */
-static inline real find_back_(size N, size W, const real *key, real strength, const real *M,
+INLINE real find_back_(size N, size W, const real *key, real strength, const real *M,
                               const real *restrict inverse, const real *content, real *dcontent,
                               real *dkey, real *dM, real *scratch) {
   real *restrict like = scratch, *restrict shrink = scratch + N, *restrict d = dcontent;
@@ -88,7 +88,7 @@ static inline real find_back_(size N, size W, const real *key, real strength, co
 }
 
 /* One head's erasing and adding: M = M (1 - w e^T) + w a^T; `next` may be `last` */
-static inline void write_(size N, size W, const real *restrict weights, const real *erase,
+INLINE void write_(size N, size W, const real *restrict weights, const real *erase,
                           const real *add, const real *last, real *next) {
   for (size w = 0; w < W; w++) {
     real e = erase[w], a = add[w];
@@ -99,7 +99,7 @@ static inline void write_(size N, size W, const real *restrict weights, const re
 }
 
 /* Going back through `write_`: dM, from after to before; dweights added to */
-static inline void write_back_(size N, size W, const real *restrict weights, const real *erase,
+INLINE void write_back_(size N, size W, const real *restrict weights, const real *erase,
                                const real *add, const real *last, real *dM,
                                real *restrict dweights, real *derase, real *dadd) {
   for (size w = 0; w < W; w++) {
@@ -120,12 +120,12 @@ static inline void write_back_(size N, size W, const real *restrict weights, con
 }
 
 /* What a head reads */
-static inline void read_(size N, size W, const real *weights, const real *M, real *r) {
+INLINE void read_(size N, size W, const real *weights, const real *M, real *r) {
   for (size w = 0; w < W; w++) r[w] = dot_(N, weights, M + w * N);
 }
 
 /* Going back through `read_`: both gradients are added to */
-static inline void read_back_(size N, size W, const real *restrict weights, const real *M,
+INLINE void read_back_(size N, size W, const real *restrict weights, const real *M,
                               const real *dr, real *dM, real *restrict dweights) {
   for (size w = 0; w < W; w++) {
     const real *restrict m = M + w * N;

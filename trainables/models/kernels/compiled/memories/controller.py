@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trainables.models.kernels.compiled.maps import mapped
 from trainables.models.memory.controllers import Controller, FeedForward, Gru, Lstm, Rnn
 
 CODES: dict[type[Controller], int] = {FeedForward: 0, Rnn: 1, Gru: 2, Lstm: 3}
@@ -31,9 +32,9 @@ class Driven(NamedTuple):
 
 def drive(controller: Controller, x: Float[Tensor, "T B D"]) -> Driven:
     """The controller on inputs, with the gate `new` of a GRU in two halves: inputs and state."""
-    projected, code = controller.project(x), CODES[type(controller)]
+    projected, code = mapped(controller.project, x), CODES[type(controller)]
     if isinstance(controller, FeedForward | Rnn | Lstm):
-        return Driven(code, projected.contiguous(), controller.recur.weight)
+        return Driven(code, projected, controller.recur.weight)
     assert isinstance(controller, Gru)
     D, recur = controller.width, controller.recur
     from_reads, from_hidden = controller.observe.weight, recur.weight

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.controller import Driven
+from trainables.models.kernels.compiled.maps import outer_sum
+from trainables.models.kernels.compiled.memories.controller import Driven
 from trainables.models.kernels.door import call, kept_for_backward
 
 SEGMENT = 16
@@ -137,8 +138,7 @@ def product_gradients(
     weight: Float[Tensor, "G K"],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients in the controller's weight, in the interface and in its bias."""
-    dgates, told = dprojected.flatten(0, 1).t(), dtold.flatten(0, 1)
-    dweight = [dgates @ reads[:-1].flatten(0, 1)]
+    dweight = [outer_sum(dprojected, reads[:-1])]
     if has_hidden(weight, reads):
-        dweight.append(dgates @ hidden[:-1].flatten(0, 1))
-    return torch.cat(dweight, dim=1), told.t() @ hidden[1:].flatten(0, 1), told.sum(0)
+        dweight.append(outer_sum(dprojected, hidden[:-1]))
+    return torch.cat(dweight, dim=1), outer_sum(dtold, hidden[1:]), dtold.sum((0, 1))

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.models.kernels.compiled.controller import Driven
-from trainables.models.kernels.compiled.ntm import SEGMENT, has_hidden, product_gradients
+from trainables.models.kernels.compiled.memories.controller import Driven
+from trainables.models.kernels.compiled.memories.ntm import SEGMENT, has_hidden, product_gradients
 from trainables.models.kernels.door import call, kept_for_backward
 
 

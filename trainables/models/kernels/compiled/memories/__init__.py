@@ -1,0 +1,1 @@
+"""Nets with an external memory, compiled."""
