@@ -21,7 +21,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from trainables.models.kernels.compiled.controller import Driven
+from trainables.models.kernels.compiled.memories.controller import Driven
 from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import inverse_lengths
 from trainables.models.memory.controllers import Carried
