@@ -165,7 +165,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "anchors": Experiment(
         "a state that has to say what was read learns to hold what no answer asked for yet",
         task={"kind": "recall"},
-        ladder={"start": 32, "stop": 256, "sequences": 4000},
+        ladder={"start": 16, "stop": 256, "sequences": 12_000},
         sides={
             "incremental": lstm(INCREMENTAL),
             "auxiliary": lstm({"kind": "auxiliary", "steps": 16}),
@@ -181,6 +181,25 @@ EXPERIMENTS: dict[str, Experiment] = {
             "segments of 16": alone(regime=INCREMENTAL, kind="recurrent_memory", segment=16),
         },
     ),
+    **{
+        f"{name}_copying": Experiment(
+            f"as {name}, on four symbols of four to be copied",
+            task={"kind": "copying", "symbols": 4, "alphabet": 4},
+            ladder={"start": 8, "stop": 64, "sequences": 12_000},
+            sides=sides,
+        )
+        for name, sides in {
+            "segments": {
+                "window 16": alone(regime=INCREMENTAL, kind="transformer", window=16),
+                "segments of 16": alone(regime=INCREMENTAL, kind="recurrent_memory", segment=16),
+            },
+            "fading": {"rope": transformer("rope"), "xpos": transformer("xpos")},
+            "anchors": {
+                "incremental": lstm(INCREMENTAL),
+                "auxiliary": lstm({"kind": "auxiliary", "steps": 16}),
+            },
+        }.items()
+    },
     "convolution": Experiment(
         "a convolution in front sees a cue of several noisy steps as one",
         task={"kind": "delayed_pattern"},
