@@ -8,6 +8,7 @@ operators either way. A search's workers hold on to large pieces of memory, and 
 
     export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
     python -m benchmarks.cost [KIND ...]
+    python -m benchmarks.cost dnc --choose masked=true sharpened=true
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from trainables.models.cells import LAYERS
@@ -72,11 +75,11 @@ def growth(step: Step, width: int, repetitions: int) -> float:
     return statistics.median(times[1]) / statistics.median(times[0])
 
 
-def report(kind: str, width: int, repetitions: int) -> None:
-    """Measure one kind and print its row."""
+def report(kind: str, choices: dict[str, Any], width: int, repetitions: int) -> None:
+    """Measure one kind, configured by ``choices``, and print its row."""
     torch.manual_seed(0)
     cell = LAYERS[kind]
-    layer = cell(cell.Config.model_validate({"kind": kind}), Surroundings(width=width))
+    layer = cell(cell.Config.model_validate({"kind": kind, **choices}), Surroundings(width=width))
     lstm = nn.LSTM(width, width, batch_first=True)
     compiled = by("on", layer)
     row = f"{kind + ('=' if kind in UNCOMPILED else ''):<16}{width:>6}"
@@ -94,12 +97,17 @@ def report(kind: str, width: int, repetitions: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", help=", ".join(LAYERS))
+    parser.add_argument(
+        "--choose", nargs="*", default=[], metavar="KEY=VALUE", help="of every KIND"
+    )
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--width", type=int, default=WIDTH)
     arguments = parser.parse_args()
     unknown = set(arguments.kinds) - set(LAYERS)
     if unknown:
         parser.error(f"{', '.join(sorted(unknown))}: allowed are {', '.join(LAYERS)}")
+    parted = (choice.partition("=") for choice in arguments.choose)
+    choices = {key: yaml.safe_load(value) for key, _, value in parted}
     torch.set_num_threads(1)
     os.environ[SWITCH] = "on"
     print(f"{describe()}; batch {BATCH}, one thread, medians of {arguments.repetitions}")
@@ -107,7 +115,7 @@ def main() -> None:
     heads = "".join(f"{f'torch {T}':>10}{f'c {T}':>10}{'us':>10}" for T in LENGTHS)
     print(f"{'kind':<16}{'width':>6}{heads}{'growth':>9}{'state':>12}")
     for kind in arguments.kinds or LAYERS:
-        report(kind, arguments.width, arguments.repetitions)
+        report(kind, choices, arguments.width, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trainables.models.kernels.compiled.memories.controller import Driven
-from trainables.models.kernels.compiled.memories.dnc import Start, dnc_scan
+from trainables.models.kernels.compiled.memories.dnc import Fixes, Start, dnc_scan
 from trainables.models.layer import Surroundings
 from trainables.models.memory.addressing import content_weights, interpolate, masked_content_weights
 from trainables.models.memory.allocation import allocation, retention, usage_after
@@ -66,7 +66,7 @@ class Dnc(ExternalMemory):
             erases_freed: whether what is let go is wiped too, not only given out anew
             sharpened: whether what links lead to is sharpened; without links nothing
 
-        The last three are those of Csordas & Schmidhuber 2019; they run by torch's operators.
+        The last three are those of Csordas & Schmidhuber 2019.
         """
 
         kind: Literal["dnc"] = "dnc"
@@ -93,13 +93,6 @@ class Dnc(ExternalMemory):
     @staticmethod
     def _sharpens(config: Config) -> bool:
         return config.sharpened and config.links
-
-    @property
-    def is_compiled(self) -> bool:
-        """Only the memory of 2016."""
-        config = self.config
-        plain = not (config.masked or config.erases_freed or config.sharpened)
-        return plain and super().is_compiled
 
     def initial_state(self, batch_size: int) -> DncState:
         """Nothing written, nothing read."""
@@ -147,7 +140,9 @@ class Dnc(ExternalMemory):
         """The same over all steps, compiled."""
         memory, usage, write_weights, read_weights, precedence, links, *carried = state
         start = Start(memory.mT, links, usage, write_weights, read_weights, precedence, *carried)
-        h, r, last = dnc_scan(driven, self.interface.weight, self.interface.bias, start)
+        config, interface = self.config, self.interface
+        fixes = Fixes(config.masked, config.erases_freed, self._sharpens(config))
+        h, r, last = dnc_scan(driven, interface.weight, interface.bias, start, fixes)
         return h, r, DncState(
             last.memory.mT, last.usage, last.write_weights, last.read_weights, last.precedence,
             last.links, last.reads, last.hidden, last.cell,

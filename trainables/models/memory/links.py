@@ -43,9 +43,11 @@ def sharpened(
 ) -> Float[Tensor, "B R N"]:
     """w^s / sum w^s, and nothing where there was nothing (Csordas & Schmidhuber 2019, 3.3).
 
-    Links are noisy, and what a link leads to becomes vaguer with every step along a chain.
+    Links are noisy, and what a link leads to becomes vaguer with every step along a chain. Weights
+    that rounding leaves below zero are nothing, too: they have no powers.
     """
     smallest = torch.finfo(weights.dtype).tiny
+    weights = weights.clamp(min=0)
     relative = weights / weights.amax(-1, keepdim=True).clamp(min=smallest)
     powers = relative ** exponents.unsqueeze(-1)
     return powers / powers.sum(-1, keepdim=True).clamp(min=1)

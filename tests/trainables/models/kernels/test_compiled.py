@@ -1,5 +1,6 @@
 """Compiled kernels against torch's operators, in every configuration that they claim."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,9 +12,17 @@ from tests.trainables.models.kernels.paths import take
 from trainables.models.cells import LAYERS
 from trainables.models.kernels.door import suits
 from trainables.models.layer import Recurrence, Surroundings
+from trainables.models.memory.dnc import DncState
+from trainables.models.memory.external import ExternalMemory
 
 SMALL = {"num_slots": 7, "slot_width": 3}
 CONTROLLERS = ["feed_forward", "rnn", "gru", "lstm"]
+
+FIXES = [
+    {"masked": masked, "erases_freed": erases_freed, "sharpened": sharpened}
+    for masked, erases_freed, sharpened in itertools.product((False, True), repeat=3)
+][1:]
+"""Of Csordas & Schmidhuber 2019, all but none of them."""
 
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     *((kind, {}) for kind in ("gru", "rnn", "ind_rnn", "min_gru", "min_lstm", "lru", "s4d")),
@@ -38,11 +47,23 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("dnc", {**SMALL, "num_read_heads": 3}),
     ("dnc", {**SMALL, "num_read_heads": 2, "links": False}),
     ("dnc", {"num_slots": 130, "slot_width": 2}),  # sorted by merging, too
+    *(("dnc", {**SMALL, **fixes}) for fixes in FIXES),
+    *(("dnc", {**SMALL, **fixes, "num_read_heads": 3}) for fixes in FIXES),
+    *(("dnc", {**SMALL, **fixes, "num_read_heads": 2, "links": False}) for fixes in FIXES),
+    *(("dnc", {**SMALL, **FIXES[-1], "controller": {"kind": kind}}) for kind in CONTROLLERS),
+    ("dnc", {**FIXES[-1], "num_slots": 1, "slot_width": 1}),
+    ("dnc", {**FIXES[-1], "num_slots": 70, "slot_width": 2, "num_read_heads": 2}),
 ]
 EVERY = pytest.mark.parametrize(
     ("kind", "config"), CONFIGURATIONS, ids=[f"{kind} {config}" for kind, config in CONFIGURATIONS]
 )
-KINDS = sorted({kind for kind, _ in CONFIGURATIONS})
+ONE_OF_EACH: list[tuple[str, dict[str, Any]]] = [
+    *((kind, {}) for kind in sorted({kind for kind, _ in CONFIGURATIONS})),
+    *(("dnc", {**FIXES[-1], "links": links}) for links in (True, False)),
+]
+EACH = pytest.mark.parametrize(
+    ("kind", "config"), ONE_OF_EACH, ids=[f"{kind} {config}" for kind, config in ONE_OF_EACH]
+)
 
 
 def recurrence(
@@ -155,29 +176,33 @@ def test_single_precision_stays_near_the_double_one(
         assert float((one - exact).abs().max()) <= near
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_kernel_is_what_runs(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@EACH
+def test_the_kernel_is_what_runs(
+    kind: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the kernels on, torch's own steps and scans are not met."""
     take("compiled", monkeypatch)
-    layer = recurrence(kind, {}, torch.float32)
+    layer = recurrence(kind, config, torch.float32)
 
     def met(*_: Any) -> Any:
         raise AssertionError("a step of torch's")
 
     monkeypatch.setattr(type(layer), "step", met)
+    if isinstance(layer, ExternalMemory):
+        monkeypatch.setattr(type(layer), "advance", met)
     x = numbers(2, 9, 12).float()
     y, _ = layer.scan(x, layer.initial_state(2))
     assert torch.equal(layer(x), y)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_same_numbers_again_whatever_is_kept(
-    kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    kind: str, config: dict[str, Any], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the last bit: a second time, without gradients, through a view."""
     take("compiled", monkeypatch)
-    layer, x = recurrence(kind, {}, dtype), numbers(3, 35, 12, dtype=dtype)
+    layer, x = recurrence(kind, config, dtype), numbers(3, 35, 12, dtype=dtype)
     state = met_state(layer, 3)
     outputs, gradients = all_of_it(layer, x, state)
 
@@ -198,14 +223,14 @@ def test_the_same_numbers_again_whatever_is_kept(
         assert same([y, *last], outputs)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nan_in_means_nan_out(
-    kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    kind: str, config: dict[str, Any], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the row and from the step it came in, and nowhere else; so a trial ends by it."""
     take("compiled", monkeypatch)
-    layer, x = recurrence(kind, {}, dtype), numbers(3, 21, 12, dtype=dtype)
+    layer, x = recurrence(kind, config, dtype), numbers(3, 21, 12, dtype=dtype)
     x[1, 4] = torch.nan
     y = layer(x)
     assert y[1, 4:].isnan().any(-1).all()
@@ -215,23 +240,25 @@ def test_nan_in_means_nan_out(
     assert any(p.grad is not None and p.grad.isnan().any() for p in layer.parameters())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH
 def test_an_infinite_weight_does_not_come_out_finite(
-    kind: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training that blew up is seen, whichever weight it was."""
     take("compiled", monkeypatch)
-    layer = recurrence(kind, {}, torch.float32)
+    layer = recurrence(kind, config, torch.float32)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.fill_(torch.nan)
     assert layer(numbers(2, 5, 12).float()).isnan().all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gates_far_open_or_shut_stay_finite(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@EACH
+def test_gates_far_open_or_shut_stay_finite(
+    kind: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Inputs of a hundred: elementary functions at their ends, where torch's are finite too."""
-    layer, x = recurrence(kind, {}, torch.float32), 100 * numbers(2, 9, 12).float()
+    layer, x = recurrence(kind, config, torch.float32), 100 * numbers(2, 9, 12).float()
 
     def run(path: str) -> list[Tensor]:
         take(path, monkeypatch)
@@ -245,11 +272,13 @@ def test_gates_far_open_or_shut_stay_finite(kind: str, monkeypatch: pytest.Monke
         assert one.isfinite().all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_gradient_asked_for_twice(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@EACH
+def test_a_gradient_asked_for_twice(
+    kind: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Going back leaves all it needs in place, and frozen weights take nothing from the inputs."""
     take("compiled", monkeypatch)
-    layer, x = recurrence(kind, {}), numbers(2, 18, 12).requires_grad_()
+    layer, x = recurrence(kind, config), numbers(2, 18, 12).requires_grad_()
     y = layer(x)
     (first,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
     (second,) = torch.autograd.grad(y.sum(), x)
@@ -259,13 +288,13 @@ def test_a_gradient_asked_for_twice(kind: str, monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(frozen, first, rtol=0, atol=1e-12 * float(first.abs().max()))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH
 @pytest.mark.parametrize(("batch", "steps"), [(0, 5), (2, 0), (0, 0)])
 def test_without_sequences_or_steps_it_is_torchs_to_say(
-    kind: str, batch: int, steps: int, monkeypatch: pytest.MonkeyPatch
+    kind: str, config: dict[str, Any], batch: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What no kernel expects reaches none."""
-    layer, x = recurrence(kind, {}), numbers(batch, steps, 12)
+    layer, x = recurrence(kind, config), numbers(batch, steps, 12)
 
     def run(path: str) -> Any:
         take(path, monkeypatch)
@@ -277,13 +306,18 @@ def test_without_sequences_or_steps_it_is_torchs_to_say(
     assert run("compiled") == run("torch")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH
 @pytest.mark.parametrize(("batch", "steps", "width"), [(130, 3, 8), (5, 150, 20), (2, 9, 100)])
 def test_blocks_that_are_not_full(
-    kind: str, batch: int, steps: int, width: int, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    config: dict[str, Any],
+    batch: int,
+    steps: int,
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """More rows than a block has, widths that fill no panel; inputs time first, alike, apart."""
-    layer = recurrence(kind, {}, width=width)
+    layer = recurrence(kind, config, width=width)
     take("torch", monkeypatch)
     state = met_state(layer, batch)
     for x in (
@@ -296,6 +330,23 @@ def test_blocks_that_are_not_full(
         take("compiled", monkeypatch)
         for one, other in zip(all_of_it(layer, x, state), theirs, strict=True):
             agree(one, other, 1e-12)
+
+
+def test_links_that_lead_nowhere_or_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to sharpen, less than nothing by rounding, and a power of exactly one."""
+    layer = recurrence("dnc", {**SMALL, "sharpened": True})
+    with torch.no_grad():
+        layer.interface.bias[-2:] = torch.tensor([-50.0, 0.0])  # of backward and forward
+    take("torch", monkeypatch)
+    state = DncState(*(part.detach() for part in met_state(layer, 3)))
+    state.links[:, :, 2] = -1e-17
+    state.precedence[:, 2] = 0
+    state.links[1], state.precedence[1], state.read_weights[2] = 0, 0, 0
+    theirs = all_of_it(layer, numbers(3, 5, 12), state)
+    take("compiled", monkeypatch)
+    for one, other in zip(all_of_it(layer, numbers(3, 5, 12), state), theirs, strict=True):
+        assert all(part is None or part.isfinite().all() for part in other)
+        agree(one, other, 1e-12)
 
 
 def watched_by_a_mode(layer: Recurrence, x: Tensor) -> Tensor:

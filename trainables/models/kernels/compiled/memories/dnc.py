@@ -1,4 +1,4 @@
-"""The differentiable neural computer, compiled: any controller and read heads, links or none."""
+"""The differentiable neural computer, compiled: whatever of it there is to choose."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from torch.autograd.function import once_differentiable
 from trainables.models.kernels.compiled.memories.controller import Driven
 from trainables.models.kernels.compiled.memories.ntm import SEGMENT, has_hidden, product_gradients
 from trainables.models.kernels.door import call, kept_for_backward
+
+
+class Fixes(NamedTuple):
+    """What was added to the memory of 2016, as `Dnc.Config` has it; sharpened with links alone."""
+
+    masked: bool
+    erases_freed: bool
+    sharpened: bool
 
 
 class Start(NamedTuple):
@@ -29,7 +37,11 @@ class Start(NamedTuple):
 
 
 def dnc_scan(
-    driven: Driven, interface: Float[Tensor, "I D"], bias: Float[Tensor, " I"], start: Start
+    driven: Driven,
+    interface: Float[Tensor, "I D"],
+    bias: Float[Tensor, " I"],
+    start: Start,
+    fixes: Fixes,
 ) -> tuple[Float[Tensor, "T B D"], Float[Tensor, "T B R"], Start]:
     """The controller's answers, what was read, and the last state.
 
@@ -38,11 +50,12 @@ def dnc_scan(
         interface: the map of the controller's answers to what the memory is told
         bias: what is added to that
         start: the state before the first step
+        fixes: what the memory does beyond that of 2016
 
     """
     tensors = (driven.projected, driven.weight, interface, bias, *start)
     keep = kept_for_backward(*tensors)
-    hs, rs, *last, cell = _Dnc.apply(*tensors, driven.code, keep)
+    hs, rs, *last, cell = _Dnc.apply(*tensors, driven.code, fixes, keep)
     hidden = hs[-1] if start.hidden.shape[1] else start.hidden
     return hs, rs, Start._make([*last, rs[-1], hidden, cell])
 
@@ -52,7 +65,7 @@ class _Dnc(torch.autograd.Function):
     def forward(
         ctx: Any, projected: Tensor, weight: Tensor, interface: Tensor, bias: Tensor, *rest: Any
     ) -> tuple[Tensor, ...]:
-        start, (code, keep) = Start(*rest[:-2]), rest[-2:]
+        start, (code, fixes, keep) = Start(*rest[:-3]), rest[-3:]
         T, B, G = projected.shape
         told_size, D = interface.shape
         W, N = start.memory.shape[1:]
@@ -71,19 +84,22 @@ class _Dnc(torch.autograd.Function):
         hs = new(T + 1, B, D)
         hs[0] = start.hidden if start.hidden.shape[1] else 0
         act, told, contents = new(kept, B, G), new(kept, B, told_size), new(kept, B, R + 1, N)
+        ways = new(kept, B, 2 * R * fixes.sharpened, N)
         order = torch.empty(kept, B, N, dtype=torch.int32)
         segments = -(-kept // SEGMENT)
         borders = [new(segments, *M.shape), new(segments, *L.shape)]
-        sizes = [T, B, D, code, N, W, R, L.numel() > 0, keep]
+        sizes = [T, B, D, code, N, W, R, L.numel() > 0, *fixes, keep]
         call("dnc_forward", sizes, [
             projected, weight.t().contiguous(), interface.t().contiguous(), bias.contiguous(),
-            M, L, *carried, reads, hs, cells, act, told, contents, order, *borders,
+            M, L, *carried, reads, hs, cells, act, told, contents, ways, order,
+            *borders,
         ])  # fmt: skip
         if keep:
             ctx.sizes = sizes
             ctx.save_for_backward(
-                weight, interface, *carried, hs, cells, act, told, contents, order, *borders, reads
-            )
+                weight, interface, *carried, hs, cells, act, told, contents, ways, order,
+                *borders, reads,
+            )  # fmt: skip
         last = T if keep else T % 2
         return hs[1:], reads[1:], M, L, *(part[last].clone() for part in (*carried, cells))
 
@@ -106,6 +122,7 @@ class _Dnc(torch.autograd.Function):
             dreads,
             dhidden if has_hidden(weight, reads) else dhidden[:, :0],
             dcell,
+            None,
             None,
             None,
         )

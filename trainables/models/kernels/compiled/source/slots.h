@@ -119,6 +119,29 @@ INLINE void write_back_(size N, size W, const real *restrict weights, const real
   }
 }
 
+/* Keeps of each slot a share; `next` may be `last` */
+INLINE void hold_(size N, size W, const real *restrict kept, const real *last, real *next) {
+  for (size w = 0; w < W; w++) {
+    const real *from = last + w * N;
+    real *to = next + w * N;
+    SIMD for (size i = 0; i < N; i++) to[i] = from[i] * kept[i];
+  }
+}
+
+/* Going back through `hold_`: dM, from after to before, and the gradient in what is kept */
+INLINE void hold_back_(size N, size W, const real *restrict kept, const real *last, real *dM,
+                              real *restrict dkept) {
+  for (size i = 0; i < N; i++) dkept[i] = 0;
+  for (size w = 0; w < W; w++) {
+    const real *restrict m = last + w * N;
+    real *restrict d = dM + w * N;
+    SIMD for (size i = 0; i < N; i++) {
+      dkept[i] += d[i] * m[i];
+      d[i] *= kept[i];
+    }
+  }
+}
+
 /* What a head reads */
 INLINE void read_(size N, size W, const real *weights, const real *M, real *r) {
   for (size w = 0; w < W; w++) r[w] = dot_(N, weights, M + w * N);
