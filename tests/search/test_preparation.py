@@ -93,8 +93,8 @@ def test_what_is_no_configuration_is_refused() -> None:
 def test_nobody_prepares_a_worker_otherwise() -> None:
     """Threads, device and `TrialSpec` of a worker are made in one place.
 
-    An estimate, which is made as if in one, is in another; and a copy of the process, in which
-    somebody's own code is tried, has none of its threads.
+    An estimate, which is made as if in one, is in another; a copy of the process, in which
+    somebody's own code is tried, has none of its threads; and controls, beside Ray's start, one.
     """
     rooms = Path(__file__).parents[2] / "search"
     words = ("set_num_threads", "TrialSpec(", 'device("cuda"')
@@ -105,6 +105,7 @@ def test_nobody_prepares_a_worker_otherwise() -> None:
     }
     assert found == {
         "scheduling/preparation.py",
+        "checking/controls.py",
         "commands/estimating/as_in_a_worker.py",
         "spec/trying.py",
     }
