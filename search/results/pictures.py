@@ -32,7 +32,7 @@ def forgetting_curves(
     """
     tried = [row for row in members if row.looks]
     legend = 0.2 + 0.2 * (len(curves) + bool(tried))
-    figure, axes = _sheet(height=4.0 + legend, below=0.65 + legend)
+    figure, axes = _sheet(height=4.0 + legend, below=0.55 + legend)
     lags = {p.lag for points in curves.values() for p in points} | {row.lag for row in tried}
     for place, member in enumerate(sorted({row.member for row in tried})):
         own = sorted((row.lag, row.success_rate) for row in tried if row.member == member)
@@ -40,9 +40,9 @@ def forgetting_curves(
         axes.plot(*zip(*own, strict=True), color="0.7", linewidth=1, marker=".", label=label)
     for number, (label, points) in enumerate(curves.items()):
         _draw(axes, label, points, f"C{number}")
-    _level(axes, success, f"asked for: {success:g}", points_above=-11)
+    _level(axes, success, f"asked for: {success:g}")
     if chance is not None:
-        _level(axes, chance, f"chance: {chance:.3g}", points_above=3)
+        _level(axes, chance, f"chance: {chance:.3g}")
     axes.set_xscale("log", base=2)
     ticks = sorted(lags)
     _ticks(axes, ticks)
@@ -54,14 +54,16 @@ def forgetting_curves(
     return _png(figure)
 
 
-def _level(axes: Any, success: float, said: str, points_above: int) -> None:
+def _level(axes: Any, success: float, said: str) -> None:
+    """A dotted line, named at its end: at its start, the shortest lag, all curves are near it."""
     axes.axhline(success, color="0.4", linestyle=":", linewidth=1)
     axes.annotate(
         said,
-        (0.005, success),
+        (0.995, success),
         xycoords=("axes fraction", "data"),
-        xytext=(0, points_above),
+        xytext=(0, 3),
         textcoords="offset points",
+        ha="right",
         color="0.4",
         fontsize=8,
     )
@@ -73,7 +75,7 @@ def gradient_horizons(horizons: Mapping[str, Sequence[HorizonPoint]]) -> bytes:
     Each point stands for the steps up to the next.
     """
     legend = 0.2 + 0.2 * len(horizons)
-    figure, axes = _sheet(height=4.0 + legend, below=0.65 + legend)
+    figure, axes = _sheet(height=4.0 + legend, below=0.55 + legend)
     for number, (label, points) in enumerate(horizons.items()):
         named: str | None = label
         for moment, style in (("end", "-"), ("start", ":")):
