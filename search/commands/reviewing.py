@@ -217,8 +217,8 @@ def report(
     """
     from search.disk.certificates import certificates
     from search.disk.ledger import Ledger
-    from search.results.review import story, tables
-    from search.results.review.importance import importances, in_words
+    from search.results.review import story
+    from search.results.review.importance import what_mattered
     from search.results.review.page import page
 
     folder = SearchFolder(runs, name)
@@ -231,8 +231,7 @@ def report(
     console.print(story.what_won(records, spec, decided), highlight=False, markup=False)
     for line in story.how_it_ended(records):
         console.print(f"  {line}", highlight=False, markup=False)
-    table = tables.of_search(records, spec)
-    mattered = in_words(importances(table, tables.parameters(table))) if records else ""
+    mattered = what_mattered(records, spec)
     if mattered:
         console.print(mattered, highlight=False, markup=False)
     for sentence, command in story.what_next(records, spec, folder, decided):

@@ -36,15 +36,6 @@ def report(spec: Spec, folder: SearchFolder, decided: Sequence[Mapping[str, Any]
     return page(folder, spec, Ledger(folder), decided, asks_space).encode()
 
 
-def what_mattered(records: Sequence[Record], spec: Spec) -> str:
-    """Which choices carry reach, in a sentence; empty where that cannot be said yet."""
-    from search.results.review import tables
-    from search.results.review.importance import importances, in_words
-
-    table = tables.of_search([record for record in records if record.finished], spec)
-    return in_words(importances(table, tables.parameters(table))) if len(table) else ""
-
-
 def stills(records: Sequence[Record], spec: Spec) -> Iterator[tuple[str, bytes]]:
     """A PNG of each of the report's pictures, by name; of what has nothing to show, none."""
     from search.results.review.figures import figure

@@ -18,7 +18,7 @@ from search.recording.notes.of_search import note
 from search.recording.notes.of_trial import NOTE_TAG, picture_address
 from search.recording.parent import asked
 from search.recording.parent.pace import Pace
-from search.recording.parent.pictures import FOLDER, REPORT, report, stills, what_mattered
+from search.recording.parent.pictures import FOLDER, REPORT, report, stills
 from search.recording.parent.progress import KEYS, progress, unsent
 from search.results.review.story import what_next
 from search.spec import Spec
@@ -96,9 +96,11 @@ class ParentRun:
 
     def _draw(self, records: Sequence[Record]) -> None:
         """The leaderboard, the report, the pictures, and what they say of choices."""
+        from search.results.review.importance import what_mattered  # as of the report's page
+
         client, folder = self._client, self._folder
         self._shown = sending.best(client, self.run_id, records, self._spec, folder)
-        self._mattered = what_mattered(records, self._spec)
+        self._mattered = what_mattered([r for r in records if r.finished], self._spec)
         page = report(self._spec, folder, list(certificates(folder.path)))
         sending.file(client, self.run_id, page, REPORT, folder)
         for name, picture in stills(records, self._spec):

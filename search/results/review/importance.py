@@ -16,6 +16,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kruskal, rankdata
 
+from search.disk.record import Record
+from search.results.review import tables
+from search.spec import Outline
+
 FEWEST_TRIALS = 8
 """Of a choice that fewer trials made, nothing is said."""
 GROUPS = 4
@@ -68,6 +72,12 @@ def importances(trials: pd.DataFrame, names: Sequence[str], seed: int = 0) -> li
         p_value = float(test.pvalue)
         found.append(Importance(name, of_all, float(low), float(high), p_value, len(chosen)))
     return sorted(found, key=lambda one: (-one.explained, one.parameter))
+
+
+def what_mattered(records: Sequence[Record], spec: Outline) -> str:
+    """Which choices carry reach, in a sentence; empty where that cannot be said yet."""
+    table = tables.of_search(records, spec)
+    return in_words(importances(table, tables.parameters(table))) if len(table) else ""
 
 
 def in_words(found: Sequence[Importance]) -> str:

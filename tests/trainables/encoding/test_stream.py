@@ -132,15 +132,20 @@ def test_a_column_of_lags(tmp_path: Path) -> None:
     require_same(model_of(task, 4), rng.normal(5, 2, (3, 12)))
 
 
+def carried_after_each(stream: Any, steps: int) -> list[int]:
+    """Bytes that a stream carries after each of so many steps."""
+    carried = []
+    for step in range(steps):
+        stream.step(ROWS[:, step % 12])
+        carried.append(stream.state_bytes)
+    return carried
+
+
 @pytest.mark.parametrize("kind", sorted(set(LAYERS) - {"recurrent_memory"}))
 def test_what_is_carried(readings: Path, kind: str) -> None:
     """Of a recurrence it stays as it is; attention says by how much its cache grows."""
-    model = model_of(parquet(readings), 4, cell=kind)
-    stream = model.stream(3)
-    carried = []
-    for step in range(40):
-        stream.step(ROWS[:, step % 12])
-        carried.append(stream.state_bytes)
+    stream = model_of(parquet(readings), 4, cell=kind).stream(3)
+    carried = carried_after_each(stream, 40)
     grown = {after - before for before, after in pairwise(carried[8:])}
     assert grown == {3 * stream.bytes_a_step}
     assert (stream.bytes_a_step == 0) == (kind in RECURRENT)
@@ -149,10 +154,7 @@ def test_what_is_carried(readings: Path, kind: str) -> None:
 def test_a_window_bounds_what_is_carried(readings: Path) -> None:
     cell = {"kind": "transformer", "window": 4}
     stream = model_of(parquet(readings), 4, cell=cell).stream(3)
-    carried = []
-    for step in range(20):
-        stream.step(ROWS[:, step % 12])
-        carried.append(stream.state_bytes)
+    carried = carried_after_each(stream, 20)
     assert len(set(carried[8:])) == 1
     assert stream.bytes_a_step == 0
 
@@ -161,10 +163,7 @@ def test_segments_bound_what_is_carried(readings: Path) -> None:
     """It grows within a segment, and is the same after each."""
     cell = {"kind": "recurrent_memory", "segment": 4}
     stream = model_of(parquet(readings), 4, cell=cell).stream(3)
-    carried = []
-    for step in range(20):
-        stream.step(ROWS[:, step % 12])
-        carried.append(stream.state_bytes)
+    carried = carried_after_each(stream, 20)
     assert carried[8:12] == carried[12:16] == carried[16:]
     assert carried[8] < carried[9] < carried[10]
     assert stream.bytes_a_step == 0

@@ -25,6 +25,21 @@ from trainables.models.short_convolution import ShortConvolution
 from trainables.shapes import Stream
 
 
+def channels_inside(num_heads: int, expand: int, width: int) -> int:
+    """E, ``expand`` times the stream's ``width``.
+
+    Raises:
+        ValueError: if heads of equal size do not make it up.
+    """
+    E = expand * width
+    if E % num_heads:
+        raise ValueError(
+            f"num_heads: {num_heads} is not allowed; it must divide expand times the hidden size "
+            f"({E})"
+        )
+    return E
+
+
 class Mamba2(Recurrence):
     """The selective state space as a matrix memory."""
 
@@ -47,11 +62,8 @@ class Mamba2(Recurrence):
 
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
-        D, E, N, H = around.width, config.expand * around.width, config.state_size, config.num_heads
-        if E % H:
-            raise ValueError(
-                f"num_heads: {H} is not allowed; it must divide expand times the hidden size ({E})"
-            )
+        D, N, H = around.width, config.state_size, config.num_heads
+        E = channels_inside(H, config.expand, D)
         self.sizes = [E, E + 2 * N, H]
         self.into = nn.Linear(D, sum(self.sizes), bias=False)
         self.convolution = ShortConvolution(E + 2 * N, config.taps)

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.models.cells.mamba2 import channels_inside
 from trainables.models.first_weights import TimescaleConfig, inverse_softplus
 from trainables.models.kernels.chunked.decaying import chunked_writes, products_per_step
 from trainables.models.kernels.scan import precise
@@ -53,11 +54,8 @@ class Mamba3(Recurrence):
 
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
-        D, E, N, H = around.width, config.expand * around.width, config.state_size, config.num_heads
-        if E % H:
-            raise ValueError(
-                f"num_heads: {H} is not allowed; it must divide expand times the hidden size ({E})"
-            )
+        D, N, H = around.width, config.state_size, config.num_heads
+        E = channels_inside(H, config.expand, D)
         self.sizes = [E, E, N, N, H, H, H, N // 2]
         self.into = nn.Linear(D, sum(self.sizes), bias=False)
         self.dt_bias = nn.Parameter(inverse_softplus(config.draw_log_dt(H).exp()))
