@@ -41,11 +41,30 @@ TRIALS = 12
 SPEC = f"""\
 name: digits
 space: quick
+plugins: [meeting]
 tasks: [{{kind: parquet, path: digits.parquet, sequence: pixels, target: label}}]
 ladder: {{start: 8, stop: 16, members: 1, quorum: 1, sequences: 1200, success: 0.25}}
 search: {{trials: {TRIALS}, sampler: random, scheduler: none}}
 controls: off
 """
+
+MEETING = """\
+import socket
+import time
+from pathlib import Path
+
+LAYERS = {{}}
+PLACE, WORKERS = Path({place!r}), {{"longspan-2", "longspan-3"}}
+if socket.gethostname() in WORKERS:
+    (PLACE / socket.gethostname()).touch()
+    deadline = time.monotonic() + {hangs}
+    while {{each.name for each in PLACE.iterdir()}} != WORKERS:
+        if time.monotonic() > deadline:
+            raise TimeoutError("one of the workers is never given a trial")
+        time.sleep(0.05)
+"""
+"""A plugin that lets a worker's first trial begin once the other worker has one too: trials are
+short, and whichever machine is first would else have done them all."""
 
 BUCKET = "export LONGSPAN_BUCKET="
 
@@ -172,6 +191,10 @@ def searched(up: Up) -> Up:
     (up.laptop / "digits.parquet").symlink_to(ROOT / "examples" / "data" / "digits.parquet")
     spec = up.laptop / "digits.yaml"
     spec.write_text(SPEC)
+    place = up.file.parent / "met"
+    place.mkdir()
+    meeting = MEETING.format(place=str(place), hangs=HANGS)
+    (up.laptop / "meeting.py").write_text(meeting)
     said = up.run("longspan", "search", str(spec), "--cluster", str(up.file))
     assert f"longspan status digits --cluster {up.file}" in said
     assert "data/0/digits.parquet" in said.partition("longspan status")[0]
