@@ -1,27 +1,33 @@
-"""Measures configurations for the table of real trials, one after the other, until it is stopped.
+"""Measures configurations for the table of real trials until it is stopped.
 
-    nice -n 19 python -m benchmarks.replay.collect [--to FILE] [--until COUNT] [--certify]
+    nice -n 19 python -m benchmarks.replay.collect [--to FILE] [--until COUNT] [--processes 1]
+                                                   [--certify]
 
 The random sampler draws from `everything` (`benchmarks.replay.tasks`). Every member climbs for
 itself until it fails, whatever the others do, so that any rule of members can be played later. A
-draw is added when all of its tasks are measured: the command may be killed at any time, and goes on
-where it was. With `--certify` it measures, for the trials that stand on a ladder's top, as many
-fresh members as a certificate asks for, instead of new draws.
+draw is added when all of its tasks and those of the draws before it are measured: the command may
+be killed at any time, and goes on where it was. Seconds are of the processor, on one thread. With
+`--certify` it measures, for the trials that stand on a ladder's top, as many fresh members as a
+certificate asks for, instead of new draws.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.replay.table import TABLE, Table, read_table
-from benchmarks.replay.tasks import MEASURED, MEMBERS, SEED, SPACE, Measured
+from benchmarks.replay.tasks import MEASURED, MEMBERS, SEED, SPACE
 from benchmarks.replay.trials import FRESH, trials_of
 from search.proposing.constraints import Constraints
 from search.proposing.draws import nested, proposed
@@ -34,46 +40,62 @@ from trainables.measure.records import MemberRung
 from trainables.models import kernels
 from trainables.trial import TrialSpec, run_trial
 
+Draw = tuple[int, dict[str, Any], TrialConfig]
+"""Its number, what the space was asked for, and the configuration of it."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", type=Path, default=TABLE, help="the table")
     parser.add_argument("--until", type=int, default=100_000, help="configurations in the table")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--certify", action="store_true", help="fresh members of the best")
     given = parser.parse_args()
+    table = read_table(given.to)
+    start = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.processes, start, alone) as pool:
+        if given.certify:
+            certify(table, pool)
+        else:
+            collect(table, pool, given.until, 2 * given.processes)
+
+
+def alone() -> None:
+    """Make a process ready: one thread, and the kernels built before anything is timed."""
     torch.set_num_threads(1)
     kernels.describe()
-    table = read_table(given.to)
-    if given.certify:
-        certify(table)
-        return
-    count = len({row["number"] for row in table.rows})
-    for number, parameters, config in draws(table.last + 1):
-        if count >= given.until:
-            break
-        started = time.process_time()
-        rows = [
-            row for name, measured in MEASURED.items() for row in measure(name, measured, config)
-        ]
+
+
+def collect(table: Table, pool: ProcessPoolExecutor, until: int, ahead: int) -> None:
+    """Add draws, in their order, until there are so many; so many are under way or wait."""
+    left = draws(table.last + 1)
+    under_way: deque[tuple[Draw, Future[tuple[list[MemberRung], float]]]] = deque()
+    for count in range(len({row["number"] for row in table.rows}) + 1, until + 1):
+        missing = min(ahead, until + 1 - count) - len(under_way)
+        for draw in itertools.islice(left, missing):
+            under_way.append((draw, pool.submit(measure_all, draw[2])))
+        (number, parameters, config), ended = under_way.popleft()
+        rows, seconds = ended.result()
         table.add(number, parameters, rows)
-        count += 1
-        seconds = time.process_time() - started
         print(f"{count} ({number}): {describe(config.model_dump())}: {seconds:.1f} s", flush=True)
 
 
-def certify(table: Table) -> None:
+def certify(table: Table, pool: ProcessPoolExecutor) -> None:
     """Add the fresh members of each trial on top that has none."""
+    found = []
     for name, measured in MEASURED.items():
         for trial in trials_of(table, name):
             if trial.reach < measured.ladder.stop or trial.certified is not None:
                 continue
             config = TrialConfig.model_validate(nested(trial.parameters))
-            rows = measure(name, measured, config, MEMBERS + FRESH)
-            table.add(trial.number, trial.parameters, [r for r in rows if r.member >= MEMBERS])
-            print(f"{name}: fresh members of {trial.number}", flush=True)
+            found.append((name, trial, pool.submit(measure, name, config, MEMBERS + FRESH)))
+    for name, trial, ended in found:
+        rows = [row for row in ended.result() if row.member >= MEMBERS]
+        table.add(trial.number, trial.parameters, rows)
+        print(f"{name}: fresh members of {trial.number}", flush=True)
 
 
-def draws(first: int) -> Iterator[tuple[int, dict[str, Any], TrialConfig]]:
+def draws(first: int) -> Iterator[Draw]:
     """The draws from a number on that the constraints let pass."""
     fits = Constraints(next(iter(MEASURED.values())).spec("table"))
     number = first
@@ -85,13 +107,19 @@ def draws(first: int) -> Iterator[tuple[int, dict[str, Any], TrialConfig]]:
         number += 1
 
 
-def measure(
-    name: str, measured: Measured, config: TrialConfig, members: int = MEMBERS
-) -> list[MemberRung]:
+def measure_all(config: TrialConfig) -> tuple[list[MemberRung], float]:
+    """A configuration on every task, and the seconds of the processor that it took."""
+    started = time.process_time()
+    rows = [row for name in MEASURED for row in measure(name, config)]
+    return rows, time.process_time() - started
+
+
+def measure(name: str, config: TrialConfig, members: int = MEMBERS) -> list[MemberRung]:
     """Every member's climb of one task; a row of ``error`` where the trial ended by one.
 
     That one member is asked for on each rung lets each climb for itself.
     """
+    measured = MEASURED[name]
     ladder = measured.ladder.model_copy(update={"members": members, "quorum": 1})
     spec = TrialSpec(config, {name: measured.task}, ladder, SEED, curve=False)
     with tempfile.TemporaryDirectory() as folder:
