@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.replay.__main__ import median, played, ratio
+from benchmarks.replay.__main__ import median, ratio
+from benchmarks.replay.orders import played
 from benchmarks.replay.paired import said, sign_test
 from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, promoted, rule_of
-from benchmarks.replay.proposers import Asked, Blind, Table
+from benchmarks.replay.proposers import Asked, Blind, Families, Table
 from benchmarks.replay.table import read_table
 from benchmarks.replay.tasks import MEASURED, MEMBERS
 from benchmarks.replay.trials import FRESH, POLICIES, Trial, race, trials_of
@@ -64,6 +66,26 @@ def test_without_a_scheduler_every_trial_is_measured_as_in_a_search(trials: list
     for each in trials:
         rows = climb(lambda lag, m, of=each: of.rows[lag, m], LADDER.rungs, LADDER.rule).outcomes
         assert each.outcome == progress(rows, LADDER.rungs, LADDER.rule, LADDER.success)
+
+
+def test_a_bandit_gives_more_trials_to_the_kind_that_does_well(trials: list[Trial]) -> None:
+    """Each trial once, and the good kind's before half of the others are out."""
+    good = trials[0].parameters["model/cell/kind"]
+    many = [
+        replace(each, parameters={**each.parameters, "model/cell/kind": good if k % 4 else "other"})
+        for k, each in enumerate(trials)
+    ]
+    handed, sooner = [], 0
+    for order in range(20):
+        bandit, played = Families(many, order), []
+        while (each := bandit.next()) is not None:
+            bandit.told(each, float(each.parameters["model/cell/kind"] == "other"))
+            played.append(each.number)
+        handed.append(sorted(played))
+        last = max(place for place, number in enumerate(played) if number % 4 == 0)
+        sooner += last < len(many) * 3 / 4
+    assert handed == [[each.number for each in many]] * 20
+    assert sooner >= 15
 
 
 def test_a_race_leaves_out_only_what_could_not_win(trials: list[Trial]) -> None:

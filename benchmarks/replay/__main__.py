@@ -1,11 +1,12 @@
 """Plays samplers, schedulers and member policies against the table of real trials.
 
     python -m benchmarks.replay [--search SAMPLER+SCHEDULER+POLICY ...] [--orders 100] [--trials 60]
-                                [--earlier]
+                                [--processes 1] [--earlier]
 
-A sampler is `random` (a blind order of the table) or a name of a spec; a scheduler is a name of a
-spec, `firstK`, where the K best on the first rung go on, or `promoteK`, where trials pause at every
-rung and one in K goes on; a policy is `breadth`, `race` or `one`.
+A sampler is `random` (a blind order of the table), `families` (a bandit over kinds of cells, blind
+within a kind) or a name of a spec; a scheduler is a name of a spec, `firstK`, where the K best on
+the first rung go on, or `promoteK`, where trials pause at every rung and one in K goes on; a policy
+is `breadth`, `race` or `one`.
 Printed for each task: the median over orders of trials and GFLOP to the best trial of the table, to
 one within a rung of it, to the first that certifies, and of the whole; 95 % intervals by the
 bootstrap; how many orders found the best; and how many times less GFLOP to the best than the first
@@ -15,21 +16,21 @@ search of the list.
 from __future__ import annotations
 
 import argparse
+import functools
 import math
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks.replay.playing import Aim, Played, first_rung_then, play, promoted, rule_of
-from benchmarks.replay.proposers import Asked, Blind, Proposer, Table
-from benchmarks.replay.table import TABLE, read_table
+from benchmarks.replay.orders import in_order, known
+from benchmarks.replay.playing import Aim
+from benchmarks.replay.table import TABLE
 from benchmarks.replay.tasks import MEASURED
-from benchmarks.replay.trials import POLICIES, Trial, trials_of
-from search.scheduling.scheduler import typical_cost
-from spaces import SPACES
 
 SEARCHES = (
     "tpe+asha+breadth",
@@ -57,23 +58,22 @@ def main() -> None:
     parser.add_argument("--by-progress", action="store_true",
                         help="schedulers compare by progress: members to come are 0")  # fmt: skip
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
-    table = read_table(given.table)
-    for task in given.tasks:
-        trials = trials_of(table, task, given.earlier, given.by_progress)
-        aim = Aim.of(trials)
-        best = sum(trial.outcome >= aim.best for trial in trials)
-        near = sum(trial.outcome >= aim.near for trial in trials)
-        print(f"\n{task}: {len(trials)} trials, {best} of them best (progress {aim.best:.2f}), "
-              f"{near} within a rung")  # fmt: skip
-        show(task, trials, aim, given)
+    with ProcessPoolExecutor(given.processes, multiprocessing.get_context("spawn")) as pool:
+        for task in given.tasks:
+            show(task, given, pool)
 
 
-def show(task: str, trials: list[Trial], aim: Aim, given: argparse.Namespace) -> None:
+def show(task: str, given: argparse.Namespace, pool: ProcessPoolExecutor) -> None:
     """One task's table."""
-    spec = MEASURED[task].spec(task)
-    first = math.ceil(typical_cost(spec, SPACES[spec.space]))
-    encoded = Table(trials)
+    of = (given.table, task, given.earlier, given.by_progress)
+    trials = known(*of).trials
+    aim = Aim.of(trials)
+    best = sum(trial.outcome >= aim.best for trial in trials)
+    near = sum(trial.outcome >= aim.near for trial in trials)
+    print(f"\n{task}: {len(trials)} trials, {best} of them best (progress {aim.best:.2f}), "
+          f"{near} within a rung")  # fmt: skip
     shown = Shown("search", "to the best", "found", "times less", "within a rung", "certified",
                   "whole", "CPU s")  # fmt: skip
     shown.columns[0].no_wrap = True
@@ -82,8 +82,8 @@ def show(task: str, trials: list[Trial], aim: Aim, given: argparse.Namespace) ->
     against: np.ndarray | None = None
     for name in given.search:
         started = time.monotonic()
-        found = [played(name, trials, encoded, aim, first, order, given.trials)
-                 for order in range(given.orders)]  # fmt: skip
+        one = functools.partial(in_order, of, name, given.trials)
+        found = list(pool.map(one, range(given.orders)))
         cost = np.array([each.best[1] for each in found])
         against = cost if against is None else against
         shown.add_row(
@@ -98,23 +98,6 @@ def show(task: str, trials: list[Trial], aim: Aim, given: argparse.Namespace) ->
         )
         print(f"  {name}: {time.monotonic() - started:.0f} s", flush=True)
     Console(width=130).print(shown)
-
-
-def played(
-    name: str, trials: list[Trial], table: Table, aim: Aim, first: float, order: int, most: int
-) -> Played:
-    """One order of one search."""
-    sampler, scheduler, policy = name.split("+")
-    proposer: Proposer = (
-        Blind(trials, order) if sampler == "random" else Asked(sampler, table, order)
-    )
-    if scheduler.startswith("first"):
-        kept = int(scheduler.removeprefix("first"))
-        return first_rung_then(proposer, kept, aim, most)
-    if scheduler.startswith("promote"):
-        factor = int(scheduler.removeprefix("promote"))
-        return promoted(proposer, POLICIES[policy], factor, aim, most)
-    return play(proposer, POLICIES[policy], rule_of(scheduler, first)(), aim, most)
 
 
 def both(values: list[tuple[float, float]]) -> str:
@@ -141,7 +124,7 @@ def ratio(before: np.ndarray, now: np.ndarray) -> str:
         for values in (before, now)
     )
     with np.errstate(invalid="ignore"):  # where half of a resample never got there
-        drawn = np.nan_to_num(one / other, nan=1.0)
+        drawn = np.nan_to_num(one / other, nan=1.0, posinf=np.inf)
     low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
     return f"{np.median(before) / np.median(now):.2f} ({low:.2f}-{high:.2f})"
 

@@ -15,14 +15,12 @@ import math
 
 import numpy as np
 
-from benchmarks.replay.__main__ import played
+from benchmarks.replay.orders import first_milestone, played
 from benchmarks.replay.playing import Aim
 from benchmarks.replay.proposers import Table
 from benchmarks.replay.table import read_table
 from benchmarks.replay.tasks import MEASURED
 from benchmarks.replay.trials import trials_of
-from search.scheduling.scheduler import typical_cost
-from spaces import SPACES
 
 
 def main() -> None:
@@ -34,8 +32,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="order to begin with")
     parser.add_argument("--trials", type=int, default=60)
     asked = parser.parse_args()
-    spec = MEASURED[asked.task].spec(asked.task)
-    first = math.ceil(typical_cost(spec, SPACES[spec.space]))
+    first = first_milestone(asked.task)
     sides = [trials_of(read_table(), asked.task, earlier) for earlier in (True, False)]
     tables = [Table(trials) for trials in sides]
     found = []

@@ -51,6 +51,44 @@ class Blind(Proposer):
         """It does not listen."""
 
 
+class Families(Proposer):
+    """A bandit over the kinds of cells, by Thompson sampling; within a kind, a blind order.
+
+    A trial speaks for its kind where its value is among the best `BEST` of all so far, and against
+    it where it is not: the best is looked for, not the best on average (Streeter & Smith 2006).
+    """
+
+    BEST = 8
+
+    def __init__(self, trials: Sequence[Trial], order: int) -> None:
+        self._random = np.random.default_rng(order)
+        self._left: dict[str, list[Trial]] = {}
+        for k in self._random.permutation(len(trials)):
+            self._left.setdefault(_family(trials[k]), []).append(trials[k])
+        self._seen: list[tuple[float, str]] = []
+
+    def next(self) -> Trial | None:
+        there = [family for family, left in self._left.items() if left]
+        if not there:
+            return None
+        lines = sorted((value for value, _ in self._seen), reverse=True)
+        line = lines[self.BEST - 1] if len(lines) >= self.BEST else -np.inf
+        drawn = []
+        for family in there:
+            values = [value for value, of in self._seen if of == family]
+            good = sum(value >= line for value in values)
+            drawn.append(self._random.beta(1 + good, 1 + len(values) - good))
+        return self._left[there[int(np.argmax(drawn))]].pop()
+
+    def told(self, trial: Trial, value: float) -> None:
+        """Remember it for its kind."""
+        self._seen.append((value, _family(trial)))
+
+
+def _family(trial: Trial) -> str:
+    return str(trial.parameters["model/cell/kind"])
+
+
 class Table:
     """The table's parameters as numbers, for distances."""
 
