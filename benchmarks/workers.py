@@ -4,9 +4,9 @@
 
 The random sampler and no scheduler: the trials of both are the same, and so are their outcomes,
 which is checked. Searches by one worker and by two take turns. Printed are seconds from the first
-trial's first step to the last one's end and from the command to the prompt, each as medians, and what
-one worker takes over what two take. On a machine of two cores the second worker has to share its
-core with the driver, with MLflow's recorder and with Ray.
+trial's first step to the last one's end and from the command to the prompt, each as medians, and
+what one worker takes over what two take. On a machine of two cores the second worker has to share
+its core with the driver, with MLflow's recorder and with Ray.
 """
 
 from __future__ import annotations
