@@ -25,7 +25,7 @@ import torch
 from trainables.config import TrialConfig
 from trainables.randomness import Streams
 from trainables.tasks.parquet import Parquet
-from trainables.training.evaluation import evaluate
+from trainables.training.held_out.evaluation import evaluate
 from trainables.training.member import Member
 
 STEPS, CLASSES, SITES = 1024, 10, 4

@@ -29,7 +29,8 @@ from trainables.measure.reliability import look_confidence
 from trainables.measure.report import Report
 from trainables.models.model import outline
 from trainables.tasks.recall import Recall
-from trainables.training import evaluation, rung
+from trainables.training import rung
+from trainables.training.held_out import evaluation
 from trainables.trial import TrialSpec, run_trial
 
 TASK = Recall.Config()

@@ -27,7 +27,7 @@ from trainables.controls.measuring import measure as measure_controls
 from trainables.controls.rivals import Rivals
 from trainables.randomness import Streams
 from trainables.tasks.recall import Recall
-from trainables.training.evaluation import each_shown, evaluate
+from trainables.training.held_out.evaluation import each_shown, evaluate
 from trainables.training.member import Member
 from trainables.training.memory import peak_bytes, reset_peak
 

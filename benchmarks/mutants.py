@@ -49,6 +49,10 @@ MODULES: dict[str, tuple[str, list[str]]] = {
         "trainables/training/rung.py",
         [f"{TRAINABLES}/training/test_rung.py", f"{TRAINABLES}/training/test_rung_ends.py"],
     ),
+    "looks": (
+        "trainables/training/held_out/looks.py",
+        [f"{TRAINABLES}/training/test_rung.py", f"{TRAINABLES}/training/test_looks_by_stages.py"],
+    ),
     "climber": (
         "trainables/training/climber.py",
         [

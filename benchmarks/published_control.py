@@ -27,7 +27,7 @@ from search.spec.reading import read
 from trainables.config import TrialConfig
 from trainables.tasks import make_task
 from trainables.training.climber import Climber
-from trainables.training.evaluation import evaluate
+from trainables.training.held_out.evaluation import evaluate
 from trainables.training.rung import RungTraining
 
 SPEC = Path(__file__).parents[1] / "examples" / "mqar.yaml"

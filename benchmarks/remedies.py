@@ -23,7 +23,7 @@ from trainables.config import TrialConfig
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.report import Report
 from trainables.tasks import TASKS
-from trainables.training.curve import extrapolated_lag
+from trainables.training.held_out.curve import extrapolated_lag
 from trainables.trial import TrialSpec, run_trial
 
 DIGITS = Path(__file__).parents[1] / "examples" / "data" / "digits.parquet"

@@ -21,7 +21,7 @@ from trainables.config import TrialConfig
 from trainables.measure.plain import digest
 from trainables.randomness import Streams
 from trainables.tasks import make_task
-from trainables.training.evaluation import evaluate
+from trainables.training.held_out.evaluation import evaluate
 from trainables.training.member import Member
 
 COURSES = {

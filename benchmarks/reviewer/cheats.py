@@ -22,7 +22,7 @@ from trainables.models.promises import (
 from trainables.tasks.flip_flop import FlipFlop
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Task
-from trainables.training.evaluation import require_nothing_ahead
+from trainables.training.held_out.evaluation import require_nothing_ahead
 
 TASK = Recall(Recall.Config())
 LAGS = [8, 16, 32, 200]

@@ -14,7 +14,7 @@ from trainables.description import describe, stack
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
 from trainables.measure.report import cost_and_progress
-from trainables.training.curve import extrapolated_lag
+from trainables.training.held_out.curve import extrapolated_lag
 
 BY_LAG, BY_SEQUENCE, BY_STEPS_BACK = "by_lag", "by_sequence", "by_steps_back"
 """Before the name of a metric, what its steps are: MLflow draws each group together.

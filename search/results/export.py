@@ -38,7 +38,7 @@ from trainables.messages import one_line
 from trainables.plugins import needed
 from trainables.tasks import make_task
 from trainables.training.climber import owner_of, trial_streams, weights_file
-from trainables.training.curve import extrapolated_lag
+from trainables.training.held_out.curve import extrapolated_lag
 
 MEMBER_KEYS = (
     *("lag", "member", "ended_by", "success_rate", "lower_bound", "test_sequences"),

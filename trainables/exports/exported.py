@@ -48,7 +48,7 @@ from trainables.tasks.task import (
     Task,
     TaskConfig,
 )
-from trainables.training.evaluation import Tally, evaluate
+from trainables.training.held_out.evaluation import Tally, evaluate
 from trainables.training.memory import host_bytes
 
 CONFIG, WEIGHTS, OUTCOME = "config.yaml", "model.safetensors", "outcome.json"

@@ -19,7 +19,7 @@ from trainables.models.config import ModelConfig
 from trainables.models.model import Model, tested
 from trainables.models.room import Room
 from trainables.tasks.task import Interface
-from trainables.training.evaluation import STEPS_AT_ONCE
+from trainables.training.held_out.evaluation import STEPS_AT_ONCE
 from trainables.training.memory import out_of_memory
 
 NO_ENCODING = (

@@ -12,7 +12,7 @@ each sequence by itself, and always answers the same. Tried is that
 each as it trains and as it is tested, on sequences of the task from short to long. It is a trial
 and no proof: what a model does on longer sequences only, or after so many, is not seen here. Where
 a rung is solved it is tried once more that no answer changes with what comes after it
-(`trainables.training.evaluation.require_nothing_ahead`).
+(`trainables.training.held_out.evaluation.require_nothing_ahead`).
 """
 
 from __future__ import annotations

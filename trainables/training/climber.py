@@ -25,7 +25,7 @@ from trainables.models.model import outline
 from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task, TaskConfig
-from trainables.training.evaluation import evaluate, latency
+from trainables.training.held_out.evaluation import evaluate, latency
 from trainables.training.member import Member
 from trainables.training.memory import out_of_memory, peak_bytes, reset_peak
 from trainables.training.rung import RungTraining

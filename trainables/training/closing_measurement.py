@@ -24,7 +24,7 @@ from trainables.randomness import Streams
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task
 from trainables.training.climber import owner_of, weights_file
-from trainables.training.curve import forgetting_curve
+from trainables.training.held_out.curve import forgetting_curve
 from trainables.training.horizon import gradient_horizon
 from trainables.training.memory import out_of_memory
 

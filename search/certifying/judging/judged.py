@@ -44,7 +44,7 @@ from trainables.models.model import outline
 from trainables.models.promises import BrokenPromiseError
 from trainables.plugins import load_plugins
 from trainables.tasks.task import Task
-from trainables.training.curve import extrapolated_lag
+from trainables.training.held_out.curve import extrapolated_lag
 from trainables.trial import run_trial
 
 DIES_WITH_PARENT = 1

@@ -26,7 +26,7 @@ from trainables.measure.reliability import CONFIDENCE
 from trainables.models.model import Model, outline
 from trainables.regimes import REGIMES
 from trainables.tasks.task import Task
-from trainables.training.rung import SELECTION_SEQUENCES
+from trainables.training.held_out.looks import SELECTION_SEQUENCES
 
 LIKELY = (0.03, 0.3)
 """The part of the most that a search takes, from and to.

@@ -18,7 +18,7 @@ from trainables.randomness import Streams
 from trainables.tasks.held_out import require_held_out
 from trainables.tasks.parquet import Parquet
 from trainables.tasks.split.splitting import PARTS
-from trainables.training.curve import forgetting_curve
+from trainables.training.held_out.curve import forgetting_curve
 
 CLASSES = 4
 FALSE_ALARM = 1e-6

@@ -20,7 +20,7 @@ from trainables.tasks.held_out import require_held_out
 from trainables.tasks.split.splitting import PARTS
 from trainables.tasks.stream import Stream
 from trainables.tasks.task import ClassAnswer, NumberAnswer
-from trainables.training.evaluation import evaluate
+from trainables.training.held_out.evaluation import evaluate
 from trainables.trial import TrialSpec, run_trial
 
 FALSE_ALARM = 1e-6

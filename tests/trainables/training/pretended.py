@@ -14,7 +14,7 @@ from torch.optim import optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables.models.cells import lmu
-from trainables.training import evaluation
+from trainables.training.held_out import evaluation
 
 ACCELERATOR = torch.device("meta")
 

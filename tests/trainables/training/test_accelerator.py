@@ -24,8 +24,8 @@ from trainables.regimes import REGIMES
 from trainables.tasks import TASKS
 from trainables.tasks.drawing import Drawing
 from trainables.tasks.task import ClassAnswer, Task
-from trainables.training.curve import forgetting_curve
-from trainables.training.evaluation import each_shown
+from trainables.training.held_out.curve import forgetting_curve
+from trainables.training.held_out.evaluation import each_shown
 from trainables.training.horizon import gradient_horizon
 from trainables.training.member import Member
 

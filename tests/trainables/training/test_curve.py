@@ -13,9 +13,9 @@ from torch import Tensor
 from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, recall
 from trainables.measure.records import CurvePoint
 from trainables.randomness import Streams
-from trainables.training import curve as module
-from trainables.training.curve import CURVE_SEQUENCES, extrapolated_lag, forgetting_curve
-from trainables.training.evaluation import Tally
+from trainables.training.held_out import curve as module
+from trainables.training.held_out.curve import CURVE_SEQUENCES, extrapolated_lag, forgetting_curve
+from trainables.training.held_out.evaluation import Tally
 
 
 class UpTo(KnowingModel):

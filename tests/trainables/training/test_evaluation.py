@@ -13,7 +13,7 @@ from tests.trainables.training.stand_ins import CPU, KnowingModel, as_model, rec
 from trainables.measure.reliability import lower_bound, upper_bound
 from trainables.tasks.copying import Copying
 from trainables.tasks.flip_flop import FlipFlop
-from trainables.training.evaluation import STEPS_AT_ONCE, Tally, evaluate
+from trainables.training.held_out.evaluation import STEPS_AT_ONCE, Tally, evaluate
 
 
 class CopiesButTheZeros(nn.Module):

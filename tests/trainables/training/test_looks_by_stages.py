@@ -25,8 +25,9 @@ from trainables.measure.looks.sizes import sizes
 from trainables.measure.looks.stages import Stages
 from trainables.measure.reliability import look_confidence
 from trainables.tasks.task import Batch
-from trainables.training import rung
-from trainables.training.evaluation import each_stage, tallies
+from trainables.training.held_out.evaluation import each_stage, tallies
+from trainables.training.held_out.looks import HeldOut
+from trainables.training.rung import RungTraining
 
 STAGES = sizes(512)
 
@@ -65,7 +66,7 @@ def test_the_last_look_of_a_poor_member_is_gone_through() -> None:
 
 def test_a_hopeless_look_is_given_up_and_training_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A member that is right as it trains and selects, and not when it is looked at."""
-    monkeypatch.setattr(rung.RungTraining, "_selected", lambda *_: True)
+    monkeypatch.setattr(HeldOut, "selected", lambda *_: True)
     member = knowing(1.0)
     learn = member.learn
 
@@ -97,7 +98,7 @@ def test_the_controls_are_to_be_beaten_at_a_stages_part_of_the_error(
 
 def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members right in exactly ``success`` that look as often as they can: at most 5 % solve."""
-    monkeypatch.setattr(rung.RungTraining, "_likely_to_pass", always_by_pauses)
+    monkeypatch.setattr(RungTraining, "_likely_to_pass", always_by_pauses)
     measured = [
         attempt(knowing(0.8, seed=s), stepwise(), s, batch_size=128).run(no_tick)
         for s in range(100)
@@ -106,13 +107,13 @@ def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(m.looks >= 8 for m in measured if not m.solved)
 
 
-def always_by_pauses(training: rung.RungTraining) -> bool:
+def always_by_pauses(training: RungTraining) -> bool:
     return training.progress.sequences >= training.progress.resume_at
 
 
 def test_a_looser_boundary_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same members, where any stage may spend the whole of a look's error: far more solve."""
-    monkeypatch.setattr(rung.RungTraining, "_likely_to_pass", always_by_pauses)
+    monkeypatch.setattr(RungTraining, "_likely_to_pass", always_by_pauses)
     monkeypatch.setattr(
         Stages, "passes", lambda self, stage, found: found >= 0.8 * self.sizes[stage]
     )
@@ -126,11 +127,11 @@ def test_what_a_look_draws_hangs_on_no_earlier_one() -> None:
     """A look's sequences are the same, however much the looks before it have shown."""
     task, drawn = recall(), list[list[torch.Tensor]]()
     for passed in (0, 3):
-        training = attempt(knowing(1.0), stepwise())
-        first = training._each_stage("test", STAGES, 1)
+        held_out = attempt(knowing(1.0), stepwise()).held_out
+        first = held_out.each_stage("test", STAGES, held_out.drawing_of(1))
         for stage in islice(first, passed):
             list(stage)
-        second = training._each_stage("test", STAGES, 2)
+        second = held_out.each_stage("test", STAGES, held_out.drawing_of(2))
         drawn.append([batch.inputs for stage in second for batch, _ in stage])
     assert all(torch.equal(a, b) for a, b in zip(*drawn, strict=True))
     assert task.distinct_sequences(LAG) is None

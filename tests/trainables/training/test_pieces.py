@@ -22,8 +22,8 @@ from trainables.models import room
 from trainables.models.model import Carried, Model, build
 from trainables.models.room import SHORTEST, Room
 from trainables.randomness import Streams
-from trainables.training.curve import forgetting_curve
-from trainables.training.evaluation import each_shown, evaluate
+from trainables.training.held_out.curve import forgetting_curve
+from trainables.training.held_out.evaluation import each_shown, evaluate
 from trainables.training.horizon import gradient_horizon
 from trainables.training.member import Member
 

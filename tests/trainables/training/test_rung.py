@@ -25,8 +25,8 @@ from trainables.measure.reliability import look_confidence, lower_bound, success
 from trainables.randomness import Streams
 from trainables.tasks.recall import Recall
 from trainables.tasks.task import Split
-from trainables.training import rung
-from trainables.training.evaluation import Tally
+from trainables.training.held_out import looks
+from trainables.training.held_out.evaluation import Tally
 from trainables.training.rung import RungTraining
 
 # Solved, and what it takes
@@ -70,7 +70,7 @@ def test_looking_often_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             return Tally(256, 256)
         return Tally(int((torch.rand(sequences, generator=draws) < 0.8).sum()), sequences)
 
-    monkeypatch.setattr(rung, "evaluate", luck)
+    monkeypatch.setattr(looks, "evaluate", luck)
     measured = [
         attempt(knowing(1.0), ladder(), seed, batch_size=128).run(no_tick) for seed in range(100)
     ]
@@ -89,7 +89,7 @@ class Scripted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *rates: float) -> None:
         self.rates = iter(rates)
         self.calls: list[tuple[int, int]] = []
-        monkeypatch.setattr(rung, "evaluate", self)
+        monkeypatch.setattr(looks, "evaluate", self)
         self.member = knowing(1.0)
 
     def __call__(self, model: Any, task: Any, lag: int, sequences: int, *_: Any) -> Tally:
@@ -120,7 +120,7 @@ def test_the_selection_and_the_look_draw_each_from_a_split_of_its_own(
         drawn.append((sequences, task.name, draws.initial_seed()))
         return Tally(sequences, sequences)
 
-    monkeypatch.setattr(rung, "evaluate", note)
+    monkeypatch.setattr(looks, "evaluate", note)
     task, streams = ThreeSplits(Recall.Config(alphabet=4)), Streams(0, "0" * 64)
     attempt(knowing(1.0), ladder(), task=task).run(no_tick)
     assert drawn == [
@@ -137,7 +137,7 @@ def test_rates_just_as_wanted_are_enough(monkeypatch: pytest.MonkeyPatch) -> Non
     script.member.learn = lambda batch: script.member.sizes.append(128) or (1.0, needed)  # type: ignore[func-returns-value,method-assign]
     bound = lower_bound(needed, 128, look_confidence(1))
     steps = ladder(test_sequences=128, success=bound)
-    monkeypatch.setattr(rung, "rate_needed", lambda *_: needed / 128)
+    monkeypatch.setattr(looks, "rate_needed", lambda *_: needed / 128)
     measured = attempt(script.member, steps, batch_size=128).run(no_tick)
     assert script.calls == [(128, 256), (128, 128)]
     assert (measured.ended_by, measured.lower_bound) == ("solved", bound)
@@ -159,7 +159,7 @@ def test_the_rate_wanted_is_that_of_the_next_look_at_what_the_test_can_show(
         asked.append((sequences, success, look))
         return 0.5
 
-    monkeypatch.setattr(rung, "rate_needed", note)
+    monkeypatch.setattr(looks, "rate_needed", note)
     for task, shown in ((recall(), 100), (Few(Recall.Config(alphabet=4)), 64)):
         asked.clear()
         script = Scripted(monkeypatch, 1.0, 0.0, 1.0, 1.0)

@@ -11,7 +11,7 @@ from trainables.measure.records import CurvePoint
 from trainables.models.model import Model
 from trainables.randomness import Streams
 from trainables.tasks.task import Task
-from trainables.training.evaluation import evaluate
+from trainables.training.held_out.evaluation import evaluate
 from trainables.training.memory import out_of_memory
 
 CURVE_SEQUENCES = 128

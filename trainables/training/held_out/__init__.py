@@ -1,0 +1,1 @@
+"""What a model shows on held-out sequences."""
