@@ -135,8 +135,9 @@ def test_looks_are_at_the_average() -> None:
     """A member whose average knows everything is right everywhere, whatever its weights know."""
     m = member(average_decay=0.9)
     m.learning.judged = KnowingModel()
-    training = attempt(m, ladder())
-    assert training._evaluate("selection", 64).rate == training._evaluate("test", 64).rate == 1
+    held_out = attempt(m, ladder()).held_out
+    assert held_out.selected(1.0)
+    assert held_out.look(1, is_last=True).tally.rate == 1
 
 
 def test_what_is_kept_of_a_rung_is_the_average(tmp_path: Path) -> None:
