@@ -8,6 +8,7 @@ where another is made is judged among the trials that have it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ GROUPS = 4
 TOLD, LEAST_TOLD = 3, 0.05
 """Choices that a sentence names, at most, and what each explains at least."""
 RESAMPLES = 400
+AT_ONCE = 1_000_000
+"""Values of all the resamples that are ranked together."""
 LEVEL = 0.9
 
 
@@ -64,7 +67,7 @@ def importances(trials: pd.DataFrame, names: Sequence[str], seed: int = 0) -> li
         if len(chosen) < FEWEST_TRIALS or len(set(groups)) < 2 or len(set(progress)) < 2:
             continue
         draws = random.integers(len(chosen), size=(RESAMPLES, len(chosen)))
-        again = [explained(groups[draw], progress[draw]) for draw in draws]
+        again = resampled(groups, progress, draws)
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(again, [tail, 1 - tail])
         test = kruskal(*(progress[groups == group] for group in set(groups)))
@@ -99,15 +102,36 @@ def in_words(found: Sequence[Importance]) -> str:
 
 def explained(groups: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> float:
     """Epsilon squared of values in groups, each (N,); 0 where there is nothing to tell apart."""
-    names, index = np.unique(groups, return_inverse=True)
-    ranks = rankdata(values)
-    free = len(ranks) - len(names)
-    if len(names) < 2 or free < 1 or ranks.std() == 0:
-        return 0.0
-    sums = np.bincount(index, weights=ranks)
-    between = float((sums**2 / np.bincount(index)).sum() - len(ranks) * ranks.mean() ** 2)
-    ratio = between / float(((ranks - ranks.mean()) ** 2).sum())
-    return max(0.0, 1 - (1 - ratio) * (len(ranks) - 1) / free)
+    return float(resampled(groups, values, np.arange(len(values))[None])[0])
+
+
+def resampled(
+    groups: np.ndarray[Any, Any], values: np.ndarray[Any, Any], draws: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Epsilon squared of each of the draws, (R, N), from values in groups, each (N,): (R,)."""
+    numbers = np.unique(groups, return_inverse=True)[1]
+    parts = math.ceil(draws.size / AT_ONCE)
+    found = [_explained(numbers[part], values[part]) for part in np.array_split(draws, parts)]
+    return np.concatenate(found)
+
+
+def _explained(groups: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Epsilon squared by row, (R,), of values whose groups are numbered, each (R, N)."""
+    (rows, count), kinds = values.shape, groups.max() + 1
+    ranks = rankdata(values, axis=1)
+    places = (groups + kinds * np.arange(rows)[:, None]).ravel()
+    sizes, sums = (
+        np.bincount(places, weights, rows * kinds).reshape(rows, kinds)
+        for weights in (None, ranks.ravel())
+    )
+    mean = ranks.mean(1)
+    between = (sums**2 / np.maximum(sizes, 1)).sum(1) - count * mean**2
+    whole = ((ranks - mean[:, None]) ** 2).sum(1)
+    there = (sizes > 0).sum(1)
+    told = (there > 1) & (there < count) & (whole > 0)
+    ratio = between / np.where(told, whole, 1)
+    found = 1 - (1 - ratio) * (count - 1) / np.maximum(count - there, 1)
+    return np.where(told, np.maximum(0, found), 0)
 
 
 def grouped(values: pd.Series) -> np.ndarray[Any, Any]:
