@@ -1,7 +1,7 @@
 """Who first has a configuration that fresh members confirm.
 
     python -m benchmarks.race [COURSE ...] [--seeds 5] [--sides SIDE ...] [--minutes 10]
-                              [--certify] [--to FILE]
+                              [--enough 8] [--certify] [--to FILE]
 
 Sides take turns, seed by seed: the recipe of Ray Tune's documentation (function trainable,
 OptunaSearch, ASHA, MLflow's callback), plain Optuna with its pruner and two processes, a grid in a
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--sides", nargs="*", default=list(SIDES), choices=SIDES)
     parser.add_argument("--minutes", type=float, default=10.0, help="of wall time, a side")
+    parser.add_argument("--enough", type=int, default=8, help="candidates, that end a side")
     parser.add_argument("--certify", action="store_true")
     parser.add_argument("--to", type=Path, help="where each result is added as a line of JSON")
     asked = parser.parse_args()
@@ -69,7 +70,7 @@ def race(
     """One side on one course: wall and processor seconds; infinite if nothing was confirmed."""
     spec = folder / "race.yaml"
     write(course, seed, spec)
-    ran = run(side, spec, seed, folder / side, 60 * asked.minutes)
+    ran = run(side, spec, seed, folder / side, 60 * asked.minutes, asked.enough)
     tried, wall, cpu = confirmed(ran, spec, side == "longspan_search", asked.certify)
     if not ran.candidates:
         print((folder / side / "output").read_text()[-500:])

@@ -18,9 +18,6 @@ SIDES = ("ray_tune", "plain_optuna", "grid", "longspan_search")
 MARK = "LONGSPAN_RACE"
 """A variable by whose value a side's processes are known, whoever started them."""
 
-ENOUGH = 8
-"""Candidates, after which a side is ended."""
-
 TICK = 0.5
 
 
@@ -44,8 +41,8 @@ class Ran:
         return candidate.at - self.began, cpu
 
 
-def run(side: str, spec: Path, seed: int, folder: Path, seconds: float) -> Ran:
-    """Run a side until it has candidates enough, ends by itself, or the time is over."""
+def run(side: str, spec: Path, seed: int, folder: Path, seconds: float, enough: int) -> Ran:
+    """Run a side until it has ``enough`` candidates, ends by itself, or the time is over."""
     folder.mkdir(parents=True)
     mark = uuid.uuid4().hex
     command = [sys.executable, "-m", f"benchmarks.race.sides.{side}"]
@@ -63,7 +60,7 @@ def run(side: str, spec: Path, seed: int, folder: Path, seconds: float) -> Ran:
         used |= _processor_seconds(mark)
         ran.clock.append((time.time(), sum(used.values())))
         ran.candidates = announced(folder / "candidates")
-        if len(ran.candidates) >= ENOUGH:
+        if len(ran.candidates) >= enough:
             break
     _end(process, mark)
     ran.candidates = announced(folder / "candidates")
