@@ -246,7 +246,7 @@ def refusal_when_solved(cheat: Callable[[Layer, Tensor, Tensor], Tensor]) -> str
     generator, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
     try:
         with torch.autocast("cpu", torch.bfloat16, enabled=cheat is acausal_in_bf16):
-            require_nothing_ahead(model, READS, MOST_STEPS // 2 + 1, generator, cpu)
+            require_nothing_ahead(model, READS, MOST_STEPS // 2 + 1, MANY, generator, cpu)
     except BrokenPromiseError as error:
         return str(error)
     return None

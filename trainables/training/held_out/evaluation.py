@@ -249,6 +249,7 @@ def require_nothing_ahead(
     model: Model,
     task: Task,
     lag: int,
+    sequences: int,
     generator: torch.Generator,
     device: torch.device,
     memory_bytes: float = math.inf,
@@ -256,31 +257,44 @@ def require_nothing_ahead(
     """Try the trained model as it is tested: no answer changes with what comes after it.
 
     `trainables.models.promises` tries a model before it is trained, on few and short sequences.
-    This is on as many at once, as long and as precise as those of a look; where all answers stand
-    at the last step nothing comes after them.
+    This is on as many at once, as long and as precise as those of a look of ``sequences``, some of
+    which are changed after an early answer, some after a late one and some in between; where all
+    answers stand at the last step nothing comes after them.
 
     Raises:
         BrokenPromiseError: in one line.
     """
-    at_once = _at_once(task, lag)
+    at_once = min(sequences, _at_once(task, lag))
     batch = next(iter(task.draw(lag, at_once, at_once, generator))).to(device)
-    there = asked(batch.targets)
-    early = batch.scored[there & (batch.scored < batch.inputs.shape[1] - 1)].unique()
-    if not len(early):
+    early = asked(batch.targets) & (batch.scored < batch.inputs.shape[1] - 1)
+    if not early.any():
         return
-    room = Room(model, memory_bytes)
+    room, other = Room(model, memory_bytes), batch.inputs.roll(1, 0)
     with tested(model):
         answers = room.answers(batch.inputs, batch.scored)
-        for last in {int(early[0]), int(early[len(early) // 2]), int(early[-1])}:
-            changed = batch.inputs.clone()
-            changed[:, last + 1 :] = batch.inputs.roll(1, 0)[:, last + 1 :].flip(1)
-            before = there & (batch.scored <= last)
+        for places in _at_a_time((0.0, 0.5, 1.0), len(answers)):
+            changed, cuts = batch.inputs.clone(), list[tuple[int, slice]]()
+            for k, place in enumerate(places):
+                own = slice(k, None, len(places))
+                steps = batch.scored[own][early[own]].unique()
+                if len(steps):
+                    last = int(steps[round(place * (len(steps) - 1))])
+                    changed[own, last + 1 :] = other[own, last + 1 :].flip(1)
+                    cuts.append((last, own))
             others = room.answers(changed, batch.scored)
-            if differ(others[before], answers[before]):
-                raise BrokenPromiseError(
-                    f"model: answers up to step {last} change with later inputs, as it is tested at"
-                    f" lag {lag}"
-                )
+            for last, own in cuts:
+                before = early[own] & (batch.scored[own] <= last)
+                if differ(others[own][before], answers[own][before]):
+                    raise BrokenPromiseError(
+                        f"model: answers up to step {last} change with later inputs, as it is"
+                        f" tested at lag {lag}"
+                    )
+
+
+def _at_a_time(places: Sequence[float], rows: int) -> Iterator[Sequence[float]]:
+    """As many together as there are rows for."""
+    for first in range(0, len(places), rows):
+        yield places[first : first + rows]
 
 
 def _answers(

@@ -178,6 +178,7 @@ class HeldOut:
             self.member.judged,
             self.test,
             self.lag,
+            self.asked.test_sequences,
             self.streams.generator("probe", self.lag, self.member.number),
             self.device,
             self.member.memory_bytes,
