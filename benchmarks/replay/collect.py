@@ -1,7 +1,7 @@
 """Measures configurations for the table of real trials until it is stopped.
 
     nice -n 19 python -m benchmarks.replay.collect [--to FILE] [--until COUNT] [--processes 1]
-                                                   [--certify]
+                                                   [--certify [--tasks TASK ...]]
 
 The random sampler draws from `everything` (`benchmarks.replay.tasks`). Every member climbs for
 itself until it fails, whatever the others do, so that any rule of members can be played later. A
@@ -19,7 +19,7 @@ import multiprocessing
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,13 @@ def main() -> None:
     parser.add_argument("--until", type=int, default=100_000, help="configurations in the table")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--certify", action="store_true", help="fresh members of the best")
+    parser.add_argument("--tasks", nargs="+", default=list(MEASURED), help="of those to certify")
     given = parser.parse_args()
     table = read_table(given.to)
     start = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.processes, start, alone) as pool:
         if given.certify:
-            certify(table, pool)
+            certify(table, pool, given.tasks)
         else:
             collect(table, pool, given.until, 2 * given.processes)
 
@@ -80,12 +81,12 @@ def collect(table: Table, pool: ProcessPoolExecutor, until: int, ahead: int) -> 
         print(f"{count} ({number}): {describe(config.model_dump())}: {seconds:.1f} s", flush=True)
 
 
-def certify(table: Table, pool: ProcessPoolExecutor) -> None:
+def certify(table: Table, pool: ProcessPoolExecutor, tasks: Sequence[str]) -> None:
     """Add the fresh members of each trial on top that has none."""
     found = []
-    for name, measured in MEASURED.items():
+    for name in tasks:
         for trial in trials_of(table, name):
-            if trial.reach < measured.ladder.stop or trial.certified is not None:
+            if trial.reach < MEASURED[name].ladder.stop or trial.certified is not None:
                 continue
             config = TrialConfig.model_validate(nested(trial.parameters))
             found.append((name, trial, pool.submit(measure, name, config, MEMBERS + FRESH)))

@@ -205,8 +205,8 @@ def test_looks_that_end_early_are_counted_as_far_as_they_are_expected_to_go(tmp_
     assert early.shown == pytest.approx(part * early.tests)
     assert 0.2 < part < 0.3
     low, high = early.likely
-    assert low == pytest.approx(0.03 * early.training + 0.28 * early.shown)
-    assert high == pytest.approx(0.3 * early.training + 0.48 * early.shown)
+    assert low == pytest.approx(0.03 * early.training + 0.14 * early.shown)
+    assert high == pytest.approx(0.3 * early.training + 0.39 * early.shown)
     assert "each look until it is decided" in said["sequential"]
     assert "each look" not in said["whole"]
 
