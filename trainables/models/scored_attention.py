@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from trainables.models.attention import Heads
+from trainables.models.kernels.compiled.contextual import contextual_weights
+from trainables.models.kernels.door import suits
 
 _BLOCK = 128  # queries at a time
 
@@ -43,6 +45,12 @@ class Terms:
     farthest: int
     at_positions: Float[Tensor, "P E"] | None
     sink: Float[Tensor, " H"] | None
+
+    @property
+    def are_positions_alone(self) -> bool:
+        """Whether gates that count are all there is."""
+        others = (self.slopes, self.fading, self.by_bucket, self.sink)
+        return self.at_positions is not None and all(each is None for each in others)
 
 
 def scored_attention(
@@ -108,6 +116,10 @@ def _block(
     terms: Terms,
 ) -> Heads:
     """Attention of queries that stand ``offset`` steps later than the first key."""
+    at = terms.at_positions
+    if at is not None and terms.are_positions_alone and log_kept is None and suits(q, k, v, at):
+        scores, at_counts = q @ k.mT / math.sqrt(q.shape[-1]), asking @ at.mT
+        return contextual_weights(scores, at_counts, offset, window) @ v
     C, S = q.shape[2], k.shape[2]
     steps = torch.arange(S, device=q.device)
     distance = torch.arange(offset, offset + C, device=q.device)[:, None] - steps
