@@ -66,7 +66,7 @@ def searched(
     began = time.monotonic()
     subprocess.run(
         [sys.executable, "-c", COMMAND, "search", str(path), "--runs", str(place / "runs")],
-        check=True, capture_output=True,
+        check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     whole = time.monotonic() - began
     records = Ledger(SearchFolder(place / "runs", "workers")).records
