@@ -15,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
+from search.disk.record import Record
 
 SPEC = """
 name: trivial
@@ -58,12 +60,21 @@ def measure(trials: int, runs: Path, spec: Path) -> None:
     ).stdout  # fmt: skip
     ended = time.time()
     records = Ledger(SearchFolder(runs, "trivial")).records.values()
-    ends = [(record.ended_ms or 0) / 1000 for record in records]
-    first = min(end - record.report.busy_seconds for end, record in zip(ends, records, strict=True))
+    first, last = stretch(records)
     cpu = json.loads(said.splitlines()[-1])
-    print(f"to the first step {first - began:.1f} s, trials {max(ends) - first:.1f} s, "
-          f"after the last {ended - max(ends):.1f} s, whole {ended - began:.1f} s; "
-          f"driver {cpu:.1f} s of CPU, {cpu / len(ends):.2f} a trial")  # fmt: skip
+    print(f"to the first step {first - began:.1f} s, trials {last - first:.1f} s, "
+          f"after the last {ended - last:.1f} s, whole {ended - began:.1f} s; "
+          f"driver {cpu:.1f} s of CPU, {cpu / len(records):.2f} a trial")  # fmt: skip
+
+
+def stretch(records: Collection[Record]) -> tuple[float, float]:
+    """When the first of ended trials took its first step, and the last one's end, since the epoch.
+
+    In seconds.
+    """
+    ends = [(record.ended_ms or 0) / 1000 for record in records]
+    starts = [end - each.report.busy_seconds for end, each in zip(ends, records, strict=True)]
+    return min(starts), max(ends)
 
 
 if __name__ == "__main__":

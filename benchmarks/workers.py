@@ -21,6 +21,7 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.around import stretch
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 
@@ -42,13 +43,14 @@ def main() -> None:
     given = parser.parse_args()
     spec = yaml.safe_load(given.spec.read_text() if given.spec else SPEC)
     found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
-    outcomes: dict[int, object] = {}
+    outcomes = []
     for _ in range(given.times):
         for workers in found:
             with tempfile.TemporaryDirectory() as made:
                 trials, whole, reached = searched(spec, workers, given.trials, Path(made))
             found[workers].append((trials, whole))
-            if outcomes.setdefault(1, reached) != reached:
+            outcomes.append(reached)
+            if reached != outcomes[0]:
                 raise SystemExit("the searches came to different outcomes")
             print(f"{workers}: trials {trials:.1f} s, whole {whole:.1f} s", flush=True)
     for name, place in (("trials", 0), ("whole", 1)):
@@ -70,12 +72,11 @@ def searched(
     )  # fmt: skip
     whole = time.monotonic() - began
     records = Ledger(SearchFolder(place / "runs", "workers")).records
-    ends = {number: (each.ended_ms or 0) / 1000 for number, each in records.items()}
-    first = min(ends[number] - each.report.busy_seconds for number, each in records.items())
+    first, last = stretch(records.values())
     reached = {
         number: (each.report.reach, each.report.progress) for number, each in records.items()
     }
-    return max(ends.values()) - first, whole, reached
+    return last - first, whole, reached
 
 
 if __name__ == "__main__":

@@ -15,12 +15,9 @@ import math
 
 import numpy as np
 
-from benchmarks.replay.orders import first_milestone, played
-from benchmarks.replay.playing import Aim
-from benchmarks.replay.proposers import Table
-from benchmarks.replay.table import read_table
+from benchmarks.replay.orders import in_order
+from benchmarks.replay.table import TABLE
 from benchmarks.replay.tasks import MEASURED
-from benchmarks.replay.trials import trials_of
 
 
 def main() -> None:
@@ -32,17 +29,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="order to begin with")
     parser.add_argument("--trials", type=int, default=60)
     asked = parser.parse_args()
-    first = first_milestone(asked.task)
-    sides = [trials_of(read_table(), asked.task, earlier) for earlier in (True, False)]
-    tables = [Table(trials) for trials in sides]
     found = []
     for order in range(asked.first, asked.first + asked.orders):
         found.append(
             [
-                played(
-                    asked.search, trials, table, Aim.of(trials), first, order, asked.trials
+                in_order(
+                    (TABLE, asked.task, earlier, False), asked.search, asked.trials, order
                 ).best[0]
-                for trials, table in zip(sides, tables, strict=True)
+                for earlier in (True, False)
             ]
         )
         print(order, *found[-1], flush=True)

@@ -110,7 +110,7 @@ def resampled(
 ) -> np.ndarray[Any, Any]:
     """Epsilon squared of each of the draws, (R, N), from values in groups, each (N,): (R,)."""
     numbers = np.unique(groups, return_inverse=True)[1]
-    parts = math.ceil(draws.size / AT_ONCE)
+    parts = min(len(draws), math.ceil(draws.size / AT_ONCE))
     found = [_explained(numbers[part], values[part]) for part in np.array_split(draws, parts)]
     return np.concatenate(found)
 
