@@ -162,6 +162,11 @@ def suggest_scores(trial: Trial) -> None:
     trial.suggest_categorical("model/cell/contextual_positions", [None, 64])
 
 
+def suggest_counted_positions(trial: Trial) -> None:
+    """How many positions attention has, where gates count them."""
+    trial.suggest_categorical("model/cell/contextual_positions", [32, 256])
+
+
 def suggest_segments(trial: Trial) -> None:
     """Steps of a segment of attention, and tokens of memory from one to the next."""
     trial.suggest_categorical("model/cell/segment", [16, 64, 256])

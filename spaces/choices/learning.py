@@ -58,16 +58,19 @@ def suggest_learning(trial: Trial) -> str:
     return optimiser
 
 
-def suggest_optimisation(trial: Trial, cell: str, optimiser: str = "adam") -> None:
+def suggest_optimisation(
+    trial: Trial, cell: str, optimiser: str = "adam", *, counts: bool = False
+) -> None:
     """Clipping, and a learning rate from the range of the cell's family.
 
-    Lion's steps are of one length, and want a tenth of the others' rate.
+    Lion's steps are of one length, and want a tenth of the others' rate. Attention that ``counts``
+    its positions by gates learns at the rates of gated cells.
     """
     trial.suggest_categorical("training/clip_norm", [0.1, 1.0, 10.0])
     low, high = 1e-3, 1e-2
     if cell in STATE_SPACES:
         low, high = 5e-4, 4e-3
-    if cell in ("transformer", "self_attention", "recurrent_memory"):
+    if cell in ("transformer", "self_attention", "recurrent_memory") and not counts:
         low, high = 2e-4, 3e-3
     if cell in ("ntm", "dnc", "sam"):
         low, high = 3e-4, 5e-3

@@ -83,7 +83,7 @@ def test_every_choice_is_drawn(name: str) -> None:
     """No choice of a list hides behind a condition that is never met."""
     offered: dict[str, set[object]] = {}
     taken: dict[str, set[object]] = {}
-    for trial in trials(name):
+    for trial in trials(name, 2 * DRAWS):
         for parameter, distribution in trial.distributions.items():
             if isinstance(distribution, optuna.distributions.CategoricalDistribution):
                 offered.setdefault(parameter, set()).update(distribution.choices)
