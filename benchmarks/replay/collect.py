@@ -1,14 +1,16 @@
 """Measures configurations for the table of real trials until it is stopped.
 
     nice -n 19 python -m benchmarks.replay.collect [--to FILE] [--until COUNT] [--processes 1]
-                                                   [--certify [--tasks TASK ...]]
+                                                   [--certify [--tasks TASK ...]] [--elsewhere]
 
 The random sampler draws from `everything` (`benchmarks.replay.tasks`). Every member climbs for
 itself until it fails, whatever the others do, so that any rule of members can be played later. A
 draw is added when all of its tasks and those of the draws before it are measured: the command may
 be killed at any time, and goes on where it was. Seconds are of the processor, on one thread. With
 `--certify` it measures, for the trials that stand on a ladder's top, as many fresh members as a
-certificate asks for, instead of new draws.
+certificate asks for, instead of new draws. With `--elsewhere` it measures the first draws of the
+table, so many as `--until` says, and those that a portfolio may take, on tasks which had no part
+in the table, into `benchmarks/replay/elsewhere.parquet`.
 """
 
 from __future__ import annotations
@@ -19,15 +21,16 @@ import multiprocessing
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.replay.table import TABLE, Table, read_table
-from benchmarks.replay.tasks import MEASURED, MEMBERS, SEED, SPACE
+from benchmarks.replay.portfolio import by_number, candidates
+from benchmarks.replay.table import ELSEWHERE_TABLE, TABLE, Table, read_table
+from benchmarks.replay.tasks import ELSEWHERE, MEASURED, MEMBERS, SEED, SPACE, Measured
 from benchmarks.replay.trials import FRESH, trials_of
 from search.proposing.constraints import Constraints
 from search.proposing.draws import nested, proposed
@@ -51,12 +54,15 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--certify", action="store_true", help="fresh members of the best")
     parser.add_argument("--tasks", nargs="+", default=list(MEASURED), help="of those to certify")
+    parser.add_argument("--elsewhere", action="store_true", help="known draws, on other tasks")
     given = parser.parse_args()
     table = read_table(given.to)
     start = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.processes, start, alone) as pool:
         if given.certify:
             certify(table, pool, given.tasks)
+        elif given.elsewhere:
+            elsewhere(table, read_table(ELSEWHERE_TABLE), pool, given.until)
         else:
             collect(table, pool, given.until, 2 * given.processes)
 
@@ -74,7 +80,7 @@ def collect(table: Table, pool: ProcessPoolExecutor, until: int, ahead: int) -> 
     for count in range(len({row["number"] for row in table.rows}) + 1, until + 1):
         missing = min(ahead, until + 1 - count) - len(under_way)
         for draw in itertools.islice(left, missing):
-            under_way.append((draw, pool.submit(measure_all, draw[2])))
+            under_way.append((draw, pool.submit(measure_all, MEASURED, draw[2])))
         (number, parameters, config), ended = under_way.popleft()
         rows, seconds = ended.result()
         table.add(number, parameters, rows)
@@ -89,11 +95,29 @@ def certify(table: Table, pool: ProcessPoolExecutor, tasks: Sequence[str]) -> No
             if trial.reach < MEASURED[name].ladder.stop or trial.certified is not None:
                 continue
             config = TrialConfig.model_validate(nested(trial.parameters))
-            found.append((name, trial, pool.submit(measure, name, config, MEMBERS + FRESH)))
+            ended = pool.submit(measure, name, MEASURED[name], config, MEMBERS + FRESH)
+            found.append((name, trial, ended))
     for name, trial, ended in found:
         rows = [row for row in ended.result() if row.member >= MEMBERS]
         table.add(trial.number, trial.parameters, rows)
         print(f"{name}: fresh members of {trial.number}", flush=True)
+
+
+def elsewhere(table: Table, to: Table, pool: ProcessPoolExecutor, first: int) -> None:
+    """Add the draws that a portfolio may take, and so many of the first, that are not there yet."""
+    tasks = by_number(table, MEASURED)
+    known = next(iter(tasks.values()))
+    wanted = dict.fromkeys([*candidates(tasks), *itertools.islice(known, first)])
+    there = {row["number"] for row in to.rows}
+    found = []
+    for number in wanted:
+        if number not in there:
+            config = TrialConfig.model_validate(nested(known[number].parameters))
+            found.append((number, pool.submit(measure_all, ELSEWHERE, config)))
+    for number, ended in found:
+        rows, seconds = ended.result()
+        to.add(number, known[number].parameters, rows)
+        print(f"{number}: {seconds:.1f} s", flush=True)
 
 
 def draws(first: int) -> Iterator[Draw]:
@@ -108,19 +132,22 @@ def draws(first: int) -> Iterator[Draw]:
         number += 1
 
 
-def measure_all(config: TrialConfig) -> tuple[list[MemberRung], float]:
+def measure_all(
+    tasks: Mapping[str, Measured], config: TrialConfig
+) -> tuple[list[MemberRung], float]:
     """A configuration on every task, and the seconds of the processor that it took."""
     started = time.process_time()
-    rows = [row for name in MEASURED for row in measure(name, config)]
+    rows = [row for name in tasks for row in measure(name, tasks[name], config)]
     return rows, time.process_time() - started
 
 
-def measure(name: str, config: TrialConfig, members: int = MEMBERS) -> list[MemberRung]:
+def measure(
+    name: str, measured: Measured, config: TrialConfig, members: int = MEMBERS
+) -> list[MemberRung]:
     """Every member's climb of one task; a row of ``error`` where the trial ended by one.
 
     That one member is asked for on each rung lets each climb for itself.
     """
-    measured = MEASURED[name]
     ladder = measured.ladder.model_copy(update={"members": members, "quorum": 1})
     spec = TrialSpec(config, {name: measured.task}, ladder, SEED, curve=False)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from trainables.files.whole_files import write_aside
 
 TABLE = Path(__file__).parent / "trials.parquet"
+ELSEWHERE_TABLE = Path(__file__).parent / "elsewhere.parquet"
+"""Some draws of the first on tasks that it does not have."""
 
 COLUMNS = pa.schema(
     {

@@ -1,4 +1,4 @@
-"""What the table of real trials measures: three tasks on small ladders, over one space.
+"""What the tables of real trials measure: tasks on small ladders, over one space.
 
 Small, so that a configuration costs some ten seconds of one core, all three tasks and all three
 members together; large enough that about half of the configurations pass a rung.
@@ -82,3 +82,21 @@ MEASURED: dict[str, Measured] = {
         chance=1 / 10,
     ),
 }
+
+ELSEWHERE: dict[str, Measured] = {
+    "induction": Measured(
+        TASKS["induction"].Config(kind="induction", vocabulary=8),
+        _ladder(0.9, 6000, 20),
+        chance=1 / 7,
+    ),
+    "temporal_order": Measured(
+        TASKS["temporal_order"].Config(kind="temporal_order"), _ladder(0.9, 3000, 8), chance=1 / 4
+    ),
+    "delayed_pattern": Measured(
+        TASKS["delayed_pattern"].Config(kind="delayed_pattern"), _ladder(0.9, 3000, 8), chance=1 / 8
+    ),
+    "flip_flop": Measured(
+        TASKS["flip_flop"].Config(kind="flip_flop"), _ladder(0.9, 3000, 8), chance=1 / 2
+    ),
+}
+"""Tasks that had no part in what was chosen by those of the table: of some of its draws."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from benchmarks.replay.table import Table
-from benchmarks.replay.tasks import MEASURED, MEMBERS
+from benchmarks.replay.tasks import ELSEWHERE, MEASURED, MEMBERS
 from trainables.measure.ladder import Rule, climb, expected_progress, passed_rungs, progress, reach
 from trainables.measure.ladder_config import LadderConfig
 from trainables.measure.records import MemberRung
@@ -186,7 +186,7 @@ def trials_of(
     Of several answers a sequence, the table does not say how many single ones were right: as many
     as if each were by itself.
     """
-    answers, chance = MEASURED[task].answers, MEASURED[task].chance
+    measured = (MEASURED | ELSEWHERE)[task]
     found: dict[int, Trial] = {}
     broken = {row["number"] for row in table.rows if row["ended_by"] == "error"}
     for row in table.rows:
@@ -198,7 +198,7 @@ def trials_of(
             Trial(
                 row["number"],
                 parameters,
-                MEASURED[task].ladder,
+                measured.ladder,
                 earlier=earlier,
                 by_progress=by_progress,
             ),
@@ -209,9 +209,9 @@ def trials_of(
             member=row["member"],
             ended_by=row["ended_by"],
             success_rate=row["success_rate"],
-            answers=answers if row["looks"] else 0,
-            answer_rate=row["success_rate"] ** (1 / answers),
-            chance=chance,
+            answers=measured.answers if row["looks"] else 0,
+            answer_rate=row["success_rate"] ** (1 / measured.answers),
+            chance=measured.chance,
             sequences=row["sequences"],
             seconds=row["seconds"],
             training_gflop=row["training_gflop"],

@@ -11,27 +11,26 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pyarrow as pa
 import pyarrow.parquet as pq
-from optuna.distributions import BaseDistribution
-from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
+from search.checking.answered import answered
+from search.checking.portfolio import of_portfolio
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.errors import UserError
-from search.proposing.new_study import new_study
 from search.proposing.study import contains
 from search.spec import Prior, Spec
 from search.spec.spaces import find_space
@@ -53,13 +52,23 @@ Found = tuple[str, Mapping[str, Any]]
 def with_priors(spec: Spec, runs: Path) -> Spec:
     """The spec with the best of what its ``warm_start`` names, source by source in turns.
 
+    Then those of the portfolio that are in its space.
+
     Raises:
-        UserError: in one line, if a source is none, or has nothing that the space offers.
+        UserError: in one line, if a source is none, or has nothing that the space offers, or if a
+            portfolio is asked for that has nothing in it.
     """
     space = find_space(spec)
     sources = [_taken(source, runs, space) for source in spec.search.warm_start]
     priors: list[Prior] = []
-    for prior in filter(None, chain.from_iterable(zip_longest(*sources))):
+    found = filter(None, chain.from_iterable(zip_longest(*sources)))
+    shipped = list(islice(of_portfolio(space), spec.search.of_portfolio))
+    if spec.search.portfolio and not shipped:
+        raise UserError(
+            f"search.portfolio: {spec.search.portfolio}: none of its configurations is in the "
+            f"space {spec.space!r}; allowed there: 0"
+        )
+    for prior in chain(found, shipped):
         if all(prior.parameters != other.parameters for other in priors):
             priors.append(prior)
     changed = spec.search.model_copy(update={"priors": priors[:MOST]})
@@ -246,7 +255,7 @@ def _best_first(study: optuna.Study) -> list[FrozenTrial]:
 
 def _offered(parameters: Mapping[str, Any], space: Space) -> tuple[dict[str, Any], int]:
     """Those that the space suggests when it is answered with them, and how many it asks for."""
-    trial = new_study(sampler=_Answering(parameters)).ask()
+    trial = answered(parameters)
     space(trial)
     offered = {
         path: parameters[path]
@@ -254,24 +263,3 @@ def _offered(parameters: Mapping[str, Any], space: Space) -> tuple[dict[str, Any
         if path in parameters and contains(distribution, parameters[path])
     }
     return offered, len(trial.params)
-
-
-class _Answering(RandomSampler):
-    """Suggests what it is given, where that is offered; else something at random."""
-
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        super().__init__(seed=0)
-        self._parameters = parameters
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """One parameter's value."""
-        value = self._parameters.get(param_name)
-        if param_name in self._parameters and contains(param_distribution, value):
-            return value
-        return super().sample_independent(study, trial, param_name, param_distribution)

@@ -334,13 +334,14 @@ def _lay(folder: SearchFolder, spec: Spec, ray_up: ExitStack | None) -> None:
 
 
 def _warm(spec: Spec, runs: Path) -> Spec:
-    """The spec with what its ``warm_start`` has found, which is shown."""
+    """The spec with what its ``warm_start`` and the portfolio have, which is shown."""
     from search.checking.warm_start import with_priors
 
-    if not spec.search.warm_start or spec.search.priors:
+    if spec.search.priors:
         return spec
     spec = with_priors(spec, runs)
-    console.print("Tried first, and measured here like any other trial:")
+    if spec.search.priors:
+        console.print("Tried first, and measured here like any other trial:")
     for prior in spec.search.priors:
         console.print(f"  {prior.origin}", highlight=False, markup=False, soft_wrap=True)
     return spec

@@ -58,6 +58,9 @@ class SearchConfig(Config):
             for no limit
         warm_start: earlier searches, outcome files, exported folders and Optuna studies, whose best
             configurations are tried next
+        portfolio: so many of the shipped configurations that the space offers are tried after
+            those; null for eight, or a quarter of the trials if that is fewer, where neither
+            ``start_with`` nor ``warm_start`` says what to begin with, and else for none
         priors: those; filled in when a search starts
         until: what ends the search once it is there; null for nothing
         seed: everything random derives from it
@@ -77,9 +80,17 @@ class SearchConfig(Config):
     start_with: list[dict[str, str | int | float]] = []
     until: UntilConfig | None = None
     warm_start: list[str] = []
+    portfolio: int | None = Field(default=None, ge=0, le=8)
     priors: list[Prior] = []
 
-    later: ClassVar[frozenset[str]] = frozenset({"until", "warm_start", "priors"})
+    later: ClassVar[frozenset[str]] = frozenset({"until", "warm_start", "portfolio", "priors"})
+
+    @property
+    def of_portfolio(self) -> int:
+        """How many configurations of the portfolio are tried first, at most."""
+        if self.portfolio is not None:
+            return self.portfolio
+        return 0 if self.start_with or self.warm_start else min(8, self.trials // 4)
 
     @property
     def first(self) -> list[dict[str, Any]]:
