@@ -37,7 +37,6 @@ SHIPPED = Path(__file__).parents[2] / "spaces" / "portfolio.yaml"
 MOST = 60
 """Trials of a search that is played."""
 
-NOTHING = np.empty(0)
 A_RUNG = 1.0
 """In progress, on ladders of ratio 2."""
 
@@ -54,7 +53,7 @@ def main() -> None:
     print("| --- | --- | ---: | ---: | ---: |")
     for left_out, trials in tasks.items():
         others = [tasks[name] for name in MEASURED if name != left_out]
-        against = NOTHING
+        against = None
         if asked.against:
             of = (TABLE, left_out, False, False)
             played = [in_order(of, asked.against, MOST, k) for k in range(asked.orders)]
@@ -110,7 +109,7 @@ def show(
     order: Sequence[int],
     drawn: Sequence[int],
     orders: int,
-    against: np.ndarray = NOTHING,
+    against: np.ndarray | None = None,
 ) -> None:
     """The rows of a task: none tried first, then so many of the best, and of different kinds.
 
@@ -125,7 +124,7 @@ def show(
         found, near = (
             np.array([until(asked, each) for each in played]) for asked in (best, best - A_RUNG)
         )
-        against = against if against.size else found[:, 1]
+        against = found[:, 1] if against is None else against
         cells = [_medians(found), ratio(against, found[:, 1]), _medians(near)]
         print(f"| {name} | {words} | {' | '.join(cells)} |", flush=True)
 
@@ -146,8 +145,9 @@ def worth(trials: Iterable[Trial]) -> tuple[float, float]:
 
 
 def _orders(first: Sequence[Trial], trials: Sequence[Trial], orders: int) -> Iterator[list[Trial]]:
+    others = [trial for trial in trials if trial not in first]
     for seed in range(orders):
-        rest = [trial for trial in trials if trial not in first]
+        rest = others.copy()
         random.Random(seed).shuffle(rest)
         yield [*first, *rest]
 

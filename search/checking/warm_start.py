@@ -32,16 +32,13 @@ from search.disk.ledger import Ledger
 from search.disk.ranking import rank
 from search.errors import UserError
 from search.proposing.study import contains
-from search.spec import Prior, Spec
+from search.spec import MOST_PRIORS, Prior, Spec
 from search.spec.spaces import find_space
 from spaces import Space
 from trainables.exports import exported
 from trainables.files.bounded import require_file
 from trainables.files.whole_files import DamagedFileError
 from trainables.messages import named, one_line
-
-MOST = 8
-"""Configurations that a search starts with, from all sources together."""
 
 STUDY = "optuna:"
 
@@ -71,7 +68,7 @@ def with_priors(spec: Spec, runs: Path) -> Spec:
     for prior in chain(found, shipped):
         if all(prior.parameters != other.parameters for other in priors):
             priors.append(prior)
-    changed = spec.search.model_copy(update={"priors": priors[:MOST]})
+    changed = spec.search.model_copy(update={"priors": priors[:MOST_PRIORS]})
     return spec.model_copy(update={"search": changed})
 
 
@@ -84,7 +81,7 @@ def _taken(source: str, runs: Path, space: Space) -> list[Prior]:
             continue
         part = f"{len(offered)} of {asked} parameters"
         taken.append(Prior(origin=f"{origin}; {part}", parameters=offered))
-        if len(taken) == MOST:
+        if len(taken) == MOST_PRIORS:
             break
     if not taken:
         raise UserError(

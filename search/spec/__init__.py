@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.spec.reading import outline, read, revive, take
 from search.spec.sections import (
+    MOST_PRIORS,
     CertifyConfig,
     ConstraintsConfig,
     Outline,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from search.spec.spec import Spec
 
 __all__ = [
+    "MOST_PRIORS",
     "CertifyConfig",
     "ConstraintsConfig",
     "Outline",

@@ -30,6 +30,10 @@ class UntilConfig(Config):
     certified: int = Field(ge=2, le=LONGEST)
 
 
+MOST_PRIORS = 8
+"""Configurations from elsewhere that a search starts with, from all sources together."""
+
+
 class Prior(Config):
     """A configuration that was found elsewhere, to be tried first.
 
@@ -80,7 +84,7 @@ class SearchConfig(Config):
     start_with: list[dict[str, str | int | float]] = []
     until: UntilConfig | None = None
     warm_start: list[str] = []
-    portfolio: int | None = Field(default=None, ge=0, le=8)
+    portfolio: int | None = Field(default=None, ge=0, le=MOST_PRIORS)
     priors: list[Prior] = []
 
     later: ClassVar[frozenset[str]] = frozenset({"until", "warm_start", "portfolio", "priors"})
@@ -90,7 +94,7 @@ class SearchConfig(Config):
         """How many configurations of the portfolio are tried first, at most."""
         if self.portfolio is not None:
             return self.portfolio
-        return 0 if self.start_with or self.warm_start else min(8, self.trials // 4)
+        return 0 if self.start_with or self.warm_start else min(MOST_PRIORS, self.trials // 4)
 
     @property
     def first(self) -> list[dict[str, Any]]:

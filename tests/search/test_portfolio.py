@@ -11,11 +11,11 @@ from benchmarks.replay.portfolio import by_number, candidates, portfolio
 from benchmarks.replay.table import ELSEWHERE_TABLE, read_table
 from benchmarks.replay.tasks import ELSEWHERE, MEASURED
 from search.checking.portfolio import of_portfolio
-from search.checking.warm_start import MOST, with_priors
+from search.checking.warm_start import with_priors
 from search.errors import UserError
 from search.proposing.draws import nested, proposed
 from search.proposing.new_study import new_study
-from search.spec import Prior, take
+from search.spec import MOST_PRIORS, Prior, take
 from spaces import SPACES
 from trainables.config import TrialConfig
 
@@ -30,10 +30,10 @@ def priors(space: str = "everything", **search: Any) -> list[Prior]:
 def test_it_is_what_the_table_of_real_trials_says() -> None:
     chosen = portfolio(by_number(read_table(), MEASURED))
     shipped = list(of_portfolio(SPACES["everything"]))
-    assert len(shipped) == MOST
+    assert len(shipped) == MOST_PRIORS
     assert [prior.origin for prior in shipped] == [f"portfolio: {c['origin']}" for c in chosen]
     assert [prior.parameters for prior in shipped] == [c["parameters"] for c in chosen]
-    assert len({prior.parameters["model/cell/kind"] for prior in shipped}) == MOST
+    assert len({prior.parameters["model/cell/kind"] for prior in shipped}) == MOST_PRIORS
 
 
 def test_other_tasks_were_tried_by_all_that_may_be_chosen_and_by_a_sample_of_the_space() -> None:

@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from search.checking.warm_start import MOST, with_priors
+from search.checking.warm_start import with_priors
 from search.disk import outcomes
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
@@ -26,7 +26,7 @@ from search.proposing.searcher import StudySearch
 from search.proposing.study import restore_study
 from search.recording.points import tags
 from search.results.review.tables import trials
-from search.spec import SearchConfig, Spec, read, take
+from search.spec import MOST_PRIORS, SearchConfig, Spec, read, take
 from search.spec.spaces import find_space
 from tests.search.test_older_version import KEPT, RECALL
 from tests.trainables.training.stand_ins import trial_config
@@ -95,7 +95,7 @@ def test_sources_take_turns_and_there_are_not_too_many(tmp_path: Path) -> None:
     earlier(tmp_path, "one", *rates(0.01))
     earlier(tmp_path, "two", *rates(0.05))
     found = origins(with_priors(spec("one", "two"), tmp_path))
-    assert [each[:3] for each in found] == ["one", "two"] * (MOST // 2)
+    assert [each[:3] for each in found] == ["one", "two"] * (MOST_PRIORS // 2)
 
 
 def test_from_an_export(tmp_path: Path) -> None:
