@@ -133,6 +133,18 @@ EXPERIMENTS: dict[str, Experiment] = {
             for n in (1, 2)
         },
     ),
+    "products": Experiment(
+        "inputs that are matrices track any group, which sums and gates learn late (Giles et al.)",
+        task={"kind": "permutation_tracking", "protocol": "paper"},
+        ladder={"start": 2, "stop": 256, "sequences": 100_000, "train_to": 16, "train_out": True},
+        sides={
+            "lstm": alone(5e-3, INCREMENTAL, kind="lstm"),
+            "gated_delta": alone(
+                5e-3, INCREMENTAL, kind="gated_delta", largest_write=2.0, num_writes=4
+            ),
+            "bilinear_rnn": alone(5e-3, INCREMENTAL, kind="bilinear_rnn"),
+        },
+    ),
     "turns": Experiment(
         "a state that turns tells odd from even, where one that only decays does not (Mamba-3)",
         task={"kind": "parity"},

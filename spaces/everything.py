@@ -45,6 +45,7 @@ def everything(trial: Trial) -> None:
         "lem",
         "co_rnn",
         "orthogonal_rnn",
+        "bilinear_rnn",
         "hyena",
         "linoss",
         "lmu",

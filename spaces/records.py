@@ -25,6 +25,7 @@ def records(trial: Trial) -> None:
         "refined_lstm",
         "lem",
         "orthogonal_rnn",
+        "bilinear_rnn",
         "hyena",
         "linoss",
         "lmu",

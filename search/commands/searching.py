@@ -75,7 +75,7 @@ def search(
     from search.checking.preflight import check
 
     if dry_run:
-        _say_what_it_may_cost(chosen, json)
+        _say_what_it_may_cost(chosen, runs, json)
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
@@ -85,9 +85,10 @@ def search(
         _search(begin(chosen, runs, ray_up), began, ray_up)
 
 
-def _say_what_it_may_cost(spec: Spec, json: bool) -> None:
+def _say_what_it_may_cost(spec: Spec, runs: Path, json: bool) -> None:
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check
+    from search.checking.warm_start import with_priors
     from search.commands.estimating.estimate import estimate
     from search.commands.estimating.for_programs import plain_estimate
     from search.commands.estimating.words import lines, rests_on
@@ -98,6 +99,7 @@ def _say_what_it_may_cost(spec: Spec, json: bool) -> None:
     if not json:
         show_accounts(tasks, console)
     require(here, spec.resources)
+    spec = with_priors(spec, runs) if json else _warm(spec, runs)
     found = estimate(spec, tasks, here)
     if json:
         print_json(plain_estimate(spec, tasks, found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from optuna import Trial
 
 HEADED = (
+    "bilinear_rnn",
     "mamba2",
     "mamba3",
     "slstm",

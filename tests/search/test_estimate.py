@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from search import spec as specs
+from search.checking.portfolio import of_portfolio
 from search.checking.preflight import check_tasks
 from search.commands.estimating.as_in_a_worker import as_in_a_worker
 from search.commands.estimating.costs import Attempt, Drawn, drawn, shares, shown_of
@@ -29,6 +30,7 @@ from search.proposing.constraints import Constraints
 from search.proposing.draws import draw
 from search.spec import ResourcesConfig, Spec
 from search.spec.spaces import find_space
+from spaces import SPACES
 from tests.search.conftest import in_process
 from tests.search.test_refusals import spec_with
 from tests.trainables.training.stand_ins import CPU
@@ -275,6 +277,7 @@ def test_a_program_is_told_the_same(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["tasks"] == {"recall": {"account": None, "steps": [5, 17]}}
     assert (found["trials"], found["lags"], found["members"]) == (6, [4, 8, 16], 2)
+    assert found["tried_first"] == []
     cost = found["gflop"]
     assert cost["likely"] == pytest.approx([0.03 * cost["at_most"], 0.3 * cost["at_most"]])
     low, high = found["seconds"]["likely"]
@@ -286,6 +289,17 @@ def test_a_program_is_told_the_same(tmp_path: Path) -> None:
     refused = in_process("search", path, "--json", "--runs", runs)
     assert refused.returncode == 2
     assert "--json: goes with --dry-run alone" in refused.stderr
+
+
+def test_what_is_tried_first_is_said_beforehand(tmp_path: Path) -> None:
+    search = {"trials": 8, "portfolio": 1}
+    path = str(spec_with(tmp_path, ladder=LADDER, search=search, space="records"))
+    (shipped,) = (prior.origin for prior in itertools.islice(of_portfolio(SPACES["records"]), 1))
+    done = in_process("search", path, "--dry-run", "--json", "--runs", str(tmp_path))
+    assert json.loads(done.stdout)["tried_first"] == [shipped]
+    said = in_process("search", path, "--dry-run", "--runs", str(tmp_path)).stdout
+    assert f"Tried first, and measured here like any other trial:\n  {shipped}" in said
+    assert "Nothing was started." in said
 
 
 def test_a_program_is_told_what_was_read(tmp_path: Path) -> None:

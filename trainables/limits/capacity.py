@@ -82,7 +82,7 @@ SLOTTED = {"ntm", "dnc", "sam"}
 NUMBERS: dict[str, Callable[[Cell, int], float]] = {
     **MATRICES,
     **dict.fromkeys(("rnn", "gru", "min_gru", "min_lstm"), lambda cell, width: width),
-    **dict.fromkeys(("ind_rnn", "orthogonal_rnn"), lambda cell, width: width),
+    **dict.fromkeys(("ind_rnn", "orthogonal_rnn", "bilinear_rnn"), lambda cell, width: width),
     **dict.fromkeys(("lstm", "refined_lstm", "lem", "co_rnn"), lambda cell, width: 2 * width),
     **dict.fromkeys(("lru", "linoss"), lambda cell, width: 2 * cell["state_size"]),
     **dict.fromkeys(SLOTTED, lambda cell, width: cell["num_slots"] * cell["slot_width"]),

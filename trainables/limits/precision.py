@@ -36,7 +36,7 @@ SLOWEST: dict[str, float] = {
     **dict.fromkeys(("min_gru", "min_lstm", "refined_lstm", "slstm", "mlstm", "lem"), SIGMOID),
     **dict.fromkeys(("lru", "s4d", "mamba", "mamba2", "mamba3"), EXPONENTIAL),
     **dict.fromkeys(("gated_delta", "kda", "rwkv7", "ind_rnn"), EXPONENTIAL),
-    **dict.fromkeys(("orthogonal_rnn", "linoss"), EXPONENTIAL),  # as lengths are kept
+    **dict.fromkeys(("orthogonal_rnn", "bilinear_rnn", "linoss"), EXPONENTIAL),  # lengths stay
     "hyena": EXPONENTIAL,  # a filter's argument is the distance, a float
 }
 """By kind; plain nets, springs, delay lines and external memories have no closed form here."""

@@ -15,7 +15,7 @@ from typing import Any
 ENDLESS = {
     *("rnn", "lstm", "gru", "min_gru", "min_lstm", "ind_rnn", "dilated_lstm", "lru", "s4d"),
     *("mamba", "mlstm", "gated_delta", "mamba2", "mamba3", "kda", "rwkv7", "slstm"),
-    *("refined_lstm", "lem", "co_rnn", "orthogonal_rnn", "hyena", "linoss"),
+    *("refined_lstm", "lem", "co_rnn", "orthogonal_rnn", "bilinear_rnn", "hyena", "linoss"),
     *("recurrent_memory", "ntm", "dnc", "sam"),
 }
 

@@ -72,6 +72,8 @@ class LadderConfig(Config):
             next rung is skipped; null to skip none
         train_to: the longest lag that is trained on; rungs above it are judged with the weights
             as they come, by one look; null to train on all
+        train_out: whether a member is looked at on the longest of the trained rungs only when it is
+            done, stalled or out of budget, for all above is judged with what it is then
     """
 
     start: int = Field(default=8, ge=2, le=LONGEST)
@@ -90,8 +92,11 @@ class LadderConfig(Config):
     looks: Literal["whole", "sequential"] | None = None
     ahead: int | None = Field(default=None, ge=2, le=LONGEST)
     train_to: int | None = Field(default=None, ge=2, le=LONGEST)
+    train_out: bool = False
 
-    later: ClassVar[frozenset[str]] = frozenset({"relative", "skip", "looks", "ahead", "train_to"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"relative", "skip", "looks", "ahead", "train_to", "train_out"}
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -111,6 +116,10 @@ class LadderConfig(Config):
                 f"train_to: {self.train_to} is not allowed; it must be at least start "
                 f"({self.start})"
             )
+        if self.train_out and self.train_to is None:
+            raise ValueError(
+                "train_out: true is not allowed without train_to, the longest lag trained on"
+            )
         if self.ahead is not None and self.relative is not None:
             raise ValueError(
                 "ahead: not with a success that is relative to the skill, which is measured when"
@@ -126,6 +135,10 @@ class LadderConfig(Config):
     def trains_at(self, lag: int) -> bool:
         """Whether members train on the rung at ``lag``, or are only judged there."""
         return self.train_to is None or lag <= self.train_to
+
+    def trains_out(self, lag: int) -> bool:
+        """Whether a member is looked at on the rung at ``lag`` only when it is done."""
+        return self.train_out and lag == self.trained_rungs[-1]
 
     @property
     def trained_rungs(self) -> tuple[int, ...]:
@@ -162,9 +175,8 @@ class LadderConfig(Config):
             return None
         gflop = None if self.gflop is None else AHEAD * self.gflop
         sequences = max(1, math.floor(AHEAD * self.sequences))
-        return self.model_copy(
-            update={"stop": self.ahead, "sequences": sequences, "gflop": gflop, "ahead": None}
-        )
+        there = {"stop": self.ahead, "ahead": None, "train_out": False}
+        return self.model_copy(update={**there, "sequences": sequences, "gflop": gflop})
 
     @property
     def of_every_rung(self) -> Self:

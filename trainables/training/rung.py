@@ -165,7 +165,7 @@ class RungTraining:
         if not self.ladder.trains_at(self.lag):
             look = self._look(is_last=True)
             return ("solved" if look.passed else "untrained"), look
-        if self.looks_first and not self.progress.sequences:
+        if self.looks_first and not self._only_when_done and not self.progress.sequences:
             if self.held_out.selected(self._rate_needed()):
                 look = self._look(is_last=False)
                 if look.passed:
@@ -224,10 +224,9 @@ class RungTraining:
     def _likely_to_pass(self) -> bool:
         """Whether recent batches, then a selection draw, reach the rate that the test asks for.
 
-        Never on a paired task, nor where the skill is measured: there only a member that is done
-        learning is asked.
+        Never where only a member that is done learning is asked.
         """
-        if self.held_out.test.paired or self.asked.is_skill:
+        if self._only_when_done:
             return False
         shown = sum(size for _, size, _ in self.recent)
         if self.progress.sequences < self.progress.resume_at or shown < RECENT_SEQUENCES:
@@ -239,6 +238,12 @@ class RungTraining:
             return True
         self._pause(PAUSE_AFTER_SELECTION)
         return False
+
+    @property
+    def _only_when_done(self) -> bool:
+        """On a paired task, where the skill is measured, and where members train out."""
+        paired = self.held_out.test.paired
+        return paired or self.asked.is_skill or self.ladder.trains_out(self.lag)
 
     def _pause(self, part: float) -> None:
         now = self.progress

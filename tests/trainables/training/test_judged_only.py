@@ -69,6 +69,21 @@ def test_rungs_up_to_it_are_trained_on() -> None:
     assert row.sequences == sum(member.sizes) > 0
 
 
+@pytest.mark.parametrize("looks_first", [False, True])
+def test_members_train_out_on_the_last_rung_trained_on_and_on_no_other(looks_first: bool) -> None:
+    """There they are looked at once, when the budget is gone; what succeeds already, too."""
+    steps = ladder(stop=16, train_to=8, train_out=True, stall=None)
+    member = knowing(1.0)
+    row = attempt(member, steps, lag=8, looks_first=looks_first).run(no_tick)
+    assert (row.ended_by, row.looks, row.sequences) == ("solved", 1, steps.sequences)
+    assert row.lower_bound == lower_bound(100, 100, look_confidence(1))
+    row = attempt(knowing(1.0), steps, lag=4, looks_first=looks_first).run(no_tick)
+    assert row.solved
+    assert row.sequences < steps.sequences
+    row = attempt(knowing(1.0), steps, lag=16).run(no_tick)
+    assert (row.solved, row.sequences) == (True, 0)
+
+
 @pytest.mark.usefixtures("unrivalled")
 @pytest.mark.parametrize("regime", ["incremental", "scratch"])
 def test_judged_are_the_weights_that_solved_the_last_rung_trained_on(
@@ -148,6 +163,11 @@ def test_a_ladder_says_which_rungs_are_trained_on() -> None:
     assert "train_to" not in LadderConfig().model_dump()
     with pytest.raises(ValueError, match=r"train_to: 3 is not allowed; it must be at least start"):
         ladder(train_to=3)
+    with pytest.raises(ValueError, match="train_out: true is not allowed without train_to"):
+        ladder(train_out=True)
+    ahead = ladder(stop=32, train_to=16, train_out=True, ahead=16).before_the_first
+    assert ahead is not None
+    assert not ahead.trains_out(16)
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

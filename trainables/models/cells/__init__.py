@@ -1,5 +1,6 @@
 """Cells: the kinds of layer a model stacks."""
 
+from trainables.models.cells.bilinear_rnn import BilinearRnn
 from trainables.models.cells.co_rnn import CoRnn
 from trainables.models.cells.dilated_lstm import DilatedLstm
 from trainables.models.cells.gated_delta import GatedDelta
@@ -54,6 +55,7 @@ LAYERS: dict[str, type[Layer]] = {
     "lem": Lem,
     "co_rnn": CoRnn,
     "orthogonal_rnn": OrthogonalRnn,
+    "bilinear_rnn": BilinearRnn,
     "hyena": Hyena,
     "linoss": LinOss,
     "lmu": Lmu,

@@ -27,6 +27,8 @@ FIXES = [
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     *((kind, {}) for kind in ("gru", "rnn", "ind_rnn", "min_gru", "min_lstm", "lru", "s4d")),
     ("ind_rnn", {"longest_lag": 1}),
+    ("bilinear_rnn", {}),
+    ("bilinear_rnn", {"num_heads": 1}),
     ("lru", {"state_size": 5}),
     ("s4d", {"state_size": 6}),
     ("mamba", {}),
