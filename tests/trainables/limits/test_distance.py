@@ -124,7 +124,7 @@ def test_every_kind_that_ships_is_in_the_tables_or_said_not_to_be() -> None:
     assert set(NUMBERS) == set(LAYERS)
     assert {kind for kind in LAYERS if window_of(_cell(kind)) is None} == set()
     no_gradient = {"mamba", "mamba2", "mamba3", "refined_lstm", "ind_rnn", "lmu", "ntm", "dnc"}
-    no_gradient |= {"sam", "recurrent_memory"}
+    no_gradient |= {"sam", "recurrent_memory", "bilinear_rnn"}
     assert set(LAYERS) - set(KEPT) - ATTENDING == no_gradient
     no_precision = {"rnn", "co_rnn", "lmu", "ntm", "dnc", "sam", "recurrent_memory"}
     assert set(LAYERS) - set(SLOWEST) - ATTENDING == no_precision
