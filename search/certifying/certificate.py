@@ -166,10 +166,13 @@ def assumptions(candidate: Candidate) -> list[str]:
 def _judged_only(ladder: LadderConfig) -> Iterator[str]:
     """What is said of rungs that nobody trains on."""
     if ladder.train_to is not None:
+        last = ladder.trained_rungs[-1]
         yield (
-            f"Members trained on rungs up to {ladder.trained_rungs[-1]} (`train_to`). Above, each "
+            f"Members trained on rungs up to {last} (`train_to`). Above, each "
             "was judged by one look at every rung, with the weights it had then."
         )
+        if ladder.trains_out(last):
+            yield f"At {last} each trained until it was done, and was looked at once (`train_out`)."
 
 
 def markdown(content: Mapping[str, Any]) -> str:

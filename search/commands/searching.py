@@ -54,7 +54,8 @@ def search(
     dry_run: Annotated[
         bool,
         typer.Option(
-            help="Check the spec, show what was read and what it may cost; start nothing."
+            help="Check the spec, show what was read, what would be tried first and what it may "
+            "cost; start nothing."
         ),
     ] = False,
     cluster: ClusterFile = None,
@@ -79,7 +80,9 @@ def search(
         return
     if cluster is not None:
         show_accounts(check(chosen), console)
-        submit(cluster, _warm(chosen, runs))
+        chosen = _warm(chosen, runs)
+        _show_first(chosen)
+        submit(cluster, chosen)
         return
     with ExitStack() as ray_up:
         _search(begin(chosen, runs, ray_up), began, ray_up)
@@ -88,7 +91,6 @@ def search(
 def _say_what_it_may_cost(spec: Spec, runs: Path, json: bool) -> None:
     from search.checking.accounts import show_accounts
     from search.checking.preflight import check
-    from search.checking.warm_start import with_priors
     from search.commands.estimating.estimate import estimate
     from search.commands.estimating.for_programs import plain_estimate
     from search.commands.estimating.words import lines, rests_on
@@ -99,7 +101,9 @@ def _say_what_it_may_cost(spec: Spec, runs: Path, json: bool) -> None:
     if not json:
         show_accounts(tasks, console)
     require(here, spec.resources)
-    spec = with_priors(spec, runs) if json else _warm(spec, runs)
+    spec = _warm(spec, runs)
+    if not json:
+        _show_first(spec)
     found = estimate(spec, tasks, here)
     if json:
         print_json(plain_estimate(spec, tasks, found))
@@ -327,6 +331,7 @@ def _lay(folder: SearchFolder, spec: Spec, ray_up: ExitStack | None) -> None:
     show_accounts(tasks, console)
     require(machines(), spec.resources)
     spec = _warm(spec, folder.runs)
+    _show_first(spec)
     controls = _beside(lambda: measure_once(spec, tasks, folder.runs))
     if ray_up is not None:
         start_early(spec, ray_up)
@@ -336,17 +341,17 @@ def _lay(folder: SearchFolder, spec: Spec, ray_up: ExitStack | None) -> None:
 
 
 def _warm(spec: Spec, runs: Path) -> Spec:
-    """The spec with what its ``warm_start`` and the portfolio have, which is shown."""
+    """The spec with what its ``warm_start`` and the portfolio have, unless it has that already."""
     from search.checking.warm_start import with_priors
 
-    if spec.search.priors:
-        return spec
-    spec = with_priors(spec, runs)
-    if spec.search.priors:
+    return spec if spec.search.priors else with_priors(spec, runs)
+
+
+def _show_first(spec: Spec) -> None:
+    if spec.search.first:
         console.print("Tried first, and measured here like any other trial:")
-    for prior in spec.search.priors:
-        console.print(f"  {prior.origin}", highlight=False, markup=False, soft_wrap=True)
-    return spec
+    for origin in spec.search.first_from:
+        console.print(f"  {origin}", highlight=False, markup=False, soft_wrap=True)
 
 
 def quickstart() -> Path:

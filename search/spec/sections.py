@@ -101,6 +101,13 @@ class SearchConfig(Config):
         """Parameters of the trials to begin with, in the order of their numbers."""
         return [*self.start_with, *(prior.parameters for prior in self.priors)]
 
+    @property
+    def first_from(self) -> list[str]:
+        """Where each of the `first` was found."""
+        given = len(self.start_with)
+        own = [f"search.start_with, {number} of {given}" for number in range(1, given + 1)]
+        return own + [prior.origin for prior in self.priors]
+
     def origin_of(self, number: int) -> str:
         """Where the configuration of a trial was found; empty if it was proposed here."""
         place = number - len(self.start_with)

@@ -70,6 +70,20 @@ def test_a_trial_costs_no_more_than_the_most(tmp_path: Path, gflop: float | None
     assert ended.training_gflop >= (1 if gflop is None else 0.5) * first.gflop * (1 - 1e-9)
 
 
+def test_members_that_train_out_are_told_of(tmp_path: Path) -> None:
+    """By its rung's part of the cost: the only one whose whole budget is used for certain."""
+    ladder = {**LADDER, "train_to": 8, "train_out": True}
+    spec = specs.read(spec_with(tmp_path, ladder=ladder))
+    draws = [of_cost("rnn", 0.1, (4, 8))]
+    found = summed(spec, draws, {}, 2, 1.0, 2.0)
+    assert found.trained_out == pytest.approx(0.5)
+    assert "uses its whole budget there (ladder.train_out), 50% of the most" in rests_on(found)
+    assert ", trained to 8, there until done" in dict(lines(spec, {}, found))["rungs"]
+    plain = summed(small(tmp_path), draws, {}, 2, 1.0, 2.0)
+    assert plain.trained_out == 0
+    assert "train_out" not in rests_on(plain)
+
+
 def test_rungs_that_are_only_judged_cost_no_training(tmp_path: Path) -> None:
     """Nor is a step there among those that are timed, or that memory is counted of."""
     budget = {"sequences": 300, "train_to": 4}
@@ -292,13 +306,15 @@ def test_a_program_is_told_the_same(tmp_path: Path) -> None:
 
 
 def test_what_is_tried_first_is_said_beforehand(tmp_path: Path) -> None:
-    search = {"trials": 8, "portfolio": 1}
+    search = {"trials": 8, "portfolio": 1, "start_with": [{"model/cell/kind": "lstm"}]}
     path = str(spec_with(tmp_path, ladder=LADDER, search=search, space="records"))
     (shipped,) = (prior.origin for prior in itertools.islice(of_portfolio(SPACES["records"]), 1))
     done = in_process("search", path, "--dry-run", "--json", "--runs", str(tmp_path))
-    assert json.loads(done.stdout)["tried_first"] == [shipped]
+    first = ["search.start_with, 1 of 1", shipped]
+    assert json.loads(done.stdout)["tried_first"] == first
     said = in_process("search", path, "--dry-run", "--runs", str(tmp_path)).stdout
-    assert f"Tried first, and measured here like any other trial:\n  {shipped}" in said
+    listed = "\n  ".join(["Tried first, and measured here like any other trial:", *first])
+    assert listed in said
     assert "Nothing was started." in said
 
 

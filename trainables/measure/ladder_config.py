@@ -73,7 +73,7 @@ class LadderConfig(Config):
         train_to: the longest lag that is trained on; rungs above it are judged with the weights
             as they come, by one look; null to train on all
         train_out: whether a member is looked at on the longest of the trained rungs only when it is
-            done, stalled or out of budget, for all above is judged with what it is then
+            done, stalled or out of budget or time, for all above is judged with what it is then
     """
 
     start: int = Field(default=8, ge=2, le=LONGEST)
@@ -120,6 +120,10 @@ class LadderConfig(Config):
             raise ValueError(
                 "train_out: true is not allowed without train_to, the longest lag trained on"
             )
+        if self.train_out and self.skip is not None:
+            raise ValueError(
+                f"skip: {self.skip:g} is not allowed with train_out, whose rung it might skip"
+            )
         if self.ahead is not None and self.relative is not None:
             raise ValueError(
                 "ahead: not with a success that is relative to the skill, which is measured when"
@@ -137,8 +141,14 @@ class LadderConfig(Config):
         return self.train_to is None or lag <= self.train_to
 
     def trains_out(self, lag: int) -> bool:
-        """Whether a member is looked at on the rung at ``lag`` only when it is done."""
-        return self.train_out and lag == self.trained_rungs[-1]
+        """Whether a member is looked at on the rung at ``lag`` only when it is done.
+
+        The same rung wherever the ladder stops: who climbs a part of it climbs it alike.
+        """
+        if not self.train_out or self.train_to is None:
+            return False
+        beyond = math.ceil(self.train_to * self.ratio) + 1
+        return lag == max(filter(self.trains_at, rungs(self.start, beyond, self.ratio)))
 
     @property
     def trained_rungs(self) -> tuple[int, ...]:

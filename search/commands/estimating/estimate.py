@@ -61,6 +61,7 @@ class Estimate:
         memory_bytes: of the largest training step of whole sequences
         memory_of_a_trial: bytes
         by_lag: the part of the cost that each lag takes
+        trained_out: the part that the rung takes on which members train until they are done
     """
 
     side_by_side: int
@@ -72,6 +73,7 @@ class Estimate:
     memory_bytes: float
     memory_of_a_trial: float
     by_lag: Mapping[int, float]
+    trained_out: float
     choices: Sequence[Choice]
 
 
@@ -99,7 +101,7 @@ def summed(
     times = [seconds_of(draw, rates, spec.ladder.seconds) for draw in draws] if rates else None
     costs = [time.at_most for time in times] if times else [draw.gflop for draw in draws]
     gflop = {kind: sum(draw.gflop for draw in of_kind) for kind, of_kind in by_kind(draws).items()}
-    total = sum(gflop.values())
+    total, by_lag = sum(gflop.values()), shares(draws)
     return Estimate(
         side_by_side=side_by_side,
         gflop=trials * total / len(draws),
@@ -109,7 +111,8 @@ def summed(
         tried_share=sum(gflop[kind] for kind in rates) / total if total else 1.0,
         memory_bytes=memory_bytes,
         memory_of_a_trial=memory_of_a_trial,
-        by_lag=shares(draws),
+        by_lag=by_lag,
+        trained_out=sum(part for lag, part in by_lag.items() if spec.ladder.trains_out(lag)),
         choices=choices(draws, costs),
     )
 

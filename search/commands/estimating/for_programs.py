@@ -22,7 +22,7 @@ def plain_estimate(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> di
             for name, task in tasks.items()
         },
         "trials": spec.search.trials,
-        "tried_first": [prior.origin for prior in spec.search.priors],
+        "tried_first": spec.search.first_from,
         "side_by_side": found.side_by_side,
         "lags": spec.ladder.rungs,
         "members": spec.ladder.members,

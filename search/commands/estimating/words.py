@@ -20,7 +20,9 @@ def lines(spec: Spec, tasks: Mapping[str, Task], found: Estimate) -> Iterator[tu
     ladder, trials = spec.ladder, spec.search.trials
     yield "trials", f"{trials:,}, {found.side_by_side:,} side by side"
     lags = ", ".join(f"{lag:,}" for lag in ladder.rungs)
-    judged = "" if ladder.train_to is None else f", trained to {ladder.trained_rungs[-1]:,}"
+    last = ladder.trained_rungs[-1]
+    judged = "" if ladder.train_to is None else f", trained to {last:,}"
+    judged += ", there until done" if ladder.trains_out(last) else ""
     yield "rungs", f"lags {lags}{judged}; {ladder.members} members on each"
     yield "training", _range([share * found.gflop for share in LIKELY], found.gflop, _gflop)
     if found.seconds is None:
@@ -46,6 +48,12 @@ def rests_on(found: Estimate) -> str:
     if found.ends_early:
         said += ", each look until it is decided, as ladder.looks: sequential has it, and not whole"
     said += ". Cost by counting operations of random draws."
+    if found.trained_out:
+        said += (
+            " Whoever comes to the longest lag trained on uses its whole budget there "
+            f"(ladder.train_out), {found.trained_out:.0%} of the most: where many do, that is more "
+            "than is called likely."
+        )
     if found.tried:
         timed = ", ".join(
             f"{rate.kind} at lag {rate.lags[0]:,} and {rate.lags[1]:,}"

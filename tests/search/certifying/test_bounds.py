@@ -69,5 +69,9 @@ def test_a_claim_says_what_was_not_trained_on(lag: int, claimed: str) -> None:
     assert claimed in claim(scratch, plan_for(0.8, 0.95, 1, 1), lag)
     said = [line for line in assumptions(scratch) if "`train_to`" in line]
     assert [line.startswith("Members trained on rungs up to 32 (") for line in said] == [True]
+    out = replace(scratch, ladder=ladder.model_copy(update={"train_out": True}))
+    assert "At 32 each trained until it was done, and was looked at once (`train_out`)." in set(
+        assumptions(out)
+    )
     plain = replace(scratch, ladder=SPEC.ladder)
     assert not any("train_to" in line for line in assumptions(plain))

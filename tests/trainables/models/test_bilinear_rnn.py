@@ -66,6 +66,18 @@ def test_tracks_a_group_whose_members_do_not_commute_for_any_time() -> None:
         torch.testing.assert_close(row, due, rtol=1e-5, atol=0)
 
 
+def test_a_state_is_not_rounded_under_autocast() -> None:
+    """Where products are of bfloat16, one symbol that changes nothing keeps a state as it is."""
+    layer = layer_of(1, width=3).float()
+    with torch.no_grad():
+        layer.transitions.copy_(torch.eye(3).reshape(9, 1) * torch.tensor([1.0, 0.0, 0.0]))
+    x, first = torch.eye(3)[:1].expand(1, 2000, 3), torch.tensor([[[0.2, 1.0, 1.4]]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _, (last,) = layer.scan(x, (first,))
+    assert last.dtype == torch.float32
+    torch.testing.assert_close(last, first * (3 / first.square().sum()).sqrt(), rtol=1e-5, atol=0)
+
+
 def test_a_state_starts_at_its_own_length() -> None:
     """Inputs of unit variance lead to products of about that: the norm has little to do."""
     torch.manual_seed(0)

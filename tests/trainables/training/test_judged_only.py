@@ -160,11 +160,20 @@ def test_the_curve_says_what_was_learned_and_what_was_not(tmp_path: Path, regime
 def test_a_ladder_says_which_rungs_are_trained_on() -> None:
     assert ladder(stop=32, train_to=15).trained_rungs == (4, 8)
     assert ladder(stop=32).trained_rungs == (4, 8, 16, 32)
-    assert "train_to" not in LadderConfig().model_dump()
+    assert not {"train_to", "train_out"} & set(LadderConfig().model_dump())
     with pytest.raises(ValueError, match=r"train_to: 3 is not allowed; it must be at least start"):
         ladder(train_to=3)
     with pytest.raises(ValueError, match="train_out: true is not allowed without train_to"):
         ladder(train_out=True)
+    with pytest.raises(ValueError, match=r"skip: 0.3 is not allowed with train_out"):
+        ladder(train_to=8, train_out=True, skip=0.3)
+    for start, train_to, rung in ((4, 15, 8), (4, 8, 8), (4, 4, 4), (3, 100, 96)):
+        whole = ladder(start=start, stop=1000, train_to=train_to, train_out=True)
+        assert [lag for lag in whole.rungs if whole.trains_out(lag)] == [rung]
+        for goal in whole.rungs:  # as a certificate shortens it
+            part = whole.model_copy(update={"stop": goal})
+            assert [lag for lag in part.rungs if part.trains_out(lag)] == [rung] * (goal >= rung)
+    assert not ladder(stop=32, train_to=8).trains_out(8)
     ahead = ladder(stop=32, train_to=16, train_out=True, ahead=16).before_the_first
     assert ahead is not None
     assert not ahead.trains_out(16)

@@ -1,6 +1,7 @@
 """``bilinear_rnn``: each input is a matrix that the state is multiplied by (Giles et al. 1992).
 
-A_t = sum over k of x_t[k] W_k, h_t = norm(A_t h_{t-1}), in each of H heads; norm(z) = z / rms(z)
+A_t = sum over k of x_t[k] W_k, z_t = h_{t-1} A_t, h_t = z_t / sqrt(mean(z_t^2) + eps), in each of
+H heads, whose states are rows.
 
 Nothing is added, so only the state's direction tells, and its length can be kept (Ebrahimi &
 Memisevic 2025): the state neither fades nor grows, at any lag. What inputs do to a state need not
@@ -17,6 +18,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.models.kernels.chunked.given_types import in_given_types
 from trainables.models.kernels.compiled.bilinear import bilinear_scan
 from trainables.models.kernels.door import suits
 from trainables.models.kernels.scan import precise
@@ -47,7 +49,7 @@ class BilinearRnn(Recurrence):
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:
         """By a compiled kernel where it runs, else step by step."""
         if not suits(x, *state, self.transitions):
-            return super().scan(x, state)
+            return in_given_types(super().scan)(x, state)
         h_TBD, last = bilinear_scan(x.transpose(0, 1), self.transitions, state[0], EPS)
         return h_TBD.transpose(0, 1), (last,)
 
@@ -62,7 +64,8 @@ class BilinearRnn(Recurrence):
         """One step of the equations above."""
         (h,) = state
         E = h.shape[-1]
-        A = nn.functional.linear(x, self.transitions).unflatten(1, (-1, E, E)).to(h.dtype)
+        A = nn.functional.linear(x.to(h.dtype), self.transitions.to(h.dtype))
+        A = A.unflatten(1, (-1, E, E))
         z = (h[..., None, :] @ A).squeeze(-2)
         h = z * (z.square().mean(-1, keepdim=True) + EPS).rsqrt()
         return h.flatten(1).to(x.dtype), (h,)
