@@ -51,6 +51,21 @@ class Surroundings:
     slopes: Slopes | None = None
     fading: Fading | None = None
 
+    def head_width(self, num_heads: int) -> int:
+        """E = D / H, the width of each head.
+
+        Raises:
+            ValueError: in one line, if the heads do not divide the width.
+
+        """
+        width, rest = divmod(self.width, num_heads)
+        if rest:
+            raise ValueError(
+                f"num_heads: {num_heads} is not allowed; it must divide the hidden size "
+                f"({self.width})"
+            )
+        return width
+
 
 class Layer(nn.Module, ABC):
     """(B, T, D) -> (B, T, D); what comes out at step t depends on steps up to t alone."""

@@ -41,9 +41,7 @@ class BilinearRnn(Recurrence):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, H = around.width, config.num_heads
-        if D % H:
-            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
-        E = D // H
+        E = around.head_width(H)
         self.transitions = nn.Parameter(torch.randn(H * E * E, D) / (D * E) ** 0.5)
 
     def scan(self, x: Stream, state: tuple[Tensor, ...]) -> tuple[Stream, tuple[Tensor, ...]]:

@@ -58,8 +58,7 @@ class GatedDelta(Recurrence):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, H = around.width, config.num_heads
-        if D % H:
-            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
+        around.head_width(H)  # or it is refused
         maps = 1 + 2 * config.num_writes
         self.qkv = nn.Linear(D, maps * D, bias=False)
         self.convolution = ShortConvolution(maps * D, config.taps)

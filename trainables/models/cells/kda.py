@@ -51,9 +51,7 @@ class Kda(Recurrence):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, H = around.width, config.num_heads
-        if D % H:
-            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
-        E = D // H
+        E = around.head_width(H)
         self.qkv = nn.Linear(D, 3 * D, bias=False)
         self.convolution = ShortConvolution(3 * D, config.taps)
         self.narrow = nn.Linear(D, 2 * E, bias=False)  # W_down and V_down

@@ -39,8 +39,7 @@ class Mlstm(Recurrence):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, H = around.width, config.num_heads
-        if D % H:
-            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
+        around.head_width(H)  # or it is refused
         self.qkv = nn.Linear(D, 3 * D)
         self.gates = nn.Linear(D, 2 * H)  # of input and of forgetting
         self.open = nn.Linear(D, D)

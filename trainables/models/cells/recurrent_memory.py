@@ -59,11 +59,7 @@ class RecurrentMemory(Layer):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, M = around.width, config.num_tokens
-        if D % config.num_heads:
-            raise ValueError(
-                f"num_heads: {config.num_heads} is not allowed; it must divide the hidden size "
-                f"({D})"
-            )
+        around.head_width(config.num_heads)  # or it is refused
         self.first_memory = nn.Parameter(torch.randn(M, D))
         self.places = nn.Parameter(torch.randn(M + config.segment + M, D))
         self.norms = nn.ModuleList(nn.LayerNorm(D) for _ in ("asking", "inside", "memory"))

@@ -48,8 +48,7 @@ class Rwkv7(Recurrence):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around)
         D, H, N = around.width, config.num_heads, config.narrow_width
-        if D % H:
-            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
+        around.head_width(H)  # or it is refused
         self.mu = nn.Parameter(torch.rand(MIXES, D))
         self.receive, self.key, self.value = (nn.Linear(D, D, bias=False) for _ in range(3))
         self.narrow_decay, self.narrow_remove, self.narrow_gate = (

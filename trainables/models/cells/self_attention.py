@@ -116,12 +116,7 @@ class SelfAttention(Layer):
 
     def __init__(self, config: HeadsConfig, around: Surroundings) -> None:
         super().__init__(config, around)
-        head_width, rest = divmod(around.width, config.num_heads)
-        if rest:
-            raise ValueError(
-                f"num_heads: {config.num_heads} is not allowed; it must divide the hidden size "
-                f"({around.width})"
-            )
+        head_width = around.head_width(config.num_heads)
         if around.rotate is not None and head_width % 2:
             raise ValueError(
                 f"num_heads: {config.num_heads} is not allowed; rotary positions need an even "

@@ -41,9 +41,7 @@ class Slstm(Projected):
     def __init__(self, config: Config, around: Surroundings) -> None:
         super().__init__(config, around, maps=4)
         D, H = around.width, config.num_heads
-        if D % H:
-            raise ValueError(f"num_heads: {H} is not allowed; it must divide the hidden size ({D})")
-        E = D // H
+        E = around.head_width(H)
         bound = E**-0.5
         self.recurrent = nn.Parameter(torch.empty(H, E, 4 * E).uniform_(-bound, bound))
         self.norm = nn.GroupNorm(H, D)
