@@ -191,8 +191,8 @@ def resume(
         _search(folder, began, ray_up)
 
 
-def _beside(work: Callable[[], Result]) -> Future[Result]:
-    """What a thread comes to that Ctrl-C does not wait for."""
+def _beside(name: str, work: Callable[[], Result]) -> Future[Result]:
+    """What a thread of that name comes to, for which Ctrl-C does not wait."""
     future: Future[Result] = Future()
 
     def run() -> None:
@@ -201,8 +201,14 @@ def _beside(work: Callable[[], Result]) -> Future[Result]:
         except BaseException as error:  # for whoever asks for the result
             future.set_exception(error)
 
-    threading.Thread(target=run, name="controls", daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return future
+
+
+def _import_tune_and_mlflow() -> None:
+    """Each takes seconds, in which Ray starts; Tune imports MLflow itself before any trial."""
+    import search.recording.tracker
+    import search.run  # noqa: F401
 
 
 def _search(folder: SearchFolder, began: float, ray_up: ExitStack) -> None:
@@ -332,8 +338,9 @@ def _lay(folder: SearchFolder, spec: Spec, ray_up: ExitStack | None) -> None:
     require(machines(), spec.resources)
     spec = _warm(spec, folder.runs)
     _show_first(spec)
-    controls = _beside(lambda: measure_once(spec, tasks, folder.runs))
+    controls = _beside("controls", lambda: measure_once(spec, tasks, folder.runs))
     if ray_up is not None:
+        _beside("imports", _import_tune_and_mlflow)
         start_early(spec, ray_up)
     refuse(spec, tasks, folder.runs, controls.result(), console)
     folder.create((pack(spec, folder.path) if on_cluster() else spec).to_yaml())

@@ -24,7 +24,7 @@ from search.cluster.trial_folders import start_store
 from search.disk.folder import SearchFolder
 from search.errors import UserError
 from search.scheduling import WORKER_ENVIRONMENT
-from search.scheduling.machines import Machine, here, of_cluster, slots
+from search.scheduling.machines import Machine, here, of_cluster
 from search.spec import Spec
 from trainables.files.own_folder import own_folder
 from trainables.files.whole_files import make_secret
@@ -48,6 +48,7 @@ DRIVER_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # so that every loss is told to the searcher
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_prestart_worker_first_driver": "0",  # Tune's actors have an environment that those lack
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
 }
 CLUSTER_ENVIRONMENT = {
@@ -126,21 +127,12 @@ def local_ray(
 
 
 def start_early(spec: Spec, for_as_long: ExitStack) -> None:
-    """Start Ray on this machine, and have its workers import what a trial takes; both take seconds.
+    """Start Ray on this machine, which takes seconds.
 
     Not where it would be told of twice, by the address of its dashboard.
     """
-    if on_cluster() or spec.tracking.ray_dashboard:
-        return
-    for_as_long.enter_context(local_ray())
-    if spec.resources.gpus == 0:
-        warm = ray.remote(num_cpus=spec.resources.cpus, max_retries=0)(_import_what_a_trial_takes)
-        for _ in range(spec.search.concurrency or slots(here(), spec.resources)):
-            warm.remote()  # nobody waits: what fails here fails again in a trial, which says so
-
-
-def _import_what_a_trial_takes() -> None:
-    import search.scheduling.worker  # noqa: F401
+    if not (on_cluster() or spec.tracking.ray_dashboard):
+        for_as_long.enter_context(local_ray())
 
 
 def _require_own() -> None:

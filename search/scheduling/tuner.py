@@ -24,7 +24,6 @@ from search.scheduling.ray_session import RaySession
 from search.scheduling.resources import of_trial
 from search.scheduling.retries import Retries
 from search.scheduling.scheduler import make_scheduler
-from search.scheduling.worker import train
 from search.spec import Spec
 from search.spec.spaces import find_space
 
@@ -57,6 +56,18 @@ def fit(
     if not searcher.left or budget.stop_all():
         return
     finished = [record for record in ledger.records.values() if record.finished]
+
+    # Both are pickled as they stand, so that workers come up before they import what a trial takes:
+    # while one comes up, Tune gives its trial to the first that is free, and ends it.
+    def train(config: dict[str, Any], **given: Any) -> None:
+        from search.scheduling import worker
+
+        worker.train(config, **given)
+
+    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return whole if config["whole_device"] else shared
+
+    shared, whole = (of_trial(spec.resources, alone) for alone in (False, True))
     trainable = tune.with_parameters(
         train,
         spec=session.spec_of_workers(spec, folder),
@@ -64,9 +75,6 @@ def fit(
         store=session.store,
         encodings=kept_encodings(folder, spec.tasks_by_name),
     )
-
-    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return of_trial(spec.resources, config["whole_device"])
 
     make_tuner(
         tune.with_resources(trainable, resources),

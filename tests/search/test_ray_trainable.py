@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 
+from search.disk.folder import SearchFolder
+from search.disk.ledger import Ledger
 from search.disk.record import Record
+from search.proposing.budget import Budget
+from search.scheduling import tuner
 from search.scheduling import worker as ray_trainable
+from search.scheduling.machines import here
+from search.scheduling.ray_session import RaySession
 from search.spec import Spec
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
 
-SPEC = Spec.model_validate(
+SEARCHED = Spec.model_validate(
     {
         "name": "s",
         "space": "quick",
         "tasks": [{"kind": "recall"}],
         "ladder": {"start": 4, "stop": 8, "members": 1, "quorum": 1, "sequences": 64},
     }
-).model_dump(mode="json")
+)
+SPEC = SEARCHED.model_dump(mode="json")
 LSTM = {"model": {"cell": {"kind": "lstm"}, "hidden_size": 4}}
 
 
@@ -73,3 +84,23 @@ def test_a_trial_without_a_training_sequence_has_nothing_to_look_at(
     """Its model did not fit into memory or cannot read the first rung: no curve is asked for."""
     rows = tuple(MemberRung("recall", 4, 0, "length", sequences=shown) for shown in sequences)
     assert Record(0, {}, {}, "", 0, 1, "length", None, Report(rows=rows)).trained == trained
+
+
+def test_a_worker_is_up_before_it_imports_what_a_trial_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else Tune ends it, once another is free, and starts the next one for the next trial."""
+    handed: list[Any] = []
+
+    def make(trainable: Any, *_: Any) -> Any:
+        handed.append(trainable)
+        return SimpleNamespace(fit=lambda: None)
+
+    monkeypatch.setattr(tuner, "make_tuner", make)
+    folder = SearchFolder(tmp_path, "s")
+    folder.create(SEARCHED.to_yaml())
+    ledger = Ledger(folder)
+    budget = Budget(SEARCHED.search, ledger)
+    tuner.fit(SEARCHED, folder, ledger, RaySession(here(), None), budget)
+    program = "import pickle, sys; pickle.load(sys.stdin.buffer); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], input=cloudpickle.dumps(handed[0]), check=True)
