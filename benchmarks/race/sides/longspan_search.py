@@ -9,11 +9,10 @@ from pathlib import Path
 
 from benchmarks.race.candidates import announce
 from benchmarks.race.course import course_of
+from benchmarks.race.side import TICK
 from search.cli import main as longspan
 from search.disk.folder import SearchFolder
 from search.disk.ledger import Ledger
-
-TICK = 0.5
 
 
 def watch(folder: Path, top: int) -> None:
