@@ -13,7 +13,7 @@ import pytest
 from benchmarks.replay.__main__ import median, ratio
 from benchmarks.replay.orders import played
 from benchmarks.replay.paired import said, sign_test
-from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, promoted, rule_of
+from benchmarks.replay.playing import NEVER, Aim, first_rung_then, play, promoted, scheduler_of
 from benchmarks.replay.proposers import Asked, Blind, Families, Table
 from benchmarks.replay.table import read_table
 from benchmarks.replay.tasks import MEASURED, MEMBERS
@@ -41,7 +41,7 @@ def trial(number: int, random: np.random.Generator) -> Trial:
             made.rows[lag, member] = MemberRung(
                 "recall", lag, member, "solved" if solved else "budget",
                 success_rate=0.95 if solved else float(random.random()) * 0.85,
-                sequences=int(random.integers(1000)), seconds=1.0,
+                sequences=int(random.integers(1000)), seconds=float(random.exponential()),
                 training_gflop=float(random.exponential()),
             )  # fmt: skip
     return made
@@ -105,9 +105,12 @@ def test_a_race_leaves_out_only_what_could_not_win(trials: list[Trial]) -> None:
 def test_a_scheduler_stops_trials_and_what_it_stops_is_not_found(trials: list[Trial]) -> None:
     aim = Aim.of(trials)
     whole = [play(Blind(trials, k), POLICIES["breadth"], None, aim, 40) for k in range(10)]
-    for kind in ("asha", "hyperband", "median"):
-        rule = rule_of(kind, 1.0)
-        less = [play(Blind(trials, k), POLICIES["breadth"], rule(), aim, 40) for k in range(10)]
+    for kind in ("asha", "hyperband", "median", "asha:seconds"):
+        less = [
+            play(Blind(trials, k), POLICIES["breadth"], scheduler_of(kind, 1.0, 1000), aim, 40)
+            for k in range(10)
+        ]
+        assert all(a.seconds < b.seconds for a, b in zip(less, whole, strict=True)), kind
         assert all(a.gflop < b.gflop for a, b in zip(less, whole, strict=True)), kind
         assert all(a.best[0] >= b.best[0] for a, b in zip(less, whole, strict=True)), kind
 

@@ -164,8 +164,10 @@ class Trial:
             name: reach(passed_rungs(o, ladder.rungs, ladder.rule)) for name, o in outcomes.items()
         }
         under_way = self._under_way
-        spent = under_way.progress.cost if under_way else 0.0
-        spent += sum(ahead.training_gflop for ahead in self._not_yet_booked)
+        gflop, seconds = 0.0, 0.0
+        if under_way:
+            gflop, seconds = under_way.progress.cost, under_way.progress.seconds
+        booked = [*self.rows, *self._not_yet_booked]
         return Report(
             progress=over_tasks(progress, outcomes, ladder),
             censored_progress=over_tasks(open_progress, outcomes, ladder),
@@ -175,8 +177,9 @@ class Trial:
             tasks_ended_by={
                 name: climb_ended_by(o, ladder.rungs, ladder.rule) for name, o in outcomes.items()
             },
-            training_gflop=spent + sum(row.training_gflop for row in self.rows),
+            training_gflop=gflop + sum(row.training_gflop for row in booked),
             sequences=self._sequences(),
+            seconds=seconds + sum(row.seconds for row in booked),
             lag=under_way.lag if under_way else 0,
             ended_by=ended_by,
             rows=tuple(self.rows),

@@ -4,13 +4,13 @@
                                 [--processes 1] [--earlier]
 
 A sampler is `random` (a blind order of the table), `families` (a bandit over kinds of cells, blind
-within a kind) or a name of a spec; a scheduler is a name of a spec, `firstK`, where the K best on
-the first rung go on, or `promoteK`, where trials pause at every rung and one in K goes on; a policy
-is `breadth`, `race` or `one`.
-Printed for each task: the median over orders of trials and GFLOP to the best trial of the table, to
-one within a rung of it, to the first that certifies, and of the whole; 95 % intervals by the
-bootstrap; how many orders found the best; and how many times less GFLOP to the best than the first
-search of the list.
+within a kind) or a name of a spec; a scheduler is a name of a spec, which compares trials by GFLOP,
+or `NAME:seconds`; `firstK`, where the K best on the first rung go on; or `promoteK`, where trials
+pause at every rung and one in K goes on; a policy is `breadth`, `race` or `one`.
+Printed for each task: the median over orders of trials, GFLOP and processor seconds to the best
+trial of the table, to one within a rung of it, to the first that certifies, and of the whole; 95 %
+intervals by the bootstrap; how many orders found the best; and how many times less GFLOP, and
+seconds, to the best than the first search of the list.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from benchmarks.replay.orders import in_order, known
-from benchmarks.replay.playing import Aim
+from benchmarks.replay.playing import Aim, Until
 from benchmarks.replay.table import TABLE
 from benchmarks.replay.tasks import MEASURED
 
@@ -36,6 +36,7 @@ SEARCHES = (
     "tpe+asha+breadth",
     "tpe+none+breadth",
     "random+asha+breadth",
+    "random+asha:seconds+breadth",
     "random+hyperband+breadth",
     "random+median+breadth",
     "random+none+breadth",
@@ -76,32 +77,33 @@ def show(task: str, given: argparse.Namespace, pool: ProcessPoolExecutor) -> Non
           f"{near} within a rung")  # fmt: skip
     shown = Shown("search", "to the best", "found", "times less", "within a rung", "certified",
                   "whole", "CPU s")  # fmt: skip
-    shown.columns[0].no_wrap = True
+    for column in shown.columns:
+        column.no_wrap = True
     on_top = [trial for trial in trials if trial.reach >= trial.ladder.stop]
     certified = all(trial.certified is not None for trial in on_top)
-    against: np.ndarray | None = None
+    against: list[np.ndarray] | None = None
     for name in given.search:
         started = time.monotonic()
         one = functools.partial(in_order, of, name, given.trials)
         found = list(pool.map(one, range(given.orders)))
-        cost = np.array([each.best[1] for each in found])
-        against = cost if against is None else against
+        costs = [np.array([each.best[k] for each in found]) for k in (1, 2)]
+        against = costs if against is None else against
         shown.add_row(
             name,
-            both([each.best for each in found]),
-            f"{np.isfinite(cost).mean():.0%}",
-            ratio(against, cost),
-            both([each.near for each in found]),
-            both([each.certified for each in found]) if certified else "not measured",
+            lines([each.best for each in found]),
+            f"{np.isfinite(costs[0]).mean():.0%}",
+            "\n".join(["", *map(ratio, against, costs)]),
+            lines([each.near for each in found]),
+            lines([each.certified for each in found]) if certified else "not measured",
             median([each.gflop for each in found]),
             median([each.seconds for each in found]),
         )
         print(f"  {name}: {time.monotonic() - started:.0f} s", flush=True)
-    Console(width=130).print(shown)
+    Console(width=150).print(shown)
 
 
-def both(values: list[tuple[float, float]]) -> str:
-    """Trials, and below them GFLOP."""
+def lines(values: list[Until]) -> str:
+    """Trials, and below them GFLOP and seconds."""
     return "\n".join(median(each) for each in zip(*values, strict=True))
 
 

@@ -6,7 +6,7 @@ import functools
 import math
 from pathlib import Path
 
-from benchmarks.replay.playing import Aim, Played, first_rung_then, play, promoted, rule_of
+from benchmarks.replay.playing import Aim, Played, first_rung_then, play, promoted, scheduler_of
 from benchmarks.replay.proposers import Asked, Blind, Families, Proposer, Table
 from benchmarks.replay.table import read_table
 from benchmarks.replay.tasks import MEASURED
@@ -51,4 +51,5 @@ def played(
     if scheduler.startswith("promote"):
         factor = int(scheduler.removeprefix("promote"))
         return promoted(proposer, POLICIES[policy], factor, aim, most)
-    return play(proposer, POLICIES[policy], rule_of(scheduler, first)(), aim, most)
+    compared = scheduler_of(scheduler, first, trials[0].ladder.sequences)
+    return play(proposer, POLICIES[policy], compared, aim, most)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.replay.proposers import Proposer
 from benchmarks.replay.trials import Policy, Step, Trial
-from search.scheduling.asha import StoppingRule
-from search.scheduling.scheduler import RULES
+from search.scheduling.asha import SuccessiveHalving
+from search.scheduling.scheduler import COSTS, RULES, VALUE, by_gflop, by_seconds
 
 REPORTS = 10
 """Of a member on a rung: the scheduler may stop a trial at each, as in a search."""
 
 NEVER = math.inf
+
+Until = tuple[float, float, float]
+"""Trials, GFLOP and seconds."""
 
 
 @dataclass
@@ -22,14 +24,14 @@ class Played:
     """What a search came to; `NEVER` where it found none.
 
     Attributes:
-        best, near, certified: trials and GFLOP until the best trial of the table stood measured,
-            one within a rung of it, and one whose fresh members all solved its reach
+        best, near, certified: trials, GFLOP and seconds until the best trial of the table stood
+            measured, one within a rung of it, and one whose fresh members all solved its reach
         gflop, seconds: of the whole search
     """
 
-    best: tuple[float, float] = (NEVER, NEVER)
-    near: tuple[float, float] = (NEVER, NEVER)
-    certified: tuple[float, float] = (NEVER, NEVER)
+    best: Until = (NEVER, NEVER, NEVER)
+    near: Until = (NEVER, NEVER, NEVER)
+    certified: Until = (NEVER, NEVER, NEVER)
     trials: int = 0
     gflop: float = 0.0
     seconds: float = 0.0
@@ -53,7 +55,7 @@ class Aim:
 
     def note(self, played: Played, trial: Trial) -> None:
         """A trial was measured whole."""
-        now = (played.trials, played.gflop)
+        now = (played.trials, played.gflop, played.seconds)
         if trial.outcome >= self.best:
             played.best = min(played.best, now)
         if trial.outcome >= self.near:
@@ -65,7 +67,7 @@ class Aim:
 def play(
     proposer: Proposer,
     policy: Policy,
-    rule: StoppingRule | None,
+    scheduler: SuccessiveHalving | None,
     aim: Aim,
     trials: int,
 ) -> Played:
@@ -73,7 +75,7 @@ def play(
     played, best = Played(), -1.0
     while played.trials < trials and (trial := proposer.next()) is not None:
         played.trials += 1
-        value, whole = _run(trial, policy, rule, best, played)
+        value, whole = _run(trial, policy, scheduler, best, played)
         if whole:
             best = max(best, trial.outcome)
             value = trial.outcome
@@ -83,24 +85,34 @@ def play(
 
 
 def _run(
-    trial: Trial, policy: Policy, rule: StoppingRule | None, best: float, played: Played
+    trial: Trial,
+    policy: Policy,
+    scheduler: SuccessiveHalving | None,
+    best: float,
+    played: Played,
 ) -> tuple[float, bool]:
     """The last value that was shown, and whether the trial was measured whole."""
-    spent = value = expected = 0.0
+    gflop = seconds = sequences = value = expected = 0.0
     needed = sum(row.training_gflop for row in trial.climbed())
     for step in policy(trial, best):
         for part in range(1, REPORTS + 1):
-            cost = spent + step.gflop * part / REPORTS
+            share = part / REPORTS
             if part == REPORTS:
                 value, expected = step.value, step.expected
-            if rule is not None and not rule.goes_on(trial.number, cost, expected):
-                played.gflop += cost
-                played.seconds += step.seconds * part / REPORTS
+            told = {
+                COSTS["gflop"]: gflop + step.gflop * share,
+                COSTS["seconds"]: seconds + step.seconds * share,
+                "sequences": sequences + step.sequences * share,
+                VALUE: expected,
+            }
+            if scheduler is not None and not scheduler.compare(trial.number, told):
+                played.gflop += told[COSTS["gflop"]]
+                played.seconds += told[COSTS["seconds"]]
                 return value, False
-        spent += step.gflop
-        played.seconds += step.seconds
-    played.gflop += spent
-    return value, spent >= needed * (1 - 1e-9)
+        gflop, seconds = gflop + step.gflop, seconds + step.seconds
+        sequences += step.sequences
+    played.gflop, played.seconds = played.gflop + gflop, played.seconds + seconds
+    return value, gflop >= needed * (1 - 1e-9)
 
 
 def first_rung_then(proposer: Proposer, kept: int, aim: Aim, trials: int) -> Played:
@@ -199,6 +211,12 @@ def _shown_at(one: Waiting, level: int) -> tuple[float, float, int]:
     return Waiting(one.trial, one.rungs, level).shown
 
 
-def rule_of(kind: str, first: float) -> Callable[[], StoppingRule | None]:
-    """A scheduler of a spec, made anew for each search; None lets every trial climb."""
-    return (lambda: RULES[kind](first)) if kind in RULES else (lambda: None)
+def scheduler_of(name: str, first: float, sequences: int) -> SuccessiveHalving | None:
+    """A scheduler of a spec, as `benchmarks.replay` names it; None lets every trial climb.
+
+    Its ``first`` comparison is at so many GFLOP; a member has so many ``sequences`` on a rung.
+    """
+    kind, _, cost = name.partition(":")
+    if kind not in RULES:
+        return None
+    return by_seconds(kind, sequences) if cost == "seconds" else by_gflop(kind, first)

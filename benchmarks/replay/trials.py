@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.replay.table import Table
 from benchmarks.replay.tasks import ELSEWHERE, MEASURED, MEMBERS
@@ -24,14 +24,21 @@ class Step:
     """What one member's attempt at a rung came to, under way in a trial.
 
     Attributes:
+        gflop, seconds, sequences: what it took
         value: what the sampler is shown of the trial from then on
         expected: and the scheduler
     """
 
     gflop: float
     seconds: float
+    sequences: int
     value: float
     expected: float
+
+    @classmethod
+    def of(cls, row: MemberRung, value: float, expected: float) -> Self:
+        """The attempt of a row."""
+        return cls(row.training_gflop, row.seconds, row.sequences, value, expected)
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,9 @@ class Trial:
         """An attempt, and what is shown of the trial after it."""
         value = self.progress(seen, rule)
         if self.earlier or self.by_progress:
-            return Step(row.training_gflop, row.seconds, value, value)
+            return Step.of(row, value, value)
         rule, lags, success = rule or self.ladder.rule, self.ladder.rungs, self.ladder.success
-        expected = expected_progress(seen, lags, rule, success)
-        return Step(row.training_gflop, row.seconds, value, expected)
+        return Step.of(row, value, expected_progress(seen, lags, rule, success))
 
     @cached_property
     def outcome(self) -> float:
@@ -150,7 +156,7 @@ def race(trial: Trial, best: float) -> Iterator[Step]:
         if (row.lag, row.member) in ahead:
             continue
         seen.append(row)
-        yield Step(row.training_gflop, row.seconds, value, expected)
+        yield Step.of(row, value, expected)
         if _at_most(trial, seen) < best:
             return
 

@@ -13,7 +13,7 @@ from search.spec import Spec
 from trainables.description import describe, stack
 from trainables.measure.ladder import solved_fraction
 from trainables.measure.records import of_task
-from trainables.measure.report import cost_and_progress
+from trainables.measure.report import progress_by_row
 from trainables.training.held_out.curve import extrapolated_lag
 
 BY_LAG, BY_SEQUENCE, BY_STEPS_BACK = "by_lag", "by_sequence", "by_steps_back"
@@ -75,8 +75,8 @@ def _by_sequence(record: Record, spec: Spec) -> Iterator[Point]:
             yield Point(of("loss", *at), moment.loss, moment.sequences)
         yield Point(of("success", *at), moment.success_rate, moment.sequences)
     spent = 0
-    known = cost_and_progress(record.rows, record.report.reaches, spec.ladder)
-    for row, (_, progress) in zip(record.rows, known, strict=True):
+    known = progress_by_row(record.rows, record.report.reaches, spec.ladder)
+    for row, progress in zip(record.rows, known, strict=True):
         spent += row.sequences
         yield Point("progress", progress, spent)
         if row.sequences and row.looks:

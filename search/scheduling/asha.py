@@ -10,6 +10,7 @@ median rule (Golovin et al. 2017, "Google Vizier") asks that it be no worse than
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,9 @@ class StoppingRule(Protocol):
 
     def goes_on(self, number: int, cost: float, value: float) -> bool:
         """Whether trial ``number``, which has come so far, may go on."""
+
+    def patience(self, number: int) -> int:
+        """How many times later than the first of all trials it is first compared."""
 
 
 class Bracket:
@@ -52,6 +56,10 @@ class Bracket:
         values[number] = value
         return enough
 
+    def patience(self, number: int) -> int:
+        """All trials are first compared at the first milestone."""
+        return 1
+
     def _cutoff(self, values: dict[int, float]) -> float:
         return float(np.percentile(list(values.values()), 100 * self._goes_on))
 
@@ -69,10 +77,15 @@ class Hyperband:
         ]
         parts = [factor**-s * brackets / (brackets - s) for s in range(brackets)]
         self._ends = np.cumsum(parts) / sum(parts)
+        self._factor = factor
 
     def goes_on(self, number: int, cost: float, value: float) -> bool:
         """Whether it may, by the rule of its own bracket."""
         return self._brackets[self.bracket_of(number)].goes_on(number, cost, value)
+
+    def patience(self, number: int) -> int:
+        """By its bracket."""
+        return self._factor ** self.bracket_of(number)
 
     def bracket_of(self, number: int) -> int:
         """A trial's bracket: numbers are spread evenly, by the golden ratio."""
@@ -86,24 +99,28 @@ class SuccessiveHalving(FIFOScheduler):
     Args:
         cost: the key of what a result has cost
         value: the key of what it is worth, the more the better
+        grace: training sequences before which no trial is compared, whatever it has cost
     """
 
-    def __init__(self, rule: StoppingRule, cost: str, value: str) -> None:
+    def __init__(self, rule: StoppingRule, cost: str, value: str, grace: float = 0) -> None:
         super().__init__()
-        self._rule, self._cost, self._value = rule, cost, value
+        self._rule, self._cost, self._value, self._grace = rule, cost, value, grace
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Stop the trial or let it go on."""
-        return TrialScheduler.CONTINUE if self._compared(trial, result) else TrialScheduler.STOP
+        goes_on = self.compare(trial.config["number"], result)
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Remember what a trial had reached when it ended."""
-        self._compared(trial, result)
+        self.compare(trial.config["number"], result)
 
-    def _compared(self, trial: Any, result: dict[str, Any]) -> bool:
+    def compare(self, number: int, result: Mapping[str, Any]) -> bool:
+        """Whether trial ``number``, of which this was reported, may go on."""
         if self._cost not in result or self._value not in result:  # it ended without a report
             return True
-        number: int = trial.config["number"]
+        if self._grace and result["sequences"] < self._grace * self._rule.patience(number):
+            return True
         return self._rule.goes_on(number, result[self._cost], result[self._value])
 
     def debug_string(self) -> str:

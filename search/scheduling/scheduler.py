@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -21,16 +22,22 @@ from spaces import Space
 from trainables.config import TrialConfig
 from trainables.measure.ladder import expected_progress
 from trainables.measure.ladder_config import LadderConfig
-from trainables.measure.report import cost_and_progress
+from trainables.measure.report import progress_by_row
 from trainables.models.model import outline
 from trainables.tasks import make_task
 from trainables.tasks.task import Task
 
-COST = "training_gflop"
+COSTS = {"gflop": "training_gflop", "seconds": "seconds"}
+"""By its name in a spec, what a report, and a row of one, calls the cost."""
+
 VALUE = "expected_progress"
 REDUCTION_FACTOR = 4
 GRACE_FRACTION = 0.1
 """First comparison: the cost of one member spending this part of its budget on the first rung."""
+
+SHORTEST = 2.0**-6
+"""Seconds at the first of the milestones by seconds, before which grace ends for hardly any."""
+
 MILESTONES = 13
 OTHERS = 5
 """How many trials the median is of, at least."""
@@ -46,13 +53,41 @@ def _stopping(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialSche
 
     They are compared by the progress to be expected: members still to come do as those that came.
     A trial that is stopped keeps its reach as a lower bound; it is told to Optuna as complete.
+
     """
-    rule = RULES[spec.search.scheduler](math.ceil(typical_cost(spec, space)))
+    kind, sequences = spec.search.scheduler, spec.ladder.sequences
+    if spec.search.scheduler_cost == "seconds":
+        scheduler = by_seconds(kind, sequences)
+    else:
+        scheduler = by_gflop(kind, math.ceil(typical_cost(spec, space)))
     for record in finished:
-        tasks = record.report.reaches
-        for cost, value in cost_and_progress(record.rows, tasks, spec.ladder, expected_progress):
-            rule.goes_on(record.number, cost, value)
-    return SuccessiveHalving(rule, COST, VALUE)
+        for result in _as_reported(record, spec.ladder):
+            scheduler.compare(record.number, result)
+    return scheduler
+
+
+def by_gflop(kind: str, first: float) -> SuccessiveHalving:
+    """Trials are compared where they have done as many operations, the ``first`` time in GFLOP."""
+    return SuccessiveHalving(RULES[kind](first), COSTS["gflop"], VALUE)
+
+
+def by_seconds(kind: str, sequences: int) -> SuccessiveHalving:
+    """Trials are compared where they have taken as long.
+
+    Milestones are the same whatever is searched, for how long a trial takes is not known before;
+    its grace ends by what it has trained on, of a member's budget of ``sequences`` on a rung.
+    """
+    grace = GRACE_FRACTION * sequences
+    return SuccessiveHalving(RULES[kind](SHORTEST), COSTS["seconds"], VALUE, grace)
+
+
+def _as_reported(record: Record, ladder: LadderConfig) -> Iterator[dict[str, float]]:
+    """What was reported of a trial after each of its rows."""
+    rows, keys = record.rows, (*COSTS.values(), "sequences")
+    spent = [accumulate([getattr(row, key) for row in rows]) for key in keys]
+    values = progress_by_row(rows, record.report.reaches, ladder, expected_progress)
+    for each in zip(*spent, values, strict=True):
+        yield dict(zip((*keys, VALUE), each, strict=True))
 
 
 def _none(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialScheduler:

@@ -56,6 +56,7 @@ def fit(
     if not searcher.left or budget.stop_all():
         return
     finished = [record for record in ledger.records.values() if record.finished]
+    shared, whole = (of_trial(spec.resources, alone) for alone in (False, True))
 
     # Both are pickled as they stand, so that workers come up before they import what a trial takes:
     # while one comes up, Tune gives its trial to the first that is free, and ends it.
@@ -67,7 +68,6 @@ def fit(
     def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return whole if config["whole_device"] else shared
 
-    shared, whole = (of_trial(spec.resources, alone) for alone in (False, True))
     trainable = tune.with_parameters(
         train,
         spec=session.spec_of_workers(spec, folder),

@@ -99,6 +99,8 @@ class TuneReporter:
                 "progress": self.last.progress,
                 "expected_progress": self.last.expected_progress,
                 "training_gflop": self.last.training_gflop,
+                "seconds": self.last.seconds,
+                "sequences": self.last.sequences,
                 "report": json.dumps(self.last.to_json()),
             }
         )

@@ -55,6 +55,8 @@ class SearchConfig(Config):
             Optuna's, as ``module:function``
         scheduler: who stops a trial: ``asha``, ``hyperband`` and ``median`` those that progress
             less than others for the same training cost; ``none`` lets each trial climb to its end
+        scheduler_cost: that cost: ``gflop``, operations of training in 10^9, or ``seconds``, wall
+            time on rungs, looks included
         objectives: progress, and what else a trial is to be good in: less of each of `LESSER` is
             better
         hours: wall time after which a run of the search ends; null for no limit
@@ -76,6 +78,7 @@ class SearchConfig(Config):
     trials: int = Field(default=64, ge=1, le=10**7)
     sampler: str = "tpe"
     scheduler: str = "asha"
+    scheduler_cost: Literal["gflop", "seconds"] = "gflop"
     objectives: list[str] = ["progress"]
     seed: int = Field(default=0, ge=0, lt=2**63)
     hours: float | None = Field(default=None, gt=0)
@@ -87,7 +90,9 @@ class SearchConfig(Config):
     portfolio: int | None = Field(default=None, ge=0, le=MOST_PRIORS)
     priors: list[Prior] = []
 
-    later: ClassVar[frozenset[str]] = frozenset({"until", "warm_start", "portfolio", "priors"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"until", "warm_start", "portfolio", "priors", "scheduler_cost"}
+    )
 
     @property
     def of_portfolio(self) -> int:
@@ -142,6 +147,16 @@ class SearchConfig(Config):
         if scheduler not in SCHEDULERS:
             raise ValueError(f"{scheduler!r} is not known; allowed: {', '.join(SCHEDULERS)}")
         return scheduler
+
+    @model_validator(mode="after")
+    def _cost_compared_by(self) -> Self:
+        if self.scheduler == "none" and self.scheduler_cost != "gflop":
+            others = ", ".join(name for name in SCHEDULERS if name != "none")
+            raise ValueError(
+                f"scheduler_cost: {self.scheduler_cost!r} is not allowed with scheduler 'none', "
+                f"which compares nobody; allowed with {others}"
+            )
+        return self
 
 
 class ConstraintsConfig(Config):

@@ -1,4 +1,4 @@
-"""A trial that fails for a reason of its own is an outcome, not the end of the search."""
+"""What Tune is told of a trial, also of one that fails, and what it is handed to run."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from search.scheduling import tuner
 from search.scheduling import worker as ray_trainable
 from search.scheduling.machines import here
 from search.scheduling.ray_session import RaySession
+from search.scheduling.scheduler import COSTS, VALUE
 from search.spec import Spec
 from trainables.measure.records import MemberRung
 from trainables.measure.report import Report
@@ -51,6 +52,27 @@ def test_a_trial_reports_its_outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert last["ended_by"] == "failed_rung"
     assert [row["lag"] for row in last["rows"]] == [4]
     assert last["busy_seconds"] > 0
+    assert 0 < last["seconds"] == sum(row["seconds"] for row in last["rows"])
+
+
+def test_what_schedulers_compare_by_is_told_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under their names in a row, and never less than before."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray_trainable.tune, "report", told.append)
+    spec = SEARCHED.model_dump(mode="json") | {
+        "ladder": {"start": 4, "stop": 8, "members": 3, "quorum": 1, "sequences": 640}
+    }
+    ray_trainable.train({"number": 3, "configuration": LSTM}, spec, str(tmp_path))
+    assert len(told) > 3
+    for key in (*COSTS.values(), "sequences", VALUE):
+        assert [each[key] for each in told] == [json.loads(each["report"])[key] for each in told]
+    for key in (*COSTS.values(), "sequences"):
+        spent = [each[key] for each in told]
+        assert spent == sorted(spent)
+        rows = json.loads(told[-1]["report"])["rows"]
+        assert spent[-1] == pytest.approx(sum(row[key] for row in rows))
 
 
 def test_a_crash_is_an_outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

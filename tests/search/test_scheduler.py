@@ -16,7 +16,7 @@ from search.disk.record import Record
 from search.proposing.draws import nested
 from search.scheduling.asha import Bracket, Hyperband, SuccessiveHalving
 from search.scheduling.scheduler import (
-    COST,
+    COSTS,
     RULES,
     SCHEDULERS,
     VALUE,
@@ -29,9 +29,11 @@ from spaces import SPACES, Space
 from trainables.config import TrialConfig
 from trainables.measure.ladder import expected_progress
 from trainables.measure.records import MemberRung
-from trainables.measure.report import Report, cost_and_progress
+from trainables.measure.report import Report, progress_by_row
 from trainables.models.model import outline
 from trainables.tasks.recall import Recall
+
+COST = COSTS["gflop"]
 
 
 def spec(**search: Any) -> Spec:
@@ -61,10 +63,10 @@ def finished(number: int, solved: list[tuple[int, bool]], cost: float) -> Record
 
 def test_the_history_of_a_trial_is_what_it_reported() -> None:
     record = finished(0, [(8, True), (8, True), (16, False)], cost=2.0)
-    assert cost_and_progress(record.rows, record.report.reaches, spec().ladder) == [
-        (2.0, 1.5),
-        (4.0, 3.0),
-        (6.0, pytest.approx(3.0 + 0.45 / 0.9)),
+    assert progress_by_row(record.rows, record.report.reaches, spec().ladder) == [
+        1.5,
+        3.0,
+        pytest.approx(3.0 + 0.45 / 0.9),
     ]
 
 
@@ -78,14 +80,14 @@ def test_who_has_solved_is_not_stopped_for_members_to_come() -> None:
     (solved,) = finished(8, [(8, True)], 1e3).report.rows
     ladder = spec().ladder
     scores = [
-        cost_and_progress([row], ["recall"], ladder, expected_progress)[0][1]
+        progress_by_row([row], ["recall"], ladder, expected_progress)[0]
         for row in (failed[0].report.rows[0], solved)
     ]
     trial = SimpleNamespace(config={"number": 8})
     result = {COST: 1e3, VALUE: scores[1]}
     assert scheduler.on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
     assert scores[0] < scores[1]
-    ((_, counted),) = cost_and_progress([solved], ["recall"], ladder)
+    (counted,) = progress_by_row([solved], ["recall"], ladder)
     assert counted < scores[0], "by progress alone it would have been stopped"
 
 
@@ -104,6 +106,55 @@ def test_a_resumed_search_compares_with_the_trials_before() -> None:
         scheduler.on_trial_add(None, trial)
         decisions.append(scheduler.on_trial_result(None, trial, poor))
     assert decisions == [TrialScheduler.CONTINUE, TrialScheduler.STOP]
+
+
+def told(number: int, seconds: float, sequences: int, value: float) -> Any:
+    """A trial, and what it reports."""
+    result = {COST: 1.0, "seconds": seconds, "sequences": sequences, VALUE: value}
+    return SimpleNamespace(config={"number": number}), result
+
+
+def test_by_seconds_who_is_slow_is_compared_with_those_who_took_as_long() -> None:
+    """All have done as many operations; a tenth of a member's sequences is a trial's grace."""
+    scheduler = make_scheduler(spec(scheduler_cost="seconds"), SPACES["quick"], [])
+    going_on = [
+        scheduler.on_trial_result(None, *told(number, seconds, sequences, value))
+        for number, seconds, sequences, value in (
+            (0, 10.0, 1000, 3.0),
+            (1, 9.0, 99, 1.0),  # within its grace
+            (1, 9.0, 100, 1.0),  # and now behind the one that took from 4 to 16 s
+            (2, 3.0, 100, 1.0),  # nobody took from 1 to 4
+            (3, 17.0, 100, 1.0),  # nor from 16 to 64
+        )
+    ]
+    assert [each == TrialScheduler.CONTINUE for each in going_on] == [True, True, False, True, True]
+
+
+def test_by_seconds_a_later_bracket_has_a_longer_grace() -> None:
+    scheduler = make_scheduler(
+        spec(scheduler="hyperband", scheduler_cost="seconds"), SPACES["quick"], []
+    )
+    rule = Hyperband(first=1, factor=4, milestones=6)
+    late = [number for number in range(100) if rule.bracket_of(number) == 2]
+    assert {rule.patience(number) for number in late} == {16}
+    assert scheduler.on_trial_result(None, *told(late[0], 5.0, 1600, 3.0)) == "CONTINUE"
+    for sequences, decision in ((1599, "CONTINUE"), (1600, "STOP")):
+        assert scheduler.on_trial_result(None, *told(late[1], 5.0, sequences, 1.0)) == decision
+
+
+def test_by_seconds_a_resumed_search_compares_with_the_trials_before() -> None:
+    """Their rows took a second each, and ten sequences: none is compared before the tenth row."""
+    decisions = []
+    for rows in (9, 10):
+        good = [finished(n, [(8, True)] * rows, 1.0) for n in range(8)]
+        scheduler = make_scheduler(spec(scheduler_cost="seconds"), SPACES["quick"], good)
+        decisions.append(scheduler.on_trial_result(None, *told(8, 10.0, 100, 0.1)))
+    assert decisions == [TrialScheduler.CONTINUE, TrialScheduler.STOP]
+
+
+def test_a_cost_is_refused_where_nobody_is_compared() -> None:
+    with pytest.raises(ValueError, match="scheduler_cost: 'seconds' is not allowed with scheduler"):
+        spec(scheduler="none", scheduler_cost="seconds")
 
 
 def test_a_trial_is_compared_once_at_a_milestone() -> None:
@@ -162,7 +213,8 @@ def test_it_decides_as_rays_own_does(seed: int) -> None:
 def test_a_trial_that_ended_without_a_report_is_not_compared() -> None:
     scheduler = SuccessiveHalving(Bracket(1, 4, 1), COST, "progress")
     scheduler.on_trial_complete(None, SimpleNamespace(config={"number": 0}), {})
-    assert scheduler.on_trial_result(None, None, {"progress": 1.0}) == TrialScheduler.CONTINUE
+    trial = SimpleNamespace(config={"number": 1})
+    assert scheduler.on_trial_result(None, trial, {"progress": 1.0}) == TrialScheduler.CONTINUE
 
 
 def test_every_scheduler_of_a_spec_is_there_and_goes_through_tunes_pickle() -> None:

@@ -20,7 +20,7 @@ from trainables.measure.records import (
     TracePoint,
     of_task,
 )
-from trainables.measure.report import Report, cost_and_progress
+from trainables.measure.report import Report, progress_by_row
 
 CURVE = CurvePoint("recall", 8, 127, 128, True)
 REPORT = Report(
@@ -67,7 +67,7 @@ def test_of_several_tasks_progress_is_the_mean() -> None:
         MemberRung("recall", 8, 0, "solved", 0.99, 0.95, training_gflop=2.0),
         MemberRung("recall-2", 8, 0, "solved", 0.99, 0.95, training_gflop=3.0),
     ]
-    assert cost_and_progress(rows, REPORT.reaches, ladder) == [(2.0, 1.5), (5.0, 3.0)]
+    assert progress_by_row(rows, REPORT.reaches, ladder) == [1.5, 3.0]
 
 
 def test_its_json_has_the_keys_that_earlier_versions_read() -> None:

@@ -36,6 +36,8 @@ class Report:
         tasks_ended_by: how each task's climb ended, None where that is open
         training_gflop: training cost so far, in 10^9 floating-point operations
         sequences: training sequences so far
+        seconds: wall time on rungs so far, looks included, in all runs of the trial; 0 where an
+            earlier version reported
         lag: of the attempt under way, 0 where there is none
         ended_by: as of a climb, or ``error``; None while the trial runs
         error: one line, where it ended by an error
@@ -63,6 +65,7 @@ class Report:
     tasks_ended_by: Mapping[str, EndedClimb | None] = field(default_factory=dict)
     training_gflop: float = 0.0
     sequences: int = 0
+    seconds: float = 0.0
     lag: int = 0
     ended_by: str | None = None
     error: str | None = None
@@ -160,23 +163,22 @@ def final_from_json(found: Mapping[str, Any]) -> dict[str, FinalPoints]:
     }
 
 
-def cost_and_progress(
+def progress_by_row(
     rows: Iterable[MemberRung],
     tasks: Iterable[str],
     ladder: LadderConfig,
     score: Callable[..., float] = progress,
-) -> list[tuple[float, float]]:
-    """Training cost in GFLOP and progress after each row of a trial, as they were reported then.
+) -> list[float]:
+    """Progress after each row of a trial, as it was reported then.
 
     Or another ``score`` of the same arguments, such as `expected_progress`.
     """
     outcomes: dict[str, list[MemberRung]] = {task: [] for task in tasks}
-    points, cost = [], 0.0
+    scores = []
     for row in rows:
         outcomes[row.task].append(row)
-        cost += row.training_gflop
-        points.append((cost, over_tasks(score, outcomes, ladder)))
-    return points
+        scores.append(over_tasks(score, outcomes, ladder))
+    return scores
 
 
 def over_tasks(
