@@ -53,7 +53,6 @@ def _stopping(spec: Spec, space: Space, finished: Iterable[Record]) -> TrialSche
 
     They are compared by the progress to be expected: members still to come do as those that came.
     A trial that is stopped keeps its reach as a lower bound; it is told to Optuna as complete.
-
     """
     kind, sequences = spec.search.scheduler, spec.ladder.sequences
     if spec.search.scheduler_cost == "seconds":
