@@ -167,7 +167,6 @@ class Trial:
         gflop, seconds = 0.0, 0.0
         if under_way:
             gflop, seconds = under_way.progress.cost, under_way.progress.seconds
-        booked = [*self.rows, *self._not_yet_booked]
         return Report(
             progress=over_tasks(progress, outcomes, ladder),
             censored_progress=over_tasks(open_progress, outcomes, ladder),
@@ -177,9 +176,9 @@ class Trial:
             tasks_ended_by={
                 name: climb_ended_by(o, ladder.rungs, ladder.rule) for name, o in outcomes.items()
             },
-            training_gflop=gflop + sum(row.training_gflop for row in booked),
+            training_gflop=gflop + sum(row.training_gflop for row in self._booked),
             sequences=self._sequences(),
-            seconds=seconds + sum(row.seconds for row in booked),
+            seconds=seconds + sum(row.seconds for row in self._booked),
             lag=under_way.lag if under_way else 0,
             ended_by=ended_by,
             rows=tuple(self.rows),
@@ -302,14 +301,14 @@ class Trial:
         return self.climber.training if self.climber else None
 
     @property
-    def _not_yet_booked(self) -> list[MemberRung]:
-        return self.climber.not_yet_booked if self.climber else []
+    def _booked(self) -> list[MemberRung]:
+        """What attempts that are over took, also ahead of a first rung that has no row yet."""
+        return [*self.rows, *(self.climber.not_yet_booked if self.climber else ())]
 
     def _sequences(self) -> int:
         under_way = self._under_way
         spent = under_way.progress.sequences if under_way else 0
-        spent += sum(ahead.sequences for ahead in self._not_yet_booked)
-        return spent + sum(row.sequences for row in self.rows)
+        return spent + sum(row.sequences for row in self._booked)
 
     @property
     def _checkpoint(self) -> Path:
